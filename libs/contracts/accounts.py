@@ -1,0 +1,86 @@
+"""Billing accounts and the products they pay for, as every service but the gateway needs them."""
+
+from enum import StrEnum
+
+from libs.contracts.fact import Fact, Id, Record, Text
+from libs.periods import Instant
+
+
+class AccountState(StrEnum):
+    """Lifecycle of a billing account; `closed` is final."""
+
+    DEFINED = "defined"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    PENDING_CLOSED = "pendingClosed"
+    CLOSED = "closed"
+
+
+class PostalAddress(Record):
+    """Where the bill goes."""
+
+    street: Text = ""
+    city: Text = ""
+    post_code: Text = ""
+    state_or_province: Text = ""
+    country: Text = ""
+
+
+class AccountChanged(Fact, topic="account.changed.v1", key="id"):
+    """The whole account after a change. `revision` grows by one with each change and decides which is newer."""
+
+    id: Id
+    revision: int
+    name: Text
+    state: AccountState
+    currency: Id
+    time_zone: Id
+    cycle: Id
+    tax_category: Id
+    tax_exempt: bool = False
+    payment_due_days: int = 14
+    address: PostalAddress = PostalAddress()
+    email: Text | None = None
+    related_party_id: Text | None = None
+    related_party_name: Text | None = None
+    changed_at: Instant
+
+
+class ProductStatus(StrEnum):
+    """TMF637 product status (the trailing blank of `aborted ` is the specification's own)."""
+
+    CREATED = "created"
+    PENDING_ACTIVE = "pendingActive"
+    CANCELLED = "cancelled"
+    ACTIVE = "active"
+    PENDING_TERMINATE = "pendingTerminate"
+    TERMINATED = "terminated"
+    SUSPENDED = "suspended"
+    ABORTED = "aborted "
+
+
+class ServiceIdentifier(Record):
+    """What mediation knows a service by, and when this product held it: numbers get ported and reused.
+
+    `kind` is msisdn, userName or sim; `value` of an msisdn is E.164. Half-open; no end means still held.
+    """
+
+    kind: Id
+    value: Id
+    valid_from: Instant
+    valid_to: Instant | None = None
+
+
+class ProductChanged(Fact, topic="product.changed.v1", key="account_id"):
+    """The whole product after a change."""
+
+    id: Id
+    revision: int
+    account_id: Id
+    offering_id: Id
+    name: Text
+    status: ProductStatus
+    started_at: Instant
+    ended_at: Instant | None = None
+    identifiers: tuple[ServiceIdentifier, ...] = ()
+    changed_at: Instant

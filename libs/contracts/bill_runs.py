@@ -1,0 +1,50 @@
+"""Bill runs: one cycle of one period, over all its accounts."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from libs.contracts.fact import Fact, Id, Record
+from libs.periods import Instant
+
+
+class BillRunRequested(Fact, topic="bill_run.requested.v1", key="id", partitions=1):
+    """Bill every account of a cycle for a period such as 2026-03. `id` is derived from cycle and period, so asking
+    twice is asking once. `rerun` N > 0 bills again what run attempt N-1 left parked."""
+
+    id: Id
+    cycle: Id
+    period: Id
+    rerun: int = 0
+    requested_at: Instant
+
+
+class BillRunState(StrEnum):
+    """running until every account has an outcome."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+
+
+class BillRunCounts(Record):
+    """How many accounts have which outcome; `amounts` are billed totals including tax, per currency."""
+
+    accounts: int = 0
+    billed: int = 0
+    skipped: int = 0
+    parked: int = 0
+    amounts: dict[str, Decimal] = Field(default_factory=dict)
+
+
+class BillRunChanged(Fact, topic="bill_run.changed.v1", key="id", partitions=1):
+    """Where a run stands; also the stored document (collection `runs` of operations)."""
+
+    id: Id
+    cycle: Id
+    period: Id
+    state: BillRunState
+    attempt: int = 0
+    counts: BillRunCounts
+    started_at: Instant
+    completed_at: Instant | None = None

@@ -1,0 +1,141 @@
+"""Bills: TMF678 customerBill as facts. A bill is decided once per cut and its lines never change."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from libs.contracts.accounts import PostalAddress
+from libs.contracts.charges import AppliedTax, ChargeLine, RunType
+from libs.contracts.fact import Fact, Id, Record, Text
+from libs.periods import Instant, Period
+
+
+class BillState(StrEnum):
+    """TMF678 customerBill.state."""
+
+    NEW = "new"
+    VALIDATED = "validated"
+    SENT = "sent"
+    PARTIALLY_PAID = "partiallyPaid"
+    SETTLED = "settled"
+    ON_HOLD = "onHold"
+
+
+class BillLine(ChargeLine):
+    """A charge on a bill with its share of the taxes; shares add up to the bill's tax items exactly."""
+
+    taxes: tuple[AppliedTax, ...] = ()
+
+
+class BillDocument(Record):
+    """A rendering of a bill, kept in GridFS under this id and served by the gateway."""
+
+    id: Id
+    name: Text
+    mime_type: Text
+
+
+class BillIssued(Fact, topic="bill.issued.v1", key="account_id"):
+    """A bill with its legal number; also the stored document (collection `bills` of invoicing), whose
+    `state`, `held_from`, `remaining_amount` and `last_update_at` move on while the rest never changes.
+
+    tax_included_amount = tax_excluded_amount + sum of tax items; amount_due = tax_included_amount.
+    """
+
+    id: Id
+    bill_no: Id
+    account_id: Id
+    account_name: Text
+    address: PostalAddress
+    related_party_id: str | None = None
+    related_party_name: str | None = None
+    run_type: RunType
+    category: Text = "normal"
+    cut_id: Id
+    cause_id: Id
+    period: Period
+    bill_date: Instant
+    payment_due_at: Instant
+    next_bill_at: Instant | None = None
+    currency: Id
+    time_zone: Id
+    lines: tuple[BillLine, ...]
+    tax_items: tuple[AppliedTax, ...]
+    tax_excluded_amount: Decimal
+    tax_included_amount: Decimal
+    amount_due: Decimal
+    remaining_amount: Decimal
+    documents: tuple[BillDocument, ...]
+    template_version: Text
+    state: BillState = BillState.NEW
+    held_from: BillState | None = None
+    last_update_at: Instant
+
+
+class BillSkipped(Fact, topic="bill.skipped.v1", key="account_id"):
+    """A cut that closed nothing: there is no bill to issue."""
+
+    id: Id
+    account_id: Id
+    run_type: RunType
+    cause_id: Id
+
+
+class AccountParked(Fact, topic="account.parked.v1", key="account_id"):
+    """A bill that would break an invariant was not issued; the account can be rerun once the reason is mended."""
+
+    id: Id
+    account_id: Id
+    run_type: RunType
+    cause_id: Id
+    reason: Text
+
+
+class BillStateRequested(Fact, topic="bill.state_requested.v1", key="account_id"):
+    """Somebody asks for another state of a bill; answered by BillStateChanged or BillStateRefused with this id."""
+
+    id: Id
+    bill_id: Id
+    account_id: Id
+    state: BillState
+    requested_at: Instant
+
+
+class BillStateChanged(Fact, topic="bill.state_changed.v1", key="account_id"):
+    """A bill moved on. `bill` is the whole bill afterwards."""
+
+    id: Id
+    request_id: Id
+    account_id: Id
+    from_state: BillState
+    bill: BillIssued
+
+
+class BillStateRefused(Fact, topic="bill.state_refused.v1", key="account_id"):
+    """The transition is not a legal one; `unchanged` when the bill already was in that state."""
+
+    id: Id
+    request_id: Id
+    bill_id: Id
+    account_id: Id
+    unchanged: bool = False
+    reason: Text
+
+
+class BillDocumentRequested(Fact, topic="bill.document_requested.v1", key="account_id"):
+    """Somebody wants to read a bill's document that was not rendered yet; answered by BillDocumentRendered with this id."""
+
+    id: Id
+    bill_id: Id
+    account_id: Id
+    requested_at: Instant
+
+
+class BillDocumentRendered(Fact, topic="bill.document_rendered.v1", key="account_id"):
+    """The document lies in GridFS (bucket `documents` of invoicing) under `document_id`."""
+
+    id: Id
+    request_id: Id
+    bill_id: Id
+    account_id: Id
+    document_id: Id
+    size_bytes: int

@@ -1,0 +1,129 @@
+"""Charges: what accumulates between two bills, and the cut that closes them.
+
+A charge is TMF's appliedCustomerBillingRate: one document per account, product, price, period and sequence.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from libs.contracts.fact import Fact, Id, Record, Text
+from libs.periods import Instant, Period
+
+
+class ChargeKind(StrEnum):
+    """What gave rise to a charge."""
+
+    USAGE = "usage"
+    RECURRING = "recurring"
+    ONE_TIME = "oneTime"
+
+
+class ChargeState(StrEnum):
+    """open: still growing; closed: cut, its amount rounded; billed: on an issued bill. Never backwards."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    BILLED = "billed"
+
+
+class AppliedTax(Record):
+    """Tax of one category. `rate` is a percentage: 21 means 21 %."""
+
+    category: Id
+    rate: Decimal
+    amount: Decimal
+
+
+class Charge(Record):
+    """The stored document of a charge (collection `charges` of rating).
+
+    `sums` holds the exact amount as numerators per denominator: {"6000": 1241} is 1241/6000. Present while open and
+    after. `amount` is the bill line: the sum rounded once to the currency's minor unit, present from the cut on.
+    """
+
+    id: Id
+    account_id: Id
+    product_id: Id
+    product_name: Text
+    offering_id: Id
+    price_id: Id
+    kind: ChargeKind
+    description: Text
+    usage_type: str | None = None
+    unit: str | None = None
+    currency: Id
+    period: Period
+    sequence: int
+    state: ChargeState = ChargeState.OPEN
+    usage_count: int = 0
+    quantity: Decimal = Decimal(0)
+    sums: dict[str, Decimal] = Field(default_factory=dict)
+    amount: Decimal | None = None
+    cut_id: str | None = None
+    bill_id: str | None = None
+    applied_taxes: tuple[AppliedTax, ...] = ()
+    updated_at: Instant
+
+
+class ChargeLine(Record):
+    """A closed charge as it goes on a bill; `amount` excludes tax and is rounded to the minor unit."""
+
+    charge_id: Id
+    product_id: Id
+    product_name: Text
+    price_id: Id
+    kind: ChargeKind
+    description: Text
+    usage_type: str | None = None
+    unit: str | None = None
+    usage_count: int
+    quantity: Decimal
+    period: Period
+    amount: Decimal
+
+
+class RunType(StrEnum):
+    """TMF678 customerBill.runType."""
+
+    ON_CYCLE = "onCycle"
+    OFF_CYCLE = "offCycle"
+
+
+class PeriodCut(Fact, topic="period.cut.v1", key="account_id"):
+    """Close what an account owes. `id` is derived from its cause (bill run and account, or on-demand request).
+
+    onCycle: `period` is billed: every open charge that starts before its end is closed, and recurring fees are added.
+    offCycle: no `period`: every charge open at `requested_at` is closed as it stands.
+    """
+
+    id: Id
+    account_id: Id
+    run_type: RunType
+    period: Period | None = None
+    cause_id: Id
+    requested_at: Instant
+
+
+class ChargesClosed(Fact, topic="charges.closed.v1", key="account_id"):
+    """What a cut closed; no lines means that nothing was owed. Its `id` is the cut's."""
+
+    id: Id
+    account_id: Id
+    run_type: RunType
+    period: Period
+    cause_id: Id
+    currency: Id
+    closed_at: Instant
+    lines: tuple[ChargeLine, ...] = ()
+
+
+class CutRefused(Fact, topic="period.cut_refused.v1", key="account_id"):
+    """A cut that rating cannot make, for example because it never heard of the account."""
+
+    id: Id
+    account_id: Id
+    run_type: RunType
+    cause_id: Id
+    reason: Text

@@ -1,0 +1,28 @@
+"""TM Forum hub: subscriptions, and the events that they receive. The gateway writes both in TMF words."""
+
+from typing import Any
+
+from libs.contracts.fact import Fact, Id, Text
+from libs.periods import Instant
+
+
+class SubscriptionChanged(Fact, topic="hub.subscription_changed.v1", key="id"):
+    """A subscription was made or removed. `api` is the TMF number, such as TMF678, whose hub took it."""
+
+    id: Id
+    api: Id
+    callback: Text
+    query: Text = ""
+    removed: bool = False
+    changed_at: Instant
+
+
+class HubEventRaised(Fact, topic="hub.event_raised.v1", key="resource_id"):
+    """A TMF event, ready to send: `envelope` is the v4 event body, in order per resource. `id` is its eventId."""
+
+    id: Id
+    api: Id
+    event_type: Id
+    resource_id: Id
+    raised_at: Instant
+    envelope: dict[str, Any]

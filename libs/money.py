@@ -1,0 +1,77 @@
+"""Exact money: decimals in a currency's minor unit, and the one place where a fraction becomes one.
+
+Amounts that are still being summed are exact fractions (`Fraction`); an amount that a customer sees is a `Decimal`
+with exactly the currency's ISO 4217 decimals. `round_to_minor_unit` is the only door from the first to the second.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+
+from iso4217 import Currency
+
+
+class UnknownCurrency(ValueError):
+    """The code is not an ISO 4217 currency with a minor unit."""
+
+
+@lru_cache(maxsize=512)
+def minor_unit_decimals(currency: str) -> int:
+    """The number of decimals of an ISO 4217 currency: EUR 2, JPY 0, KWD 3."""
+    try:
+        exponent = Currency(currency).exponent
+    except ValueError:
+        raise UnknownCurrency(f"{currency!r} is not an ISO 4217 currency code") from None
+    if exponent is None:
+        raise UnknownCurrency(f"{currency!r} has no minor unit, so nothing can be billed in it")
+    return exponent
+
+
+def round_to_minor_unit(amount: Fraction | Decimal | int, currency: str) -> Decimal:
+    """The rounding point of a bill line: half up (half away from zero) to the currency's decimals."""
+    decimals = minor_unit_decimals(currency)
+    return _minor_units_to_decimal(_round_half_up(Fraction(amount) * 10**decimals), decimals)
+
+
+def split_by_largest_remainder(total: Decimal, weights: Sequence[Fraction | Decimal | int], currency: str) -> list[Decimal]:
+    """Divide `total` over `weights` in whole minor units, so that the parts add up to `total` exactly.
+
+    Remainders go to the largest fractions first, ties to the earlier part. All weights zero: everything to the first.
+    Raises ValueError when `total` is not in minor units, or there is nothing to divide over, or a weight is negative.
+    """
+    decimals = minor_unit_decimals(currency)
+    units = Fraction(total) * 10**decimals
+    if units.denominator != 1:
+        raise ValueError(f"{total} {currency} is not a whole number of minor units")
+    shares = [Fraction(weight) for weight in weights]
+    if not shares:
+        raise ValueError("nothing to divide over: no weights")
+    if any(share < 0 for share in shares):
+        raise ValueError("a weight is negative")
+    whole = sum(shares)
+    if whole == 0:
+        shares, whole = [Fraction(1)] + [Fraction(0)] * (len(shares) - 1), Fraction(1)
+    exact = [units * share / whole for share in shares]
+    parts = [part.numerator // part.denominator for part in exact]
+    missing = int(units) - sum(parts)
+    by_remainder = sorted(range(len(parts)), key=lambda index: (parts[index] - exact[index], index))
+    for index in by_remainder[:missing]:
+        parts[index] += 1
+    return [_minor_units_to_decimal(part, decimals) for part in parts]
+
+
+def sum_fractions(sums: Mapping[str, Decimal] | Mapping[str, int]) -> Fraction:
+    """The exact value of a charge's running sums: numerators added per denominator, `{"6000": 1241}` = 1241/6000."""
+    return sum((Fraction(int(numerator), int(denominator)) for denominator, numerator in sums.items()), Fraction(0))
+
+
+def _round_half_up(value: Fraction) -> int:
+    magnitude = (2 * abs(value.numerator) + value.denominator) // (2 * value.denominator)
+    return magnitude if value >= 0 else -magnitude
+
+
+def _minor_units_to_decimal(units: int, decimals: int) -> Decimal:
+    # Built from digits: arithmetic in Decimal would depend on the ambient context's precision.
+    digits = tuple(int(digit) for digit in str(abs(units)))
+    return Decimal((int(units < 0), digits, -decimals))

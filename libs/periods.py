@@ -1,0 +1,83 @@
+"""Half-open periods of time, cut in an account's time zone; every instant is in UTC with millisecond precision.
+
+Milliseconds, because that is what MongoDB keeps: an instant must compare equal after it was stored.
+"""
+
+import calendar
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, model_validator
+
+
+def to_utc_milliseconds(instant: datetime) -> datetime:
+    """The same instant in UTC, cut to the millisecond. Raises OverflowError beyond the years 1 to 9999."""
+    return instant.astimezone(UTC).replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def _valid_instant(instant: datetime) -> datetime:
+    try:
+        return to_utc_milliseconds(instant)
+    except OverflowError as error:
+        raise ValueError(f"{instant} is outside the years 1 to 9999 in UTC") from error
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_valid_instant)]
+
+
+class UnknownTimeZone(ValueError):
+    """Not a name of the IANA time zone database."""
+
+
+@lru_cache(maxsize=1024)
+def time_zone(name: str) -> ZoneInfo:
+    """The IANA zone of that name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UnknownTimeZone(f"{name!r} is not an IANA time zone such as Europe/Madrid") from None
+
+
+class Period(BaseModel):
+    """Half-open: `start` belongs to it, `end` does not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start: Instant
+    end: Instant
+
+    @model_validator(mode="after")
+    def _start_before_end(self) -> "Period":
+        if self.start >= self.end:
+            raise ValueError(f"a period must start before it ends: {self.start} to {self.end}")
+        return self
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+
+def calendar_month(label: str, zone_name: str) -> Period:
+    """The month `2026-03` as lived in that zone. Raises ValueError for anything but YYYY-MM."""
+    try:
+        first = datetime.strptime(label, "%Y-%m")
+    except ValueError:
+        raise ValueError(f"{label!r} is not a month written as YYYY-MM") from None
+    return _month_starting(first.year, first.month, zone_name)
+
+
+@lru_cache(maxsize=8192)
+def _month_starting(year: int, month: int, zone_name: str) -> Period:
+    zone = time_zone(zone_name)
+    start = datetime(year, month, 1, tzinfo=zone)
+    days = calendar.monthrange(year, month)[1]
+    # Wall-clock arithmetic: the first midnight of the next month, whatever DST did in between.
+    end = (start.replace(tzinfo=None) + timedelta(days=days)).replace(tzinfo=zone)
+    return Period(start=start, end=end)
+
+
+def month_containing(instant: datetime, zone_name: str) -> Period:
+    """The calendar month, in that zone, in which the instant lies."""
+    local = instant.astimezone(time_zone(zone_name))
+    return _month_starting(local.year, local.month, zone_name)

@@ -1,0 +1,75 @@
+"""The Kafka broker of a service: FastStream consumers with one acknowledgement policy, set here and nowhere else.
+
+NACK_ON_ERROR is the only policy under which a failed batch comes back; its missing pause is the Subscription's back-off.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from libs.contracts import Fact
+from libs.runtime.publisher import MESSAGE_BYTES_MAX
+from libs.runtime.settings import RuntimeSettings
+from libs.runtime.subscription import Subscription
+
+# FastStream sleeps this long after an empty poll, so it bounds the latency that a hop adds.
+POLL_TIMEOUT_MS = 20
+GRACEFUL_STOP_S = 20.0
+
+
+def new_broker(settings: RuntimeSettings) -> KafkaBroker:
+    """A broker that publishes nothing itself (FactPublisher does) and logs nothing per message."""
+    return KafkaBroker(
+        settings.kafka_bootstrap_servers,
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        graceful_timeout=GRACEFUL_STOP_S,
+        allow_auto_create_topics=False,
+        parser=_parse_without_bad_headers,
+        decoder=_records_as_they_are,
+        logger=None,
+        apply_types=False,
+        request_timeout_ms=30_000,
+    )
+
+
+def subscribe(
+    broker: KafkaBroker,
+    settings: RuntimeSettings,
+    subscription: Subscription,
+    facts: Sequence[type[Fact]],
+    *,
+    group: str | None,
+    batch_size: int,
+) -> Any:
+    """Add a consumer. Without a group it reads, from now on, every partition: for answers that only this process awaits."""
+    subscriber = broker.subscriber(
+        *(settings.topic(fact.topic) for fact in facts),
+        group_id=group,
+        batch=True,
+        max_records=batch_size,
+        batch_timeout_ms=POLL_TIMEOUT_MS,
+        auto_offset_reset="earliest" if group else "latest",
+        max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
+    )
+
+    @subscriber
+    async def consume(records: Sequence[ConsumerRecord]) -> None:
+        await subscription.consume(records)
+
+    return subscriber
+
+
+async def _records_as_they_are(message: KafkaMessage) -> Sequence[ConsumerRecord]:
+    return message.raw_message
+
+
+async def _parse_without_bad_headers(records: Any, parse: Any) -> Any:
+    """FastStream decodes headers as UTF-8 before any handler runs: one bad header must not fail its batch for ever."""
+    try:
+        return await parse(records)
+    except UnicodeDecodeError:
+        return await parse(tuple(dataclasses.replace(record, headers=()) for record in records))

@@ -1,0 +1,86 @@
+"""MongoDB as the services use it: decimals stay exact, instants stay in UTC, `id` is `_id`."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
+from bson.decimal128 import Decimal128
+from pydantic import BaseModel
+from pymongo import AsyncMongoClient, IndexModel
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+
+from libs.runtime.settings import RuntimeSettings
+
+SERVER_SELECTION_TIMEOUT_MS = 5_000
+
+T = TypeVar("T")
+R = TypeVar("R", bound=BaseModel)
+
+
+class _DecimalCodec(TypeCodec):
+    """Decimal in Python, Decimal128 in MongoDB. Raises for more than 34 digits: nothing is rounded silently."""
+
+    python_type = Decimal
+    bson_type = Decimal128
+
+    def transform_python(self, value: Decimal) -> Decimal128:
+        return Decimal128(value)
+
+    def transform_bson(self, value: Decimal128) -> Decimal:
+        return value.to_decimal()
+
+
+CODEC_OPTIONS: CodecOptions = CodecOptions(type_registry=TypeRegistry([_DecimalCodec()]), tz_aware=True)
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index and the query it serves; `collection`, `keys` as (field, 1 or -1) pairs."""
+
+    collection: str
+    keys: tuple[tuple[str, int], ...]
+    serves: str
+    unique: bool = False
+
+
+def connect(settings: RuntimeSettings) -> AsyncMongoClient:
+    """A client that writes with majority acknowledgement, so that what was acknowledged survives a crash."""
+    return AsyncMongoClient(
+        settings.mongodb_url,
+        serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
+        w="majority",
+        journal=True,
+        appname="tarifa",
+    )
+
+
+def database(client: AsyncMongoClient, settings: RuntimeSettings, service: str) -> AsyncDatabase:
+    """A service's database with Tarifa's codecs. Only its service writes to it."""
+    return client.get_database(settings.database(service), codec_options=CODEC_OPTIONS)
+
+
+async def ensure_indexes(store: AsyncDatabase, indexes: Sequence[Index]) -> None:
+    """Create what is missing. A transaction cannot create a collection on MongoDB < 4.4; indexes create them here."""
+    for index in indexes:
+        await store[index.collection].create_indexes([IndexModel(list(index.keys), unique=index.unique)])
+
+
+async def in_transaction(client: AsyncMongoClient, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
+    """Run `work(session)` in one transaction, again as a whole after a write conflict (the driver backs off)."""
+    async with client.start_session() as session:
+        return await session.with_transaction(work)
+
+
+def to_document(record: BaseModel) -> dict[str, Any]:
+    """The document of a record that has an `id`."""
+    document = record.model_dump()
+    document["_id"] = document.pop("id")
+    return document
+
+
+def from_document(record: type[R], document: dict[str, Any]) -> R:
+    """The record of a document; fields that the class does not know are ignored."""
+    return record.model_validate({**document, "id": document["_id"]})

@@ -1,0 +1,178 @@
+"""A service: handlers on Kafka, a database of its own and an HTTP door, started and stopped as one.
+
+service = Service("ledger", settings, indexes=store.INDEXES)
+service.subscribe(partial(post_bills, store=LedgerStore(service.client, service.database)))
+service.run()
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+from pymongo.errors import PyMongoError
+from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
+
+from libs.contracts import Fact, ParkedRetryRequested
+from libs.runtime import parking
+from libs.runtime.broker import new_broker, subscribe
+from libs.runtime.health import health_routes
+from libs.runtime.logs import configure_logs
+from libs.runtime.mongo import Index, connect, database, ensure_indexes
+from libs.runtime.parking import ParkingLot
+from libs.runtime.publisher import FactPublisher
+from libs.runtime.settings import RuntimeSettings
+from libs.runtime.subscription import Batch, Handler, Subscription, handler_name, subscribed_facts
+
+DEFAULT_BATCH_SIZE = 500
+STARTUP_RETRY_MAX_S = 5.0
+PING_TIMEOUT_S = 2.0
+
+logger = structlog.get_logger(__name__)
+Task = Callable[[], Awaitable[None]]
+
+
+class Service:
+    """One of the seven. Publish with `publish`; read and write through `database`; add routes to `http`."""
+
+    def __init__(self, name: str, settings: RuntimeSettings, *, indexes: Sequence[Index] = (), http: FastAPI | None = None) -> None:
+        self.name = name
+        self.settings = settings
+        self.client = connect(settings)
+        self.database = database(self.client, settings, name)
+        self.publisher = FactPublisher(name, settings)
+        self.publish = self.publisher.publish
+        self.http = http or FastAPI(title=f"Tarifa {name}", docs_url=None, redoc_url=None, openapi_url=None)
+        self.http.include_router(health_routes(name, self._down))
+        self._indexes = [*indexes, *parking.INDEXES]
+        self._broker = new_broker(settings)
+        self._parking = ParkingLot(name, self.database, self.publisher)
+        self._subscriptions: list[Subscription] = []
+        self._consumers: list = []
+        self._background: list[Task] = []
+        self._running: list[asyncio.Task[None]] = []
+        self._started = False
+        self.subscribe(self._retry_parked)
+
+    def subscribe(
+        self,
+        handler: Handler,
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        takes_malformed: bool = False,
+        every_instance: bool = False,
+    ) -> Subscription:
+        """Feed a handler the facts its annotation names, in one consumer group per handler.
+
+        `every_instance`: each process sees all facts published from its start on, for answers it awaits.
+        `takes_malformed`: the handler deals with undecodable messages itself instead of having them parked.
+        """
+        facts = subscribed_facts(handler)
+        subscription = Subscription(
+            self.name,
+            handler,
+            self.publisher,
+            self._parking,
+            {self.settings.topic(fact.topic): fact for fact in facts},
+            takes_malformed=takes_malformed,
+            parked_in_a_row_max=self.settings.parked_in_a_row_max,
+        )
+        group = None if every_instance else self.settings.topic(f"{self.name}.{handler_name(handler)}")
+        self._consumers.append(subscribe(self._broker, self.settings, subscription, facts, group=group, batch_size=batch_size))
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def background(self, task: Task) -> None:
+        """Run a coroutine function from start to stop; if it fails the service stops being ready."""
+        self._background.append(task)
+
+    async def start(self) -> None:
+        """Connect (trying until Kafka and MongoDB answer), create indexes, start consuming."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((KafkaError, PyMongoError, OSError)),
+            wait=wait_random_exponential(multiplier=0.2, max=STARTUP_RETRY_MAX_S),
+            before_sleep=before_sleep_log(logger, 30),
+        )
+        await retrying(self._connect)
+        self._running = [asyncio.create_task(task(), name=f"{self.name}.{task.__name__}") for task in self._background]
+        self._started = True
+        logger.info("service started", service=self.name, handlers=[s.name for s in self._subscriptions])
+
+    async def stop(self) -> None:
+        """Finish the batches in hand, commit, disconnect."""
+        self._started = False
+        for subscription in self._subscriptions:
+            subscription.stop()
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._broker.stop()
+        await self.publisher.stop()
+        await self.client.close()
+        logger.info("service stopped", service=self.name)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Service"]:
+        """Start, and stop whatever happens. Does not serve HTTP: `run` does."""
+        try:
+            await self.start()
+            yield self
+        finally:
+            await self.stop()
+
+    def run(self) -> None:
+        """Be the process: serve HTTP at once, so that readiness can tell what is missing, until SIGTERM or SIGINT."""
+        configure_logs(self.settings.log_format, self.settings.log_level)
+        config = uvicorn.Config(
+            self.http, host=self.settings.http_host, port=self.settings.http_port, log_config=None, access_log=False, lifespan="off"
+        )
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(self._serve(uvicorn.Server(config)))
+
+    async def _serve(self, server: uvicorn.Server) -> None:
+        starting = asyncio.create_task(self.start())
+        try:
+            await server.serve()
+        finally:
+            starting.cancel()
+            (outcome,) = await asyncio.gather(starting, return_exceptions=True)
+            await self.stop()
+        if isinstance(outcome, Exception):
+            raise outcome
+
+    async def _connect(self) -> None:
+        await self.client.admin.command("ping")
+        await ensure_indexes(self.database, self._indexes)
+        await self.publisher.start()
+        await self._broker.start()
+
+    async def _down(self) -> dict[str, str]:
+        down = {}
+        if not self._started:
+            down["service"] = "starting: waiting for Kafka and MongoDB"
+        try:
+            async with asyncio.timeout(PING_TIMEOUT_S):
+                await self.client.admin.command("ping")
+        except (PyMongoError, TimeoutError) as error:
+            down["mongodb"] = f"{self.settings.mongodb_url} does not answer: {type(error).__name__}"
+        if self._started and not await self._broker.ping(timeout=PING_TIMEOUT_S):
+            down["kafka"] = f"{self.settings.kafka_bootstrap_servers} does not answer"
+        for subscription in self._subscriptions:
+            if subscription.halted_because:
+                down[subscription.name] = subscription.halted_because
+        for consumer in self._consumers if self._started else ():
+            if consumer.consumer is not None and not consumer.consumer.assignment() and consumer.group_id:
+                down.setdefault("consumers", f"{consumer.group_id} has no partition yet")
+        for task in self._running:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                down[task.get_name()] = repr(task.exception())
+        return down
+
+    async def _retry_parked(self, requests: Batch[ParkedRetryRequested]) -> Sequence[Fact]:
+        for request in requests:
+            if request.service == self.name:
+                await self._parking.retry(request)
+        return []

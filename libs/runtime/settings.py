@@ -1,0 +1,27 @@
+"""Settings that every service shares; each service extends this class with its own, read from the environment."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class RuntimeSettings(BaseSettings):
+    """Environment variables, upper case: KAFKA_BOOTSTRAP_SERVERS, MONGODB_URL, TARIFA_NAMESPACE, HTTP_HOST …"""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    mongodb_url: str = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
+    namespace: str = Field("", validation_alias="TARIFA_NAMESPACE", description="Prefix of topics, groups and databases")
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+    log_format: str = Field("console", pattern="^(json|console)$")
+    log_level: str = "INFO"
+    parked_in_a_row_max: int = Field(100, gt=0, description="A consumer stops after so many parkings with no success between")
+
+    def topic(self, name: str) -> str:
+        """The name of a topic on the broker."""
+        return f"{self.namespace}.{name}" if self.namespace else name
+
+    def database(self, service: str) -> str:
+        """The name of a service's database."""
+        return f"{self.namespace}_{service}" if self.namespace else service
