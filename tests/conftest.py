@@ -20,7 +20,7 @@ def infrastructure() -> dict[str, str]:
 @pytest.fixture
 async def settings(infrastructure: dict[str, str]) -> AsyncIterator[RuntimeSettings]:
     """Settings of a namespace of its own: fresh topics and databases, dropped afterwards."""
-    fresh = RuntimeSettings(**infrastructure, TARIFA_NAMESPACE=f"t{uuid.uuid4().hex[:12]}")
+    fresh = RuntimeSettings(**infrastructure, namespace=f"t{uuid.uuid4().hex[:12]}")
     await create_topics(fresh)
     yield fresh
     client = connect(fresh)
