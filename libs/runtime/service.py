@@ -55,7 +55,7 @@ class Service:
         self._background: list[Task] = []
         self._running: list[asyncio.Task[None]] = []
         self._started = False
-        self.subscribe(self._retry_parked)
+        self.subscribe(self.retry_parked)
 
     def subscribe(
         self,
@@ -171,7 +171,7 @@ class Service:
                 down[task.get_name()] = repr(task.exception())
         return down
 
-    async def _retry_parked(self, requests: Batch[ParkedRetryRequested]) -> Sequence[Fact]:
+    async def retry_parked(self, requests: Batch[ParkedRetryRequested]) -> Sequence[Fact]:
         for request in requests:
             if request.service == self.name:
                 await self._parking.retry(request)

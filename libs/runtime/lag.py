@@ -1,0 +1,96 @@
+"""Consumer lag: how far each handler is behind what was published. No lag anywhere means that everything is settled.
+
+Sound as a snapshot because handlers publish before they commit, and committed offsets are read before end offsets:
+a message in hand, or one that it caused, always shows as lag.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
+
+from libs.runtime.settings import RuntimeSettings
+
+# aiokafka 0.14 decodes version 3 answers (every broker since Kafka 2.3) with version 2's layout and drops the connection.
+DescribeGroupsRequest_v3.RESPONSE_TYPE = DescribeGroupsResponse_v3
+
+SERVICES = ("rating", "ledger", "invoicing", "on_demand_bill", "operations", "tmf_gateway", "notifications")
+SETTLE_POLL_S = 0.05
+
+
+class NotSettled(TimeoutError):
+    """Messages were still waiting when the time was up; the text names the groups and their lag."""
+
+
+class LagReader:
+    """Reads the lag of every consumer group of one namespace."""
+
+    def __init__(self, settings: RuntimeSettings, admin: AIOKafkaAdminClient, offsets: AIOKafkaConsumer) -> None:
+        self._settings = settings
+        self._admin = admin
+        self._offsets = offsets
+
+    async def lags(self) -> dict[str, int]:
+        """Messages not yet committed, by consumer group; groups without lag included."""
+        groups = [group for group, _ in await self._admin.list_consumer_groups() if self._is_ours(group)]
+        if not groups:
+            return {}
+        assigned = await self._assigned(groups)
+        committed = {group: await self._admin.list_consumer_group_offsets(group) for group in groups}
+        partitions = {group: assigned[group] | set(committed[group]) for group in groups}
+        wanted = list(set().union(*partitions.values()))
+        ends = await self._offsets.end_offsets(wanted)
+        starts = await self._offsets.beginning_offsets(wanted)
+        return {
+            group: sum(
+                ends[partition] - (committed[group][partition].offset if partition in committed[group] else starts[partition])
+                for partition in partitions[group]
+            )
+            for group in groups
+        }
+
+    async def settled(self, timeout_s: float) -> None:
+        """Wait until no group has lag. Raises NotSettled when that takes longer than `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while behind := {group: lag for group, lag in (await self.lags()).items() if lag}:
+            if time.monotonic() > deadline:
+                raise NotSettled(f"after {timeout_s:g} s still waiting: {behind}")
+            await asyncio.sleep(SETTLE_POLL_S)
+
+    def _is_ours(self, group: str) -> bool:
+        return any(group.startswith(self._settings.topic(f"{service}.")) for service in SERVICES)
+
+    async def _assigned(self, groups: list[str]) -> dict[str, set[TopicPartition]]:
+        assigned: dict[str, set[TopicPartition]] = {group: set() for group in groups}
+        for response in await self._admin.describe_consumer_groups(groups):
+            for _, group, _, _, _, members, *_ in response.groups:
+                for _, _, _, _, assignment, *_ in members:
+                    if assignment:
+                        for topic, partitions in ConsumerProtocolMemberAssignment.decode(assignment).assignment:
+                            assigned[group].update(TopicPartition(topic, partition) for partition in partitions)
+        return assigned
+
+
+@asynccontextmanager
+async def lag_reader(settings: RuntimeSettings) -> AsyncIterator[LagReader]:
+    """A reader with its connections, closed at the end."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    offsets = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
+    try:
+        await admin.start()
+        await offsets.start()
+        yield LagReader(settings, admin, offsets)
+    finally:
+        await offsets.stop()
+        await admin.close()
+
+
+async def settled(settings: RuntimeSettings, timeout_s: float = 60.0) -> None:
+    """Wait until every handler of the namespace has handled everything. Raises NotSettled."""
+    async with lag_reader(settings) as reader:
+        await reader.settled(timeout_s)
