@@ -97,7 +97,7 @@ class Service:
             before_sleep=before_sleep_log(logger, 30),
         )
         await retrying(self._connect)
-        self._running = [asyncio.create_task(task(), name=f"{self.name}.{task.__name__}") for task in self._background]
+        self._running = [asyncio.create_task(task(), name=f"{self.name}.{handler_name(task)}") for task in self._background]
         self._started = True
         logger.info("service started", service=self.name, handlers=[s.name for s in self._subscriptions])
 
