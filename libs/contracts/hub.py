@@ -26,3 +26,11 @@ class HubEventRaised(Fact, topic="hub.event_raised.v1", key="resource_id"):
     resource_id: Id
     raised_at: Instant
     envelope: dict[str, Any]
+
+
+class DeliveryRetryRequested(Fact, topic="hub.delivery_retry_requested.v1", key="delivery_id", partitions=1):
+    """An operative sends a parked delivery again; it gets all its tries anew."""
+
+    id: Id
+    delivery_id: Text
+    requested_at: Instant
