@@ -41,6 +41,7 @@ class Charge(Record):
 
     `sums` holds the exact amount as numerators per denominator: {"6000": 1241} is 1241/6000. Present while open and
     after. `amount` is the bill line: the sum rounded once to the currency's minor unit, present from the cut on.
+    `opened_at` never changes: it is TMF's date, and the order of lists (newest first, then by id).
     """
 
     id: Id
@@ -64,6 +65,8 @@ class Charge(Record):
     cut_id: str | None = None
     bill_id: str | None = None
     applied_taxes: tuple[AppliedTax, ...] = ()
+    tax_category: str | None = None
+    opened_at: Instant | None = None
     updated_at: Instant
 
 
@@ -82,6 +85,7 @@ class ChargeLine(Record):
     quantity: Decimal
     period: Period
     amount: Decimal
+    tax_category: str | None = None
 
 
 class RunType(StrEnum):

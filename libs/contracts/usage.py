@@ -79,11 +79,17 @@ class UsageRejected(Fact, topic="usage.rejected.v1", key="suspense_id"):
 
 
 class SuspenseRetryRequested(Fact, topic="suspense.retry_requested.v1", key="id"):
-    """An operative asks to rate suspended usages again: one by id, or all of a reason, or all."""
+    """An operative asks to rate suspended usages again: one by id, or all of a reason, or all.
+
+    Rating works through many in steps: it asks itself for what comes `after` a suspense id, with the counts so far.
+    """
 
     id: Id
     suspense_id: str | None = None
     reason: RejectionReason | None = None
+    after: str = ""
+    rated_count: int = 0
+    suspended_count: int = 0
 
 
 class SuspenseDiscardRequested(Fact, topic="suspense.discard_requested.v1", key="id"):
@@ -92,3 +98,13 @@ class SuspenseDiscardRequested(Fact, topic="suspense.discard_requested.v1", key=
     id: Id
     suspense_id: Id
     note: Text
+
+
+class SuspenseResolved(Fact, topic="suspense.resolved.v1", key="id"):
+    """How a request to retry or discard ended; `id` is the request's. `refusal` says why nothing could be done."""
+
+    id: Id
+    rated_count: int = 0
+    suspended_count: int = 0
+    discarded_count: int = 0
+    refusal: Text | None = None
