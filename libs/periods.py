@@ -4,6 +4,7 @@ Milliseconds, because that is what MongoDB keeps: an instant must compare equal 
 """
 
 import calendar
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated
@@ -25,6 +26,10 @@ def _valid_instant(instant: datetime) -> datetime:
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_valid_instant)]
+
+
+# One spelling only: a month that can be written in two ways could be billed twice.
+_MONTH_LABEL = re.compile(r"(?!0000)[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 class UnknownTimeZone(ValueError):
@@ -60,11 +65,12 @@ class Period(BaseModel):
 
 def calendar_month(label: str, zone_name: str) -> Period:
     """The month `2026-03` as lived in that zone. Raises ValueError for anything but YYYY-MM."""
+    if not _MONTH_LABEL.fullmatch(label):
+        raise ValueError(f"{label!r} is not a month written as YYYY-MM")
     try:
-        first = datetime.strptime(label, "%Y-%m")
-    except ValueError:
-        raise ValueError(f"{label!r} is not a month written as YYYY-MM") from None
-    return _month_starting(first.year, first.month, zone_name)
+        return _month_starting(int(label[:4]), int(label[5:]), zone_name)
+    except OverflowError:
+        raise ValueError(f"{label} does not lie within the years 1 to 9999") from None
 
 
 @lru_cache(maxsize=8192)
