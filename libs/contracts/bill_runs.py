@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from libs.contracts.fact import Fact, Id, Record
+from libs.contracts.fact import Fact, Id, Record, Text
 from libs.periods import Instant
 
 
@@ -21,10 +21,11 @@ class BillRunRequested(Fact, topic="bill_run.requested.v1", key="id", partitions
 
 
 class BillRunState(StrEnum):
-    """running until every account has an outcome."""
+    """running until every account has an outcome; refused when the request made no sense: `reason` says why."""
 
     RUNNING = "running"
     COMPLETED = "completed"
+    REFUSED = "refused"
 
 
 class BillRunCounts(Record):
@@ -38,7 +39,10 @@ class BillRunCounts(Record):
 
 
 class BillRunChanged(Fact, topic="bill_run.changed.v1", key="id", partitions=1):
-    """Where a run stands; also the stored document (collection `runs` of operations)."""
+    """Where a run stands; also the stored document (collection `runs` of operations).
+
+    `revision` grows with each change and decides which is newer.
+    """
 
     id: Id
     cycle: Id
@@ -48,3 +52,5 @@ class BillRunChanged(Fact, topic="bill_run.changed.v1", key="id", partitions=1):
     counts: BillRunCounts
     started_at: Instant
     completed_at: Instant | None = None
+    reason: Text | None = None
+    revision: int = 0

@@ -1,0 +1,83 @@
+"""A bill run: begun or refused, advanced by the outcomes of its accounts, completed by the last of them."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from libs.contracts import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState
+from libs.periods import calendar_month
+from services.operations.domain.run_account import AccountOutcome, RunAccount
+
+# The last zone on earth in which a month ends.
+LAST_ZONE = "Etc/GMT+12"
+
+
+def refusal(requested: BillRunRequested) -> str | None:
+    """Why nothing can be run for this request, whatever accounts there are; None when it makes sense."""
+    if requested.id != f"{requested.cycle}:{requested.period}":
+        return f"the id of a run is its cycle and period, {requested.cycle}:{requested.period}, not {requested.id}"
+    if requested.rerun:
+        return f"there is no run {requested.id} to run again"
+    try:
+        end = calendar_month(requested.period, LAST_ZONE).end
+    except ValueError as error:
+        return str(error)
+    if requested.requested_at < end:
+        return f"{requested.period} is not over before {end:%Y-%m-%d %H:%M} UTC"
+    return None
+
+
+def begin(requested: BillRunRequested, account_count: int) -> BillRunChanged:
+    """A new run over so many accounts; without any it is refused, and may be asked for again once there are some."""
+    if account_count == 0:
+        return refuse(requested, f"no open account has the cycle {requested.cycle}")
+    return BillRunChanged(
+        id=requested.id,
+        cycle=requested.cycle,
+        period=requested.period,
+        state=BillRunState.RUNNING,
+        counts=BillRunCounts(accounts=account_count),
+        started_at=requested.requested_at,
+    )
+
+
+def refuse(requested: BillRunRequested, reason: str) -> BillRunChanged:
+    """A run that never was."""
+    return BillRunChanged(
+        id=requested.id,
+        cycle=requested.cycle,
+        period=requested.period,
+        state=BillRunState.REFUSED,
+        counts=BillRunCounts(),
+        started_at=requested.requested_at,
+        completed_at=requested.requested_at,
+        reason=reason,
+    )
+
+
+def run_again(run: BillRunChanged, attempt: int, reopened_count: int) -> BillRunChanged:
+    """The next attempt: `reopened_count` parked accounts are without outcome again; with none there is nothing to wait for."""
+    counts = run.counts.model_copy(update={"parked": run.counts.parked - reopened_count})
+    reopened = {"state": BillRunState.RUNNING, "completed_at": None} if reopened_count else {}
+    return run.model_copy(update={"attempt": attempt, "counts": counts, "revision": run.revision + 1, **reopened})
+
+
+def advance(run: BillRunChanged, changes: Iterable[tuple[RunAccount, RunAccount]], at: datetime) -> BillRunChanged:
+    """The run after its accounts went from one outcome to the next, given as (before, after)."""
+    moved: Counter[AccountOutcome] = Counter()
+    amounts = dict(run.counts.amounts)
+    for before, after in changes:
+        if before.outcome is not None:
+            moved[before.outcome] -= 1
+        moved[after.outcome] += 1
+        if after.amount is not None:
+            amounts[after.currency] = amounts.get(after.currency, 0) + after.amount
+    counts = run.counts.model_copy(
+        update={"amounts": amounts, **{outcome: getattr(run.counts, outcome) + moved[outcome] for outcome in AccountOutcome}}
+    )
+    decided_count = counts.billed + counts.skipped + counts.parked
+    assert decided_count <= counts.accounts, f"run {run.id}: {decided_count} outcomes of {counts.accounts} accounts"
+    completed = {}
+    if run.state is BillRunState.RUNNING and decided_count == counts.accounts:
+        completed = {"state": BillRunState.COMPLETED, "completed_at": at}
+    return run.model_copy(update={"counts": counts, "revision": run.revision + 1, **completed})

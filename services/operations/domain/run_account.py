@@ -1,0 +1,92 @@
+"""An account in a bill run: what is asked for it, and the outcome that came.
+
+billed and skipped are final; a parked account may still be billed (or skipped) later, and then moves.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from libs.contracts import (
+    AccountParked,
+    BillIssued,
+    BillRunChanged,
+    BillSkipped,
+    CutRefused,
+    Id,
+    PeriodCut,
+    Record,
+    RunType,
+    Text,
+)
+from libs.periods import Instant, UnknownTimeZone, calendar_month
+
+CutOutcome = BillIssued | BillSkipped | AccountParked | CutRefused
+
+
+class AccountOutcome(StrEnum):
+    """How an account ended in a run; the names are those of the run's counts."""
+
+    BILLED = "billed"
+    SKIPPED = "skipped"
+    PARKED = "parked"
+
+
+class RunAccount(Record):
+    """The stored document (collection `run_accounts`). No outcome means that its cut is still awaited.
+
+    `amount` is the bill's total including tax in `currency`, present when billed; `reason` is the last one it was parked for.
+    """
+
+    id: Id
+    run_id: Id
+    account_id: Id
+    time_zone: Id
+    outcome: AccountOutcome | None = None
+    bill_id: str | None = None
+    currency: str | None = None
+    amount: Decimal | None = None
+    reason: Text | None = None
+    decided_at: Instant | None = None
+
+
+def run_account_id(run_id: str, account_id: str) -> str:
+    """Derived, so that an account is in a run once; also the id of its cut."""
+    return f"{run_id}|{account_id}"
+
+
+def ask(account: RunAccount, run: BillRunChanged) -> PeriodCut | AccountParked:
+    """The cut of the run's period in the account's own time zone; parked when nobody can tell what zone that is."""
+    try:
+        period = calendar_month(run.period, account.time_zone)
+    except UnknownTimeZone as error:
+        return AccountParked(id=account.id, account_id=account.account_id, run_type=RunType.ON_CYCLE, cause_id=run.id, reason=str(error))
+    return PeriodCut(
+        id=account.id,
+        account_id=account.account_id,
+        run_type=RunType.ON_CYCLE,
+        period=period,
+        cause_id=run.id,
+        requested_at=run.started_at,
+    )
+
+
+def decide(account: RunAccount, outcome: CutOutcome, at: Instant) -> RunAccount:
+    """The account after an outcome; the same account when that changes nothing."""
+    if account.outcome in (AccountOutcome.BILLED, AccountOutcome.SKIPPED):
+        return account
+    match outcome:
+        case BillIssued():
+            decided = {
+                "outcome": AccountOutcome.BILLED,
+                "bill_id": outcome.id,
+                "currency": outcome.currency,
+                "amount": outcome.tax_included_amount,
+                "reason": None,
+            }
+        case BillSkipped():
+            decided = {"outcome": AccountOutcome.SKIPPED, "reason": None}
+        case AccountParked() | CutRefused():
+            if (account.outcome, account.reason) == (AccountOutcome.PARKED, outcome.reason):
+                return account
+            decided = {"outcome": AccountOutcome.PARKED, "reason": outcome.reason}
+    return account.model_copy(update={**decided, "decided_at": at})
