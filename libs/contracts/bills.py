@@ -34,6 +34,18 @@ class BillDocument(Record):
     mime_type: Text
 
 
+class BillIssuer(Record):
+    """Who sends the bill, as printed on it; kept with the bill, for a company that moves does not change its old bills."""
+
+    name: Text
+    address: PostalAddress = PostalAddress()
+    tax_number: Text = ""
+    email: Text = ""
+    phone: Text = ""
+    website: Text = ""
+    payment_terms: Text = ""
+
+
 class BillIssued(Fact, topic="bill.issued.v1", key="account_id"):
     """A bill with its legal number; also the stored document (collection `bills` of invoicing), whose
     `state`, `held_from`, `remaining_amount` and `last_update_at` move on while the rest never changes.
@@ -66,6 +78,8 @@ class BillIssued(Fact, topic="bill.issued.v1", key="account_id"):
     remaining_amount: Decimal
     documents: tuple[BillDocument, ...]
     template_version: Text
+    locale: Text = "en"
+    issuer: BillIssuer | None = None
     state: BillState = BillState.NEW
     held_from: BillState | None = None
     last_update_at: Instant
