@@ -1,0 +1,59 @@
+"""What must be true of every bill, checked on every bill before it gets a number, in production too."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from decimal import Context, Decimal, localcontext
+from fractions import Fraction
+
+from libs.contracts import BillIssued, ChargeLine
+from libs.money import minor_unit_decimals
+
+# Decimal128 keeps 34 digits; sums on a bill need some room above its lines.
+AMOUNT_DIGITS_MAX = 30
+QUANTITY_DIGITS_MAX = 34
+# 5,000 lines make about 3 MB, well under what Kafka and MongoDB take in one piece.
+LINES_MAX = 5_000
+
+
+def broken_invariant(bill: BillIssued) -> str | None:
+    """The first invariant that the bill breaks, in words, or None."""
+    return next(_broken(bill), None)
+
+
+def _broken(bill: BillIssued) -> Iterator[str]:
+    twice = [charge for charge, count in Counter(line.charge_id for line in bill.lines).items() if count > 1]
+    if twice:
+        yield f"charge {twice[0]} stands twice on the bill"
+    with localcontext(Context(prec=2 * AMOUNT_DIGITS_MAX)):
+        taxes = sum((item.amount for item in bill.tax_items), Decimal(0))
+        lines = sum((line.amount for line in bill.lines), Decimal(0))
+        if lines != bill.tax_excluded_amount:
+            yield f"lines add up to {lines}, not to the amount without tax {bill.tax_excluded_amount}"
+        if bill.tax_excluded_amount + taxes != bill.tax_included_amount:
+            yield f"{bill.tax_excluded_amount} and tax {taxes} do not add up to the total {bill.tax_included_amount}"
+        shares: dict[tuple[str, Decimal], Decimal] = defaultdict(Decimal)
+        for tax in (tax for line in bill.lines for tax in line.taxes):
+            shares[tax.category, tax.rate] += tax.amount
+    if shares != {(item.category, item.rate): item.amount for item in bill.tax_items}:
+        yield "the lines' shares of tax do not add up to the tax of each category"
+    if bill.amount_due != bill.tax_included_amount:
+        yield f"amount due {bill.amount_due} is not the total {bill.tax_included_amount}"
+
+
+def unbillable_number(lines: Sequence[ChargeLine], currency: str) -> str | None:
+    """Why a line's amount or quantity cannot stand on a bill in this currency, or None."""
+    decimals = minor_unit_decimals(currency)
+    for line in lines:
+        # Exponents first: turning 1E+999999 into a fraction would take all memory.
+        if not _bounded(line.amount, AMOUNT_DIGITS_MAX):
+            return f"charge {line.charge_id} amounts to {line.amount:.3E} {currency}, which no bill can carry"
+        if (Fraction(line.amount) * 10**decimals).denominator != 1:
+            return f"charge {line.charge_id} amounts to {line.amount} {currency}, which is not rounded to {decimals} decimals"
+        if not _bounded(line.quantity, QUANTITY_DIGITS_MAX):
+            return f"charge {line.charge_id} has the quantity {line.quantity:.3E}, which no bill can carry"
+    return None
+
+
+def _bounded(number: Decimal, digits_max: int) -> bool:
+    exponent = int(number.as_tuple().exponent)
+    return len(number.as_tuple().digits) <= digits_max and -digits_max <= exponent and number.adjusted() < digits_max

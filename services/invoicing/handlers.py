@@ -1,0 +1,35 @@
+"""What invoicing does with each fact: find, decide, add, return."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from libs.billing import BillDraft, BillTerms, assemble_bill, change_state
+from libs.billing.bill import park
+from libs.contracts import AccountChanged, BillStateRequested, ChargesClosed, Fact
+from libs.runtime import Batch
+from services.invoicing.accounts import AccountCopies
+from services.invoicing.store import BillStore
+
+
+async def remember_accounts(batch: Batch[AccountChanged], *, accounts: AccountCopies) -> Sequence[Fact]:
+    """Keep what a bill needs to know of its account."""
+    await accounts.remember(batch)
+    return []
+
+
+async def issue_bills(batch: Batch[ChargesClosed], *, bills: BillStore, accounts: AccountCopies, terms: BillTerms) -> Sequence[Fact]:
+    """Answer each cut with its bill, BillSkipped or AccountParked. What was parked is decided anew when it comes again."""
+    cuts = {charges.id: charges for charges in batch}
+    issued = await bills.of_cuts(cuts)
+    fresh = [charges for charges in cuts.values() if charges.id not in issued]
+    known = await accounts.find(charges.account_id for charges in fresh if charges.lines)
+    outcomes = {charges.id: assemble_bill(charges, known.get(charges.account_id), terms) for charges in fresh}
+    kept = await bills.add([outcome for outcome in outcomes.values() if isinstance(outcome, BillDraft)])
+    refused = {cut_id: park(cuts[cut_id], reason) for cut_id, reason in kept.refusals.items()}
+    answers = {**outcomes, **issued, **kept.bills, **refused}
+    return [answers[cut_id] for cut_id in cuts]
+
+
+async def change_bill_states(batch: Batch[BillStateRequested], *, bills: BillStore) -> Sequence[Fact]:
+    """Answer each request for a state with what became of the bill; once decided, the answer stays."""
+    return [await bills.answer_state(request, partial(change_state, request=request, at=batch.received_at)) for request in batch]

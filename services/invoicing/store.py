@@ -1,0 +1,162 @@
+"""The collections of invoicing: `bills`, `numbers` (the last number of each series) and `state_answers`.
+
+A bill document is a `BillIssued`. Its lines, taxes and totals never change; MOVING_FIELDS do. Three unique indexes
+keep what no code may break: one bill per cut, one per number, and no charge on two bills.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import AsyncMongoClient, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
+
+from libs.billing import BillDraft
+from libs.contracts import BillIssued, BillState, BillStateChanged, BillStateRefused, BillStateRequested
+from libs.runtime import Index, from_document, in_transaction, to_document
+from services.invoicing.domain.series import InvoiceSeries, bill_numbers
+
+INDEXES = (
+    Index("bills", (("bill_no", 1),), "one bill per legal number; find a bill by the number on it", unique=True),
+    Index("bills", (("cut_id", 1),), "one bill per cut; a repeated cut finds its bill", unique=True),
+    Index("bills", (("lines.charge_id", 1),), "no charge on two bills; the bill of a charge", unique=True),
+    Index("bills", (("bill_date", -1), ("_id", 1)), "gateway: all bills, newest first"),
+    Index("bills", (("account_id", 1), ("bill_date", -1), ("_id", 1)), "gateway: the bills of an account, newest first"),
+    Index("bills", (("state", 1), ("bill_date", -1), ("_id", 1)), "gateway: the bills in a state, newest first"),
+    Index("bills", (("cause_id", 1),), "audit: the bills of a bill run or an on-demand request"),
+    Index("documents.chunks", (("files_id", 1), ("n", 1)), "GridFS: the chunks of a document in order", unique=True),
+)
+MOVING_FIELDS = ("state", "held_from", "remaining_amount", "last_update_at")
+DUPLICATE_KEY = 11000
+
+StateAnswer = BillStateChanged | BillStateRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of drafts, by cut id: bills with their numbers, and why the others cannot be kept."""
+
+    bills: dict[str, BillIssued]
+    refusals: dict[str, str]
+
+
+class BillStore:
+    """Reads and writes of bills; the only writer of their numbers and states."""
+
+    def __init__(self, client: AsyncMongoClient, database: AsyncDatabase, series: InvoiceSeries) -> None:
+        self._client = client
+        self._bills = database["bills"]
+        self._numbers = database["numbers"]
+        self._state_answers = database["state_answers"]
+        self._series = series
+
+    async def of_cuts(self, cut_ids: Iterable[str]) -> dict[str, BillIssued]:
+        """The bills that were issued for these cuts, by cut id, as they were issued."""
+        found = self._bills.find({"cut_id": {"$in": list(set(cut_ids))}})
+        return {document["cut_id"]: _as_issued(from_document(BillIssued, document)) async for document in found}
+
+    async def find(self, bill_id: str) -> BillIssued | None:
+        """A bill as it is now."""
+        document = await self._bills.find_one({"_id": bill_id})
+        return from_document(BillIssued, document) if document else None
+
+    async def add(self, drafts: Sequence[BillDraft]) -> Kept:
+        """Number and keep drafts, all in one transaction; one that violates a unique index is left out, the rest goes on."""
+        kept = Kept({}, {})
+        left = {draft.unnumbered.cut_id: draft for draft in drafts}
+        # Every turn ends the loop or takes at least one draft out.
+        while left:
+            try:
+                kept.bills.update(await self._insert(left))
+                break
+            except BulkWriteError as error:
+                violation = _duplicate_key(error)
+                # Another instance may have billed the same cuts, while partitions moved: its bills are the answer.
+                issued = await self.of_cuts(left)
+                kept.bills.update(issued)
+                if not issued:
+                    kept.refusals[list(left)[violation["index"]]] = await self._refusal(violation)
+                left = {cut_id: draft for cut_id, draft in left.items() if cut_id not in kept.bills and cut_id not in kept.refusals}
+        return kept
+
+    async def answer_state(self, request: BillStateRequested, decide: Callable[[BillIssued | None], StateAnswer]) -> StateAnswer:
+        """The answer given to this request before, or a new one: decided, applied and remembered in one transaction."""
+
+        async def answer(session: AsyncClientSession) -> StateAnswer:
+            document = await self._bills.find_one({"_id": request.bill_id, "account_id": request.account_id}, session=session)
+            remembered = await self._state_answers.find_one({"_id": request.id}, session=session)
+            if remembered is not None:
+                return _remembered_answer(remembered, document)
+            decided = decide(from_document(BillIssued, document) if document else None)
+            await self._state_answers.insert_one(_answer_document(decided), session=session)
+            if isinstance(decided, BillStateChanged):
+                moved = {field: getattr(decided.bill, field) for field in MOVING_FIELDS}
+                await self._bills.update_one({"_id": decided.bill.id}, {"$set": moved}, session=session)
+            return decided
+
+        return await in_transaction(self._client, answer)
+
+    async def _insert(self, drafts: Mapping[str, BillDraft]) -> dict[str, BillIssued]:
+        # Everything that takes time is made before the transaction, so the counters are locked for two writes only.
+        by_series: dict[str, list[tuple[BillDraft, dict[str, Any]]]] = defaultdict(list)
+        documents = []
+        for draft in drafts.values():
+            document = to_document(draft.unnumbered)
+            documents.append(document)
+            by_series[self._series.of(draft.unnumbered)].append((draft, document))
+
+        async def insert(session: AsyncClientSession) -> dict[str, BillIssued]:
+            issued = {}
+            for series in sorted(by_series):
+                block = by_series[series]
+                counter = await self._numbers.find_one_and_update(
+                    {"_id": series}, {"$inc": {"last": len(block)}}, upsert=True, return_document=ReturnDocument.AFTER, session=session
+                )
+                for (draft, document), bill_no in zip(block, bill_numbers(series, counter["last"], len(block)), strict=True):
+                    document["bill_no"] = bill_no
+                    issued[draft.unnumbered.cut_id] = draft.numbered(bill_no)
+            await self._bills.insert_many(documents, session=session)
+            return issued
+
+        return await in_transaction(self._client, insert)
+
+    async def _refusal(self, violation: dict[str, Any]) -> str:
+        (field, value), *_ = violation["keyValue"].items()
+        holder = await self._bills.find_one({field: value}, {"bill_no": 1, "cut_id": 1})
+        bill = f"bill {holder['bill_no']} ({holder['_id']})" if holder else "another bill of the same batch"
+        if field == "lines.charge_id":
+            return f"charge {value} stands on {bill} already; find out which of the two cuts is wrong"
+        if field == "bill_no":
+            return f"number {value} was given to {bill} already: the counter in `numbers` is behind; set it to the highest number given"
+        return f"{bill} was issued for the same account, period and kind; bill what came later with the next period or on demand"
+
+
+def _duplicate_key(error: BulkWriteError) -> dict[str, Any]:
+    """The first write that violated a unique index; raises the error again when it is about anything else."""
+    (violation, *_) = error.details["writeErrors"] or [{"code": None}]
+    if violation["code"] != DUPLICATE_KEY:
+        raise error
+    return violation
+
+
+def _as_issued(bill: BillIssued) -> BillIssued:
+    """The bill as it was first told, whatever became of it since: a repeated cut repeats the answer."""
+    first = {"state": BillState.NEW, "held_from": None, "remaining_amount": bill.amount_due, "last_update_at": bill.bill_date}
+    return bill.model_copy(update=first)
+
+
+def _answer_document(answer: StateAnswer) -> dict[str, Any]:
+    if isinstance(answer, BillStateRefused):
+        return to_document(answer)
+    moved = {field: getattr(answer.bill, field) for field in MOVING_FIELDS}
+    return {"_id": answer.id, "bill_id": answer.bill.id, "account_id": answer.account_id, "from_state": answer.from_state, "moved": moved}
+
+
+def _remembered_answer(remembered: dict[str, Any], bill: dict[str, Any] | None) -> StateAnswer:
+    if "moved" not in remembered:
+        return from_document(BillStateRefused, remembered)
+    then = from_document(BillIssued, {**(bill or {}), **remembered["moved"]})
+    return from_document(BillStateChanged, {**remembered, "request_id": remembered["_id"], "bill": then})

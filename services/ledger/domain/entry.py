@@ -1,0 +1,96 @@
+"""Double entry: what a bill makes owed, as postings that add up to zero.
+
+A posting's amount is signed: debits are positive, credits negative. An entry is written once and never changed;
+a correction is another entry. Its id is derived from its cause.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Context, Decimal, localcontext
+from enum import StrEnum
+
+from libs.contracts import BillIssued, Record
+from libs.contracts.fact import Id, Text
+from libs.periods import Instant
+
+# Decimal128 keeps 34 digits; a bill's amounts have at most 30.
+AMOUNT_DIGITS_MAX = 34
+
+
+class LedgerAccount(StrEnum):
+    """What a posting is booked on, for one billing account and currency."""
+
+    RECEIVABLE = "receivable"
+    REVENUE = "revenue"
+    TAX = "tax"
+
+
+class EntryKind(StrEnum):
+    """What caused an entry."""
+
+    BILL = "bill"
+
+
+class UnbalancedEntry(AssertionError):
+    """The postings do not add up to zero: the code that made them is wrong."""
+
+
+class Posting(Record):
+    """`amount` is a debit when positive and a credit when negative; `tax_category` only for tax."""
+
+    ledger_account: LedgerAccount
+    tax_category: str | None = None
+    amount: Decimal
+
+
+class Entry(Record):
+    """One cause and its postings (collection `entries`). A bill of zero has none and is remembered all the same."""
+
+    id: Id
+    kind: EntryKind
+    account_id: Id
+    currency: Id
+    bill_id: Id
+    bill_no: Id
+    description: Text
+    posted_at: Instant
+    postings: tuple[Posting, ...]
+
+
+def post_bill(bill: BillIssued) -> Entry:
+    """Debit what the customer owes, credit revenue and each tax. Raises UnbalancedEntry."""
+    postings = (
+        Posting(ledger_account=LedgerAccount.RECEIVABLE, amount=bill.tax_included_amount),
+        Posting(ledger_account=LedgerAccount.REVENUE, amount=-bill.tax_excluded_amount),
+        *(Posting(ledger_account=LedgerAccount.TAX, tax_category=item.category, amount=-item.amount) for item in bill.tax_items),
+    )
+    entry = Entry(
+        id=f"bill:{bill.id}",
+        kind=EntryKind.BILL,
+        account_id=bill.account_id,
+        currency=bill.currency,
+        bill_id=bill.id,
+        bill_no=bill.bill_no,
+        description=f"Bill {bill.bill_no}",
+        posted_at=bill.bill_date,
+        postings=tuple(posting for posting in postings if posting.amount != 0),
+    )
+    total = _total(posting.amount for posting in entry.postings)
+    if total != 0:
+        raise UnbalancedEntry(f"entry {entry.id} is off balance by {total} {entry.currency}")
+    return entry
+
+
+def receivables(entries: Iterable[Entry]) -> dict[tuple[str, str], Decimal]:
+    """What each (account, currency) owes according to its entries, each entry counted once; negative when it has credit."""
+    owed: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
+    for entry in entries:
+        owed[entry.account_id, entry.currency] += [
+            posting.amount for posting in entry.postings if posting.ledger_account is LedgerAccount.RECEIVABLE
+        ]
+    return {owner: _total(amounts) for owner, amounts in owed.items()}
+
+
+def _total(amounts: Iterable[Decimal]) -> Decimal:
+    with localcontext(Context(prec=2 * AMOUNT_DIGITS_MAX)):
+        return sum(amounts, Decimal(0))
