@@ -50,7 +50,7 @@ def build_service(name: str, settings: RuntimeSettings, **overrides: Any) -> Ser
 
 async def read_facts(settings: RuntimeSettings, fact: type[F]) -> list[F]:
     """Everything published on a fact's topic so far, in order per key."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         partitions = [TopicPartition(settings.topic(fact.topic), number) for number in range(fact.partitions)]
