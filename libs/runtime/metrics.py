@@ -8,3 +8,4 @@ PARKED = Counter("tarifa_messages_parked_total", "Messages parked", ["service", 
 RETRIES = Counter("tarifa_batch_retries_total", "Batches handled again after an error", ["service", "handler"])
 BATCH_SECONDS = Histogram("tarifa_batch_seconds", "Time from batch received to batch published", ["service", "handler"])
 HALTED = Gauge("tarifa_consumer_halted", "1 when a consumer stopped after too many parkings in a row", ["service", "handler"])
+HUB_ATTEMPTS = Counter("tarifa_hub_attempts_total", "Attempts to deliver a hub event, by the state that followed", ["state"])

@@ -38,12 +38,16 @@ CODEC_OPTIONS: CodecOptions = CodecOptions(type_registry=TypeRegistry([_DecimalC
 
 @dataclass(frozen=True)
 class Index:
-    """An index and the query it serves; `collection`, `keys` as (field, 1 or -1) pairs."""
+    """An index and the query it serves; `collection`, `keys` as (field, 1 or -1) pairs.
+
+    `expire_after_s`: documents are deleted that long after the time in the one field.
+    """
 
     collection: str
     keys: tuple[tuple[str, int], ...]
     serves: str
     unique: bool = False
+    expire_after_s: int | None = None
 
 
 def connect(settings: RuntimeSettings) -> AsyncMongoClient:
@@ -65,7 +69,8 @@ def database(client: AsyncMongoClient, settings: RuntimeSettings, service: str) 
 async def ensure_indexes(store: AsyncDatabase, indexes: Sequence[Index]) -> None:
     """Create what is missing. A transaction cannot create a collection on MongoDB < 4.4; indexes create them here."""
     for index in indexes:
-        await store[index.collection].create_indexes([IndexModel(list(index.keys), unique=index.unique)])
+        options = {"expireAfterSeconds": index.expire_after_s} if index.expire_after_s is not None else {}
+        await store[index.collection].create_indexes([IndexModel(list(index.keys), unique=index.unique, **options)])
 
 
 async def in_transaction(client: AsyncMongoClient, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
