@@ -18,7 +18,7 @@ from libs.contracts import (
     RunType,
     Text,
 )
-from libs.periods import Instant, UnknownTimeZone, calendar_month
+from libs.periods import Instant, calendar_month
 
 CutOutcome = BillIssued | BillSkipped | AccountParked | CutRefused
 
@@ -55,11 +55,11 @@ def run_account_id(run_id: str, account_id: str) -> str:
 
 
 def ask(account: RunAccount, run: BillRunChanged) -> PeriodCut | AccountParked:
-    """The cut of the run's period in the account's own time zone; parked when nobody can tell what zone that is."""
+    """The cut of the run's period in the account's own time zone; parked when the calendar has no such period or zone."""
     try:
         period = calendar_month(run.period, account.time_zone)
-    except UnknownTimeZone as error:
-        return AccountParked(id=account.id, account_id=account.account_id, run_type=RunType.ON_CYCLE, cause_id=run.id, reason=str(error))
+    except ValueError as error:
+        return AccountParked(id=account.id, account_id=account.account_id, run_type=RunType.ON_CYCLE, cause_id=run.id, reason=str(error)[:1_000])
     return PeriodCut(
         id=account.id,
         account_id=account.account_id,

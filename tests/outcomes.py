@@ -1,0 +1,80 @@
+"""Facts that invoicing and rating answer a cut with, as small as they can be; and the account that was cut."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from libs.contracts import (
+    AccountChanged,
+    AccountParked,
+    AccountState,
+    BillIssued,
+    BillSkipped,
+    CutRefused,
+    PostalAddress,
+    RunType,
+)
+from libs.periods import calendar_month
+
+AT = datetime(2026, 4, 2, 8, tzinfo=UTC)
+
+
+def account(account_id: str, **fields: Any) -> AccountChanged:
+    """An active account in Madrid, billed monthly."""
+    return AccountChanged(
+        **{
+            "id": account_id,
+            "revision": 1,
+            "name": account_id.title(),
+            "state": AccountState.ACTIVE,
+            "currency": "EUR",
+            "time_zone": "Europe/Madrid",
+            "cycle": "monthly",
+            "tax_category": "standard",
+            "changed_at": AT,
+            **fields,
+        }
+    )
+
+
+def issued(account_id: str, cause_id: str, run_type: RunType, amount: str = "12.10", currency: str = "EUR") -> BillIssued:
+    """A bill without lines."""
+    return BillIssued(
+        id=f"bill-of-{cause_id}-{account_id}",
+        bill_no="T-1",
+        account_id=account_id,
+        account_name=account_id.title(),
+        address=PostalAddress(),
+        run_type=run_type,
+        cut_id=f"cut-of-{cause_id}-{account_id}",
+        cause_id=cause_id,
+        period=calendar_month("2026-03", "UTC"),
+        bill_date=AT,
+        payment_due_at=AT,
+        currency=currency,
+        time_zone="UTC",
+        lines=(),
+        tax_items=(),
+        tax_excluded_amount=Decimal(amount),
+        tax_included_amount=Decimal(amount),
+        amount_due=Decimal(amount),
+        remaining_amount=Decimal(amount),
+        documents=(),
+        template_version="1",
+        last_update_at=AT,
+    )
+
+
+def skipped(account_id: str, cause_id: str, run_type: RunType) -> BillSkipped:
+    """Nothing was owed."""
+    return BillSkipped(id=f"skipped-{cause_id}-{account_id}", account_id=account_id, run_type=run_type, cause_id=cause_id)
+
+
+def parked(account_id: str, cause_id: str, run_type: RunType, reason: str = "no tax rate for category standard") -> AccountParked:
+    """No bill for now."""
+    return AccountParked(id=f"parked-{cause_id}-{account_id}", account_id=account_id, run_type=run_type, cause_id=cause_id, reason=reason)
+
+
+def refused(account_id: str, cause_id: str, run_type: RunType, reason: str = "unknown account") -> CutRefused:
+    """Rating could not cut."""
+    return CutRefused(id=f"refused-{cause_id}-{account_id}", account_id=account_id, run_type=run_type, cause_id=cause_id, reason=reason)
