@@ -1,0 +1,109 @@
+"""Cuts in MongoDB: each is decided once and kept with its lines in `cuts`, so that it answers the same for ever.
+
+A batch of cuts is one transaction with few round trips. Usage that flows into the same charges makes it conflict; then it
+is halved, for a shorter transaction is in nobody's way.
+"""
+
+from collections.abc import Sequence
+
+from pymongo import AsyncMongoClient, InsertOne, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from libs.contracts import Charge, ChargesClosed, ChargeState, CutRefused, PeriodCut
+from libs.runtime import from_document, in_transaction, to_document
+from services.rating.directory import Directory
+from services.rating.domain.cutting import Closing, Cutter, Owed
+
+Answer = ChargesClosed | CutRefused
+
+
+class CutStore:
+    """The collection `cuts`, and the closing side of `charges`."""
+
+    def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, directory: Directory) -> None:
+        self._client = client
+        self._cuts = store["cuts"]
+        self._charges = store["charges"]
+        self._accounts = store["accounts"]
+        self._directory = directory
+
+    async def make(self, cuts: Sequence[PeriodCut], cutter: Cutter) -> dict[str, Answer]:
+        """The answer of each cut by its id: the earlier one, or the cutter's, stored. One cut per account."""
+        async with self._client.start_session() as session:
+            try:
+                async with await session.start_transaction():
+                    answers = await self._make(cuts, cutter, session)
+            except PyMongoError as error:
+                if not error.has_error_label("TransientTransactionError"):
+                    raise
+                answers = None
+        if answers is not None:
+            return answers
+        if len(cuts) == 1:
+            return await in_transaction(self._client, lambda session: self._make(cuts, cutter, session))
+        half = len(cuts) // 2
+        return {**await self.make(cuts[:half], cutter), **await self.make(cuts[half:], cutter)}
+
+    async def _make(self, cuts: Sequence[PeriodCut], cutter: Cutter, session: AsyncClientSession) -> dict[str, Answer]:
+        answers: dict[str, Answer] = await self._find(cuts, session)
+        fresh = [cut for cut in cuts if cut.id not in answers]
+        if not fresh:
+            return answers
+        owed = await self._owed(fresh, session)
+        charged = await self._existing(
+            [id for cut in fresh if cut.account_id in owed for id in cutter.fee_ids(cut, owed[cut.account_id])], session
+        )
+        closings: list[Closing] = []
+        for cut in fresh:
+            outcome = cutter.decide(cut, owed.get(cut.account_id), charged)
+            if isinstance(outcome, Closing):
+                closings.append(outcome)
+                answers[cut.id] = outcome.answer
+            else:
+                answers[cut.id] = outcome
+        await self._write(closings, session)
+        return answers
+
+    async def _find(self, cuts: Sequence[PeriodCut], session: AsyncClientSession) -> dict[str, Answer]:
+        found = self._cuts.find({"_id": {"$in": [cut.id for cut in cuts]}}, session=session)
+        return {document["_id"]: from_document(ChargesClosed, document) async for document in found}
+
+    async def _owed(self, cuts: Sequence[PeriodCut], session: AsyncClientSession) -> dict[str, Owed]:
+        account_ids = [cut.account_id for cut in cuts]
+        accounts = await self._directory.accounts(account_ids, session)
+        products = await self._directory.products_of([cut.account_id for cut in cuts if cut.period is not None])
+        charges: dict[str, list[Charge]] = {}
+        async for document in self._charges.find({"account_id": {"$in": account_ids}, "state": ChargeState.OPEN.value}, session=session):
+            charges.setdefault(document["account_id"], []).append(from_document(Charge, document))
+        return {id: Owed(account, charges.get(id, ()), products.get(id, ())) for id, account in accounts.items()}
+
+    async def _existing(self, charge_ids: Sequence[str], session: AsyncClientSession) -> frozenset[str]:
+        if not charge_ids:
+            return frozenset()
+        found = self._charges.find({"_id": {"$in": list(charge_ids)}}, {"_id": 1}, session=session)
+        return frozenset([document["_id"] async for document in found])
+
+    async def _write(self, closings: Sequence[Closing], session: AsyncClientSession) -> None:
+        if not closings:
+            return
+        charges: list[UpdateOne | InsertOne] = [_close(charge) for closing in closings for charge in closing.closed]
+        charges += [InsertOne(to_document(fee)) for closing in closings for fee in closing.fees]
+        if charges:
+            result = await self._charges.bulk_write(charges, ordered=False, session=session)
+            closed_count = sum(len(closing.closed) for closing in closings)
+            assert result.matched_count == closed_count, f"{closed_count} charges were to be closed, {result.matched_count} were open"
+        counts = [_count(closing) for closing in closings if closing.month_labels]
+        if counts:
+            await self._accounts.bulk_write(counts, ordered=False, session=session)
+        await self._cuts.insert_many([to_document(closing.answer) for closing in closings], ordered=False, session=session)
+
+
+def _close(charge: Charge) -> UpdateOne:
+    changed = {"state": charge.state.value, "amount": charge.amount, "cut_id": charge.cut_id, "updated_at": charge.updated_at}
+    return UpdateOne({"_id": charge.id, "state": ChargeState.OPEN.value}, {"$set": changed})
+
+
+def _count(closing: Closing) -> UpdateOne:
+    return UpdateOne({"_id": closing.answer.account_id}, {"$inc": {f"cuts.{label}": 1 for label in sorted(closing.month_labels)}})

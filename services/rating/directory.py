@@ -1,0 +1,161 @@
+"""Who holds which identifier, and who pays: rating's copies of products and accounts, cached and never stale.
+
+A counter is raised after every change and read once per batch: another number than last time empties the cache.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from libs.contracts import AccountChanged, ProductChanged
+from libs.runtime import Index
+from libs.runtime.copies import remember_newest
+from services.rating.domain.holdings import Account, Holding, Holdings, Product
+
+INDEXES = (
+    Index("products", (("identifiers.value", 1),), "guiding: products by identifier"),
+    Index("products", (("account_id", 1),), "cut: products of an account"),
+)
+ACCOUNT_FIELDS = ("currency", "time_zone")
+PRODUCT_FIELDS = ("account_id", "offering_id", "name", "status", "started_at", "ended_at", "identifiers")
+# Identifiers and accounts kept; 1 KB each at most, so that a worker stays small however many there are.
+CACHE_SIZE_MAX = 50_000
+
+V = TypeVar("V")
+
+
+class _Cache(Generic[V]):
+    """A bounded cache; the entry looked up longest ago goes first. Holds what is not there (None) as well."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[str, V] = OrderedDict()
+
+    def pick(self, keys: Iterable[str]) -> tuple[dict[str, V], list[str]]:
+        """Those that are cached, and the keys of the others."""
+        entries = self._entries
+        found: dict[str, V] = {}
+        missing: list[str] = []
+        for key in keys:
+            if key in entries:
+                entries.move_to_end(key)
+                found[key] = entries[key]
+            else:
+                missing.append(key)
+        return found, missing
+
+    def keep(self, entries: dict[str, V]) -> None:
+        self._entries.update(entries)
+        while len(self._entries) > CACHE_SIZE_MAX:
+            self._entries.popitem(last=False)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+class Directory:
+    """The collections `accounts` and `products` of rating."""
+
+    def __init__(self, store: AsyncDatabase) -> None:
+        self._accounts = store["accounts"]
+        self._products = store["products"]
+        self._versions = store["directory_version"]
+        self._version = -1
+        self._tenures: _Cache[Sequence[Holding]] = _Cache()
+        self._payers: _Cache[Account | None] = _Cache()
+
+    async def remember_accounts(self, accounts: Iterable[AccountChanged]) -> None:
+        """Keep the newest revision of each."""
+        await remember_newest(self._accounts, accounts, ACCOUNT_FIELDS)
+        await self._raise_version()
+
+    async def remember_products(self, products: Iterable[ProductChanged]) -> None:
+        """Keep the newest revision of each."""
+        await remember_newest(self._products, products, PRODUCT_FIELDS)
+        await self._raise_version()
+
+    async def currencies(self, account_ids: Iterable[str]) -> dict[str, str]:
+        """The currency of each account that is known."""
+        found = self._accounts.find({"_id": {"$in": list(account_ids)}}, {"currency": 1})
+        return {document["_id"]: document["currency"] async for document in found}
+
+    async def holdings(self, identifiers: Iterable[str]) -> Holdings:
+        """What is known now about these identifiers."""
+        await self._empty_if_changed()
+        tenures, missing = self._tenures.pick(set(identifiers))
+        if missing:
+            found = await self._find_tenures(missing)
+            self._tenures.keep(found)
+            tenures |= found
+        payers = {tenure.product.account_id for held in tenures.values() for tenure in held}
+        accounts, missing = self._payers.pick(payers)
+        if missing:
+            known = await self.accounts(missing)
+            found_accounts: dict[str, Account | None] = {account_id: known.get(account_id) for account_id in missing}
+            self._payers.keep(found_accounts)
+            accounts |= found_accounts
+        return Holdings(tenures, {account_id: account for account_id, account in accounts.items() if account is not None})
+
+    def forget_accounts(self, account_ids: Iterable[str]) -> None:
+        """Read these accounts again: a cut has changed them."""
+        self._payers.forget(account_ids)
+
+    async def accounts(self, account_ids: Iterable[str], session: Any = None) -> dict[str, Account]:
+        """The accounts that are known, as they are stored now."""
+        found = self._accounts.find({"_id": {"$in": list(account_ids)}, "currency": {"$exists": True}}, session=session)
+        return {document["_id"]: _account(document) async for document in found}
+
+    async def products_of(self, account_ids: Iterable[str]) -> dict[str, list[Product]]:
+        """The products of each account."""
+        products: dict[str, list[Product]] = {}
+        async for document in self._products.find({"account_id": {"$in": list(account_ids)}}).sort("_id", 1):
+            products.setdefault(document["account_id"], []).append(_product(document))
+        return products
+
+    async def _find_tenures(self, identifiers: list[str]) -> dict[str, Sequence[Holding]]:
+        tenures: dict[str, list[Holding]] = {identifier: [] for identifier in identifiers}
+        async for document in self._products.find({"identifiers.value": {"$in": identifiers}}):
+            product = _product(document)
+            for held in document["identifiers"]:
+                if held["value"] in tenures:
+                    tenures[held["value"]].append(Holding.of(product, held["valid_from"].astimezone(UTC), _utc(held["valid_to"])))
+        return {identifier: tuple(held) for identifier, held in tenures.items()}
+
+    async def _empty_if_changed(self) -> None:
+        document = await self._versions.find_one({"_id": "directory"})
+        version = document["version"] if document else 0
+        if version != self._version:
+            self._tenures.clear()
+            self._payers.clear()
+            self._version = version
+
+    async def _raise_version(self) -> None:
+        # After the write, never before: a batch between the two would cache the old under the new number.
+        await self._versions.update_one({"_id": "directory"}, {"$inc": {"version": 1}}, upsert=True)
+
+
+def _account(document: dict[str, Any]) -> Account:
+    return Account(document["_id"], document["currency"], document["time_zone"], document.get("cuts", {}))
+
+
+def _product(document: dict[str, Any]) -> Product:
+    return Product(
+        document["_id"],
+        document["account_id"],
+        document["offering_id"],
+        document["name"],
+        document["status"],
+        document["started_at"].astimezone(UTC),
+        _utc(document["ended_at"]),
+    )
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    # The driver's own UTC object makes every comparison with Python's a slow one.
+    return None if instant is None else instant.astimezone(UTC)

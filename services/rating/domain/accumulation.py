@@ -1,0 +1,37 @@
+"""Accumulation: the rated usages of a batch become one increment per charge, exact to the last digit.
+
+Numerators are added per denominator; nothing is divided or rounded before the cut.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Context, Decimal, Inexact
+
+from services.rating.domain.deciding import Rated
+
+# The ambient context rounds at 28 digits; this one never does.
+_EXACT = Context(prec=60, traps=[Inexact])
+
+
+@dataclass(slots=True)
+class Increment:
+    """What a batch adds to a charge. `sample` is one of its usages: it says what the charge is, should it be new."""
+
+    sample: Rated
+    usage_count: int = 0
+    quantity: Decimal = Decimal(0)
+    sums: dict[int, int] = field(default_factory=dict)
+
+
+def accumulate(rated: Iterable[Rated]) -> dict[str, Increment]:
+    """The increments by charge id."""
+    increments: dict[str, Increment] = {}
+    for usage in rated:
+        increment = increments.get(usage.charge_id)
+        if increment is None:
+            increment = increments[usage.charge_id] = Increment(usage)
+        priced = usage.priced
+        increment.usage_count += 1
+        increment.quantity = _EXACT.add(increment.quantity, priced.charged_quantity)
+        increment.sums[priced.denominator] = increment.sums.get(priced.denominator, 0) + priced.numerator
+    return increments

@@ -1,0 +1,147 @@
+"""The cut: what an account owes is closed, each charge rounded once, and the fees of the period are added.
+
+An onCycle cut closes what started before the end of its period and adds recurring fees; an offCycle one closes whatever
+is open. Closed lines never change; usage that arrives later opens the next sequence of its own month.
+"""
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.contracts import Charge, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
+from libs.money import round_to_minor_unit, sum_fractions
+from libs.periods import Period, month_containing
+from libs.pricing import RateBooks
+from services.rating.domain.fees import WrongFeeCurrency, recurring_fees
+from services.rating.domain.holdings import Account, Product
+from services.rating.domain.months import label_of
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The decision of a cut: its answer, the charges it closes, the fees it adds, the months whose count it raises."""
+
+    answer: ChargesClosed
+    closed: tuple[Charge, ...]
+    fees: tuple[Charge, ...]
+    month_labels: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a cut is decided on: the account, its open charges and its products."""
+
+    account: Account
+    open_charges: Sequence[Charge]
+    products: Sequence[Product]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """Decides cuts by the rate books, at one instant."""
+
+    books: RateBooks
+    now: datetime
+
+    def fee_ids(self, cut: PeriodCut, owed: Owed) -> list[str]:
+        """The charges of the recurring fees that the cut is about, whether an earlier cut charged them or not."""
+        try:
+            return [fee.id for fee in self._fees(cut, owed)]
+        except WrongFeeCurrency:
+            return []
+
+    def decide(self, cut: PeriodCut, owed: Owed | None, charged: Container[str]) -> Closing | CutRefused:
+        """Close what is owed, with the fees that are not among the `charged` ones, or say why it cannot be."""
+        if owed is None:
+            return refuse(cut, f"rating knows no account {cut.account_id}")
+        try:
+            fees = [fee for fee in self._fees(cut, owed) if fee.id not in charged]
+        except WrongFeeCurrency as error:
+            return refuse(cut, str(error))
+        return close(cut, owed.account, owed.open_charges, fees, self.now)
+
+    def _fees(self, cut: PeriodCut, owed: Owed) -> list[Charge]:
+        if cut.period is None:
+            return []
+        return recurring_fees(owed.account, owed.products, cut.period, self.books, self.now)
+
+
+def close(cut: PeriodCut, account: Account, open_charges: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:
+    """Close the charges that the cut is about. `fees` are those of its period that no cut has charged yet."""
+    due = sorted((charge for charge in open_charges if _is_due(charge, cut)), key=_line_order)
+    closed = tuple(_closed(charge, cut, now) for charge in due)
+    added = tuple(_closed(fee, cut, now) for fee in sorted(fees, key=_line_order))
+    labels = {label_of(charge.period, account.time_zone) for charge in closed}
+    if cut.period is not None:
+        labels.add(label_of(cut.period, account.time_zone))
+    answer = ChargesClosed(
+        id=cut.id,
+        account_id=account.id,
+        run_type=cut.run_type,
+        period=cut.period or _covered(cut, account, closed),
+        cause_id=cut.cause_id,
+        currency=account.currency,
+        closed_at=now,
+        lines=tuple(_line(charge) for charge in (*closed, *added)),
+    )
+    return Closing(answer, closed, added, frozenset(labels))
+
+
+def refuse(cut: PeriodCut, reason: str) -> CutRefused:
+    """A cut that cannot be made. It decides nothing: the same cut, asked again, is looked at anew."""
+    return CutRefused(id=cut.id, account_id=cut.account_id, run_type=cut.run_type, cause_id=cut.cause_id, reason=reason)
+
+
+def one_per_account(cuts: Iterable[PeriodCut]) -> list[list[PeriodCut]]:
+    """Rounds in which no account occurs twice, in order per account: each cut sees what the one before it left."""
+    rounds: list[dict[str, PeriodCut]] = []
+    seen_count: dict[str, int] = {}
+    for cut in {cut.id: cut for cut in cuts}.values():
+        number = seen_count.get(cut.account_id, 0)
+        seen_count[cut.account_id] = number + 1
+        if number == len(rounds):
+            rounds.append({})
+        rounds[number][cut.account_id] = cut
+    return [list(one.values()) for one in rounds]
+
+
+def _is_due(charge: Charge, cut: PeriodCut) -> bool:
+    return cut.run_type is RunType.OFF_CYCLE or cut.period is None or charge.period.start < cut.period.end
+
+
+def _line_order(charge: Charge) -> tuple[str, datetime, str]:
+    return charge.product_id, charge.period.start, charge.id
+
+
+def _closed(charge: Charge, cut: PeriodCut, now: datetime) -> Charge:
+    amount = round_to_minor_unit(sum_fractions(charge.sums), charge.currency)
+    return charge.model_copy(update={"state": ChargeState.CLOSED, "amount": amount, "cut_id": cut.id, "updated_at": now})
+
+
+def _line(charge: Charge) -> ChargeLine:
+    assert charge.amount is not None, f"charge {charge.id} was not closed"
+    return ChargeLine(
+        charge_id=charge.id,
+        product_id=charge.product_id,
+        product_name=charge.product_name,
+        price_id=charge.price_id,
+        kind=charge.kind,
+        description=charge.description,
+        usage_type=charge.usage_type,
+        unit=charge.unit,
+        usage_count=charge.usage_count,
+        quantity=charge.quantity,
+        period=charge.period,
+        amount=charge.amount,
+        tax_category=charge.tax_category,
+    )
+
+
+def _covered(cut: PeriodCut, account: Account, closed: Sequence[Charge]) -> Period:
+    """The period of an offCycle bill: from the first month it bills up to the request, or to the end of its last month."""
+    month = month_containing(cut.requested_at, account.time_zone)
+    start = min((charge.period.start for charge in closed), default=month.start)
+    end = max((min(charge.period.end, cut.requested_at) for charge in closed), default=cut.requested_at)
+    if start < end:
+        return Period(start=start, end=end)
+    return Period(start=start, end=max((charge.period.end for charge in closed), default=month.end))

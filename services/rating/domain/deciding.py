@@ -1,0 +1,148 @@
+"""The decision about a batch of usages: each is rated, rejected, or answered as it was before.
+
+Pure. What was decided before comes in as `earlier`; a repeat within the batch is a repeat like any other.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.contracts import Fact, RejectionReason, UsageRated, UsageReceived, UsageRejected
+from libs.pricing import PricedUsage, RateBooks, RejectedUsage
+from services.rating.domain.charge_ids import usage_charge_id
+from services.rating.domain.holdings import Account, Holdings, Product, holder_at
+from services.rating.domain.limits import UsageLimits, fault_of
+from services.rating.domain.months import BillingMonth, BillingMonths
+from services.rating.domain.suspense import reject, reject_conflicting
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A usage with everything that its price was found by."""
+
+    usage: UsageReceived
+    account: Account
+    product: Product
+    month: BillingMonth
+    sequence: int
+    charge_id: str
+    priced: PricedUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A usage as it was received first, and what was answered then."""
+
+    usage: UsageReceived
+    answer: UsageRated | UsageRejected
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What is new (`rated`, `rejected`, `conflicting`: an id with another body), and every usage's answer in order."""
+
+    rated: list[Rated] = field(default_factory=list)
+    rejected: list[UsageRejected] = field(default_factory=list)
+    conflicting: list[UsageRejected] = field(default_factory=list)
+    answers: list[Fact] = field(default_factory=list)
+
+
+class Rater:
+    """Rates usages of one batch against what is known now."""
+
+    def __init__(self, holdings: Holdings, books: RateBooks, limits: UsageLimits, now: datetime) -> None:
+        self._holdings = holdings
+        self._books = books
+        self._limits = limits
+        self._now = now
+        self._months = BillingMonths()
+        self._charge_ids: dict[tuple[str, str, str], str] = {}
+
+    def rate(self, usage: UsageReceived) -> Rated | UsageRejected:
+        """Guide the usage to its product and price it, or say why not."""
+        fault = fault_of(usage, self._limits, self._now)
+        if fault is not None:
+            return reject(usage, *fault)
+        product = holder_at(self._holdings.by_identifier.get(usage.identifier, ()), usage.started_at)
+        if product is None:
+            return reject(usage, RejectionReason.UNKNOWN_PRODUCT, self._why_nobody_holds(usage))
+        account = self._holdings.accounts.get(product.account_id)
+        if account is None:
+            detail = f"product {product.id} is paid for by account {product.account_id}, which is unknown: open the account, then retry"
+            return reject(usage, RejectionReason.UNKNOWN_ACCOUNT, detail)
+        priced = self._books.price_usage(product.offering_id, usage, time_zone=account.time_zone, currency=account.currency)
+        if isinstance(priced, RejectedUsage):
+            return reject(usage, priced.reason, priced.detail)
+        month = self._months.containing(usage.started_at, account.time_zone)
+        sequence = account.cuts.get(month.label, 0)
+        return Rated(usage, account, product, month, sequence, self._charge_id(product, priced.price_id, month.label, sequence), priced)
+
+    def _charge_id(self, product: Product, price_id: str, label: str, sequence: int) -> str:
+        place = (product.id, price_id, label)
+        charge_id = self._charge_ids.get(place)
+        if charge_id is None:
+            charge_id = self._charge_ids[place] = usage_charge_id(product.account_id, product.id, price_id, label, sequence)
+        return charge_id
+
+    def _why_nobody_holds(self, usage: UsageReceived) -> str:
+        holders = sorted({tenure.product.id for tenure in self._holdings.by_identifier.get(usage.identifier, ())})
+        if not holders:
+            return f"no product has the identifier {usage.identifier}: add it to a product, then retry"
+        return (
+            f"no product held {usage.identifier} at {usage.started_at.isoformat()} (at other times: {', '.join(holders[:5])}): "
+            "correct its validity, then retry"
+        )
+
+
+def decide(usages: Iterable[UsageReceived], earlier: Mapping[str, Earlier], rater: Rater) -> Decisions:
+    """Decide every usage once, in order. Same id and same body: same answer. Same id, other body: refused."""
+    decisions = Decisions()
+    first: dict[str, Earlier] = {}
+    conflicts: set[str] = set()
+    for usage in usages:
+        known = earlier.get(usage.id) or first.get(usage.id)
+        if known is None:
+            answer = _decide_new(usage, rater, decisions)
+            first[usage.id] = Earlier(usage, answer)
+        elif known.usage == usage:
+            answer = known.answer
+        else:
+            answer = reject_conflicting(usage)
+            if answer.suspense_id not in conflicts:
+                conflicts.add(answer.suspense_id)
+                decisions.conflicting.append(answer)
+        decisions.answers.append(answer)
+    return decisions
+
+
+def _decide_new(usage: UsageReceived, rater: Rater, decisions: Decisions) -> UsageRated | UsageRejected:
+    outcome = rater.rate(usage)
+    if isinstance(outcome, UsageRejected):
+        decisions.rejected.append(outcome)
+        return outcome
+    decisions.rated.append(outcome)
+    return rated_fact(outcome)
+
+
+def rated_fact(rated: Rated) -> UsageRated:
+    """The fact of a rated usage."""
+    usage, priced = rated.usage, rated.priced
+    return UsageRated(
+        id=usage.id,
+        identifier=usage.identifier,
+        usage_type=usage.usage_type,
+        started_at=usage.started_at,
+        quantity=usage.quantity,
+        unit=usage.unit,
+        called_number=usage.called_number,
+        characteristics=usage.characteristics,
+        account_id=rated.account.id,
+        product_id=rated.product.id,
+        price_id=priced.price_id,
+        charge_id=rated.charge_id,
+        charged_quantity=priced.charged_quantity,
+        numerator=priced.numerator,
+        denominator=priced.denominator,
+        currency=priced.currency,
+        rate_book=priced.rate_book,
+    )

@@ -1,0 +1,71 @@
+"""Who holds what: products with the identifiers they held and when, and the accounts that pay for them.
+
+A usage is guided by its identifier and its own time, for numbers are ported and reused.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.contracts import ProductStatus
+
+# Never delivered, so no network can have served it.
+NEVER_ACTIVE = frozenset({ProductStatus.CANCELLED, ProductStatus.ABORTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What rating knows of a billing account. `cuts` counts the cuts made so far per month label, `2026-03-01`."""
+
+    id: str
+    currency: str
+    time_zone: str
+    cuts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What rating knows of a product; half-open life, no end means still alive."""
+
+    id: str
+    account_id: str
+    offering_id: str
+    name: str
+    status: str
+    started_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A product's tenure of one identifier: its validity within the product's life, half-open."""
+
+    product: Product
+    valid_from: datetime
+    valid_to: datetime | None
+
+    @classmethod
+    def of(cls, product: Product, valid_from: datetime, valid_to: datetime | None) -> "Holding":
+        """The part of the identifier's validity that lies within the product's life."""
+        ends = [end for end in (valid_to, product.ended_at) if end is not None]
+        return cls(product, max(valid_from, product.started_at), min(ends, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a batch of usages needs to know: tenures by identifier, accounts by id."""
+
+    by_identifier: Mapping[str, Sequence[Holding]]
+    accounts: Mapping[str, Account]
+
+
+def holder_at(tenures: Sequence[Holding], at: datetime) -> Product | None:
+    """The product that held the identifier then: where tenures overlap, the one that took it last."""
+    best: Holding | None = None
+    for tenure in tenures:
+        if tenure.valid_from <= at and (tenure.valid_to is None or at < tenure.valid_to):
+            if tenure.product.status in NEVER_ACTIVE:
+                continue
+            if best is None or (tenure.valid_from, tenure.product.id) > (best.valid_from, best.product.id):
+                best = tenure
+    return best.product if best else None

@@ -1,0 +1,53 @@
+"""What a usage must be before anybody looks for its price: a sane quantity at a sane time."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from libs.contracts import QUANTITY_MAX, RejectionReason, UsageReceived
+
+# Finer than any meter; and exact arithmetic with 1e-999999999 would take all memory.
+QUANTITY_DECIMALS_MAX = 9
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLimits:
+    """How far from now a usage may have started."""
+
+    future_tolerance: timedelta
+    age_max: timedelta
+
+
+Fault = tuple[RejectionReason, str]
+
+
+def fault_of(usage: UsageReceived, limits: UsageLimits, now: datetime) -> Fault | None:
+    """Why the usage cannot be right, with what to do about it; None when it can."""
+    if usage.started_at > now + limits.future_tolerance:
+        return RejectionReason.IN_THE_FUTURE, (
+            f"it started at {usage.started_at.isoformat()}, more than {limits.future_tolerance} after its arrival at {now.isoformat()}: "
+            "mend the clock of the network element and discard it, or retry it when its time has come"
+        )
+    if usage.started_at < now - limits.age_max:
+        return RejectionReason.TOO_OLD, (
+            f"it started at {usage.started_at.isoformat()}, more than {limits.age_max.days} days before its arrival: "
+            "raise USAGE_AGE_DAYS_MAX and retry it, or discard it"
+        )
+    return _quantity_fault(usage.quantity)
+
+
+def _quantity_fault(quantity: Decimal) -> Fault | None:
+    if quantity < 0:
+        return (
+            RejectionReason.NEGATIVE_QUANTITY,
+            f"a quantity of {quantity} is negative: correct it at mediation under a new id, and discard this one",
+        )
+    if quantity > QUANTITY_MAX:
+        return RejectionReason.ABSURD_QUANTITY, f"a quantity of {quantity} is above {QUANTITY_MAX}: a counter went wrong; discard it"
+    exponent = quantity.as_tuple().exponent
+    if quantity and isinstance(exponent, int) and exponent < -QUANTITY_DECIMALS_MAX:
+        return RejectionReason.ABSURD_QUANTITY, (
+            f"a quantity of {quantity} has more than {QUANTITY_DECIMALS_MAX} decimals: "
+            "round it at mediation and send it under a new id, and discard this one"
+        )
+    return None

@@ -1,0 +1,48 @@
+"""Composition root of rating."""
+
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from pydantic import Field
+
+from libs.pricing import load_rate_books
+from libs.runtime import RuntimeSettings, Service
+from services.rating import directory, store
+from services.rating.cuts import CutStore
+from services.rating.directory import Directory
+from services.rating.domain.limits import UsageLimits
+from services.rating.handlers import cut_periods, mark_charges_billed, rate_usages, remember_accounts, remember_products
+from services.rating.store import UsageStore
+
+CUT_BATCH_SIZE = 500
+
+
+class RatingSettings(RuntimeSettings):
+    """Besides the shared ones: where the rate books are, how much is rated at a time, and which usage is believed."""
+
+    http_port: int = Field(8097, validation_alias="RATING_PORT")
+    rate_books_dir: Path = Path("deploy/rate-books")
+    rating_batch_size: int = Field(5_000, gt=0, le=20_000, description="Usages per transaction")
+    usage_future_tolerance_s: int = Field(3_600, ge=0, description="How far ahead of our clock a usage may start")
+    usage_age_days_max: int = Field(1_830, gt=0, description="How long ago a usage may have started")
+
+
+def build(settings: RatingSettings) -> Service:
+    """The service with its handlers bound to its stores. Raises RateBookInvalid."""
+    books = load_rate_books(settings.rate_books_dir)
+    limits = UsageLimits(timedelta(seconds=settings.usage_future_tolerance_s), timedelta(days=settings.usage_age_days_max))
+    service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES))
+    usages = UsageStore(service.client, service.database)
+    holdings = Directory(service.database)
+    cuts = CutStore(service.client, service.database, holdings)
+    service.subscribe(
+        partial(rate_usages, store=usages, directory=holdings, books=books, limits=limits),
+        batch_size=settings.rating_batch_size,
+        takes_malformed=True,
+    )
+    service.subscribe(partial(remember_accounts, directory=holdings))
+    service.subscribe(partial(remember_products, directory=holdings))
+    service.subscribe(partial(cut_periods, cuts=cuts, books=books), batch_size=CUT_BATCH_SIZE)
+    service.subscribe(partial(mark_charges_billed, store=usages))
+    return service
