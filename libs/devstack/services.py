@@ -1,0 +1,70 @@
+"""A service as a process of its own: `python -m services.<name>`, with its port and its log."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from libs.devstack.ports import LOOPBACK, PortUse
+from libs.devstack.program import Program
+from libs.devstack.settings import PROJECT_ROOT, port_variable
+from libs.runtime import RuntimeSettings
+
+PROBE_TIMEOUT_S = 5.0
+
+
+def service_process(
+    name: str,
+    settings: RuntimeSettings,
+    *,
+    port: int,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    detached: bool = False,
+) -> Program:
+    """One of the seven on `port`, talking to the Kafka and MongoDB of `settings` in its namespace.
+
+    `environment` adds variables of the service's own, such as a rate book.
+    """
+    address = f"http://{LOOPBACK}:{port}"
+
+    async def ready() -> str | None:
+        return await service_fault(address)
+
+    return Program(
+        name,
+        [sys.executable, "-m", f"services.{name}"],
+        address=address,
+        origin=f"python -m services.{name}",
+        log=log,
+        ready=ready,
+        ports=[PortUse(port, name, port_variable(name))],
+        environment={
+            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "MONGODB_URL": settings.mongodb_url,
+            "TARIFA_NAMESPACE": settings.namespace,
+            "LOG_FORMAT": settings.log_format,
+            "LOG_LEVEL": settings.log_level,
+            port_variable(name): str(port),
+            **(environment or {}),
+        },
+        directory=PROJECT_ROOT,
+        detached=detached,
+    )
+
+
+async def service_fault(address: str) -> str | None:
+    """What a service says it lacks at /health/ready; None when it is ready."""
+    try:
+        async with httpx.AsyncClient(base_url=address, timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
+            answer = await client.get("/health/ready")
+    except httpx.HTTPError as error:
+        return f"{address} does not answer: {type(error).__name__}"
+    if answer.status_code == httpx.codes.OK:
+        return None
+    try:
+        down = answer.json()["down"]
+    except (ValueError, KeyError, TypeError):
+        return f"{address}/health/ready answers {answer.status_code}"
+    return "; ".join(f"{what}: {why}" for what, why in down.items())
