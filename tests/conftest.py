@@ -1,30 +1,59 @@
 """Fixtures that every folder of tests may use. Real Kafka and MongoDB come from the same resolver as `tarifa up`."""
 
-import os
+import subprocess
+import tempfile
 import uuid
+import warnings
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
+from libs.devstack import Infrastructure, StackSettings, free_port
+from libs.devstack.compose import docker_engine_answers
 from libs.runtime import RuntimeSettings
 from libs.runtime.mongo import connect
 from libs.runtime.topics import create_topics
+from tests.containers import containers
 
 
 @pytest.fixture(scope="session")
-def infrastructure() -> dict[str, str]:
-    """Where Kafka and MongoDB answer."""
-    return {"kafka_bootstrap_servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"], "mongodb_url": os.environ["MONGODB_URL"]}
+async def infrastructure() -> AsyncIterator[dict[str, str]]:
+    """Where Kafka and MongoDB answer: those that the environment names, else containers, else processes of our own.
+
+    On free ports and in a directory of their own, so that they meet no stack that runs; stopped at the end.
+    """
+    ports = {name: free_port() for name in ("kafka_port", "kafka_controller_port", "mongodb_port")}
+    stack = StackSettings(**ports)
+    async with AsyncExitStack() as until_the_end:
+        if stack.kafka_bootstrap_servers is None and stack.mongodb_url is None and docker_engine_answers():
+            try:
+                yield await until_the_end.enter_async_context(containers())
+                return
+            except (OSError, TimeoutError, subprocess.SubprocessError) as error:
+                warnings.warn(f"a Docker engine answers but runs neither Kafka nor MongoDB: {error}", stacklevel=1)
+        directory = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="tarifa-tests-"))
+        own = await Infrastructure.resolve(stack, Path(directory))
+        until_the_end.push_async_callback(own.stop)
+        await own.start()
+        yield {"kafka_bootstrap_servers": own.kafka.address, "mongodb_url": own.mongodb.address}
 
 
 @pytest.fixture
 async def settings(infrastructure: dict[str, str]) -> AsyncIterator[RuntimeSettings]:
     """Settings of a namespace of its own: fresh topics and databases, dropped afterwards."""
     fresh = RuntimeSettings(**infrastructure, namespace=f"t{uuid.uuid4().hex[:12]}")
-    await create_topics(fresh)
+    topics = await create_topics(fresh)
     yield fresh
     client = connect(fresh)
     for name in await client.list_database_names():
         if name.startswith(f"{fresh.namespace}_"):
             await client.drop_database(name)
     await client.close()
+    # Every partition left behind costs the broker files and memory until the session ends.
+    admin = AIOKafkaAdminClient(bootstrap_servers=fresh.kafka_bootstrap_servers)
+    await admin.start()
+    await admin.delete_topics(topics)
+    await admin.close()

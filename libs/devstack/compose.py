@@ -51,11 +51,17 @@ class ComposeService:
 
 def docker_compose_answers() -> bool:
     """Whether there is a Docker engine, and the compose plugin to talk to it."""
-    if shutil.which("docker") is None:
+    return docker_engine_answers() and _succeeds("docker", "compose", "version")
+
+
+def docker_engine_answers() -> bool:
+    """Whether there is a Docker engine that this user may talk to."""
+    return shutil.which("docker") is not None and _succeeds("docker", "info")
+
+
+def _succeeds(*command: str) -> bool:
+    try:
+        subprocess.run(command, capture_output=True, timeout=ENGINE_TIMEOUT_S, check=True)
+    except (subprocess.SubprocessError, OSError):
         return False
-    for command in (["docker", "compose", "version"], ["docker", "info"]):
-        try:
-            subprocess.run(command, capture_output=True, timeout=ENGINE_TIMEOUT_S, check=True)
-        except (subprocess.SubprocessError, OSError):
-            return False
     return True

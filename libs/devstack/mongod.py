@@ -42,7 +42,7 @@ def native_mongod(mongod: str, origin: str, directory: Path, port: int, *, log: 
     url = f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
 
     async def ready() -> str | None:
-        return await _become_primary(port)
+        return await become_primary(port)
 
     return Program(
         "MongoDB",
@@ -73,7 +73,8 @@ async def mongodb_fault(url: str) -> str | None:
     return None
 
 
-async def _become_primary(port: int) -> str | None:
+async def become_primary(port: int) -> str | None:
+    """Make the mongod on this port the primary of its own replica set; None once it is, else what is still missing."""
     host = f"{LOOPBACK}:{port}"
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS
