@@ -1,11 +1,88 @@
 """Every fact that travels between services. Importing this package registers all topics."""
 
-from libs.contracts.accounts import *  # noqa: F403
-from libs.contracts.bill_runs import *  # noqa: F403
-from libs.contracts.bills import *  # noqa: F403
-from libs.contracts.charges import *  # noqa: F403
-from libs.contracts.fact import Fact, Record, all_facts
-from libs.contracts.hub import *  # noqa: F403
-from libs.contracts.on_demand import *  # noqa: F403
-from libs.contracts.parked import *  # noqa: F403
-from libs.contracts.usage import *  # noqa: F403
+from libs.contracts.accounts import AccountChanged, AccountState, PostalAddress, ProductChanged, ProductStatus, ServiceIdentifier
+from libs.contracts.bill_runs import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState
+from libs.contracts.bills import (
+    AccountParked,
+    BillDocument,
+    BillDocumentRendered,
+    BillDocumentRequested,
+    BillIssued,
+    BillIssuer,
+    BillLine,
+    BillSkipped,
+    BillState,
+    BillStateChanged,
+    BillStateRefused,
+    BillStateRequested,
+)
+from libs.contracts.charges import AppliedTax, Charge, ChargeKind, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
+from libs.contracts.fact import Fact, Id, Record, Text, all_facts
+from libs.contracts.hub import DeliveryRetryRequested, HubEventRaised, SubscriptionChanged
+from libs.contracts.on_demand import OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
+from libs.contracts.parked import MessageParked, ParkedRetryRequested
+from libs.contracts.usage import (
+    QUANTITY_MAX,
+    RejectionReason,
+    SuspenseDiscardRequested,
+    SuspenseResolved,
+    SuspenseRetryRequested,
+    UsageRated,
+    UsageReceived,
+    UsageRejected,
+)
+
+__all__ = [
+    "QUANTITY_MAX",
+    "AccountChanged",
+    "AccountParked",
+    "AccountState",
+    "AppliedTax",
+    "BillDocument",
+    "BillDocumentRendered",
+    "BillDocumentRequested",
+    "BillIssued",
+    "BillIssuer",
+    "BillLine",
+    "BillRunChanged",
+    "BillRunCounts",
+    "BillRunRequested",
+    "BillRunState",
+    "BillSkipped",
+    "BillState",
+    "BillStateChanged",
+    "BillStateRefused",
+    "BillStateRequested",
+    "Charge",
+    "ChargeKind",
+    "ChargeLine",
+    "ChargeState",
+    "ChargesClosed",
+    "CutRefused",
+    "DeliveryRetryRequested",
+    "Fact",
+    "HubEventRaised",
+    "Id",
+    "MessageParked",
+    "OnDemandBillCompleted",
+    "OnDemandBillRequested",
+    "OnDemandState",
+    "ParkedRetryRequested",
+    "PeriodCut",
+    "PostalAddress",
+    "ProductChanged",
+    "ProductStatus",
+    "Record",
+    "RejectionReason",
+    "RunType",
+    "ServiceIdentifier",
+    "SubscriptionChanged",
+    "SuspenseDiscardRequested",
+    "SuspenseResolved",
+    "SuspenseRetryRequested",
+    "Text",
+    "UsageRated",
+    "UsageReceived",
+    "UsageRejected",
+    "all_facts",
+]
