@@ -54,6 +54,8 @@ def subscribe(
         batch_timeout_ms=POLL_TIMEOUT_MS,
         auto_offset_reset="earliest" if group else "latest",
         max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
+        session_timeout_ms=settings.kafka_session_timeout_ms,
+        heartbeat_interval_ms=settings.kafka_session_timeout_ms // 4,
     )
 
     @subscriber

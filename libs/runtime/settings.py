@@ -10,6 +10,9 @@ class RuntimeSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_session_timeout_ms: int = Field(
+        10_000, ge=6_000, description="After so long without a sign of life a consumer's work goes to others"
+    )
     mongodb_url: str = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
     namespace: str = Field("", validation_alias="TARIFA_NAMESPACE", description="Prefix of topics, groups and databases")
     http_host: str = "127.0.0.1"
