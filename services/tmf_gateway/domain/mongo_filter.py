@@ -1,0 +1,142 @@
+"""Filters and sort keys of a query as MongoDB's own: known attributes and a whitelist of operators only.
+
+A value is always an operand, never a document, so nothing that a client sends can become an operator.
+"""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from services.tmf_gateway.domain.links import Links, id_of
+from services.tmf_gateway.domain.query import Filter, Query
+from services.tmf_gateway.domain.refusal import BadRequest
+from services.tmf_gateway.domain.resource import Kind, Resource, Stored
+
+REGEX_LENGTH_MAX = 128
+_MATCHES_NOTHING = {"_id": {"$in": []}}
+_ORDER_OPERATORS = {"gt": "$gt", "gte": "$gte", "lt": "$lt", "lte": "$lte"}
+_DECIMAL_DIGITS_MAX = 34
+_DECIMAL_EXPONENT_MAX = 6_000
+
+
+def mongo_filter(query: Query, resource: Resource, links: Links) -> dict[str, Any]:
+    """The condition that all filters, or for alternatives any, put on a document. Raises BadRequest."""
+    conditions = [_condition(filter_, resource, links) for filter_ in query.filters]
+    if not conditions:
+        return {}
+    if len(conditions) == 1:
+        return conditions[0]
+    return {"$or" if query.any_suffices else "$and": conditions}
+
+
+def mongo_sort(query: Query, resource: Resource) -> list[tuple[str, int]]:
+    """Newest first unless the client chose; the id breaks ties, so that pages do not overlap. Raises BadRequest."""
+    if not query.sort:
+        return list(resource.newest_first)
+    keys: dict[str, int] = {}
+    for key in query.sort:
+        stored = resource.stored(key.path)
+        keys.setdefault(stored.path, -1 if key.descending != stored.reversed else 1)
+    keys.setdefault("_id", 1)
+    return list(keys.items())
+
+
+def _condition(filter_: Filter, resource: Resource, links: Links) -> dict[str, Any]:
+    if filter_.path == "@type":
+        return _on_type(filter_, resource)
+    stored = resource.stored(filter_.path)
+    if filter_.operator == "regex":
+        return _any(stored.path, [{"$regex": _regex(value, stored, filter_)} for value in filter_.values])
+    if filter_.operator in _ORDER_OPERATORS:
+        operator = _ORDER_OPERATORS[filter_.operator]
+        if stored.words is not None or stored.kind in (Kind.HREF, Kind.BOOLEAN):
+            raise BadRequest(f"{filter_.path} has no order: compare it with = or .ne=")
+        return _any(stored.path, [{operator: operand} for value in filter_.values for operand in _operands(value, stored, filter_, links)])
+    operands = [operand for value in filter_.values for operand in _operands(value, stored, filter_, links)]
+    if filter_.operator == "ne":
+        return {stored.path: {"$nin": operands}}
+    return {stored.path: {"$in": operands} if len(operands) != 1 else {"$eq": operands[0]}}
+
+
+def _on_type(filter_: Filter, resource: Resource) -> dict[str, Any]:
+    if filter_.operator not in ("eq", "ne"):
+        raise BadRequest("@type can be compared with = or .ne= only")
+    return {} if (resource.definition in filter_.values) == (filter_.operator == "eq") else _MATCHES_NOTHING
+
+
+def _any(path: str, conditions: list[dict[str, Any]]) -> dict[str, Any]:
+    alternatives = [{path: condition} for condition in conditions]
+    return alternatives[0] if len(alternatives) == 1 else {"$or": alternatives}
+
+
+def _operands(value: str, stored: Stored, filter_: Filter, links: Links) -> list[Any]:
+    """The stored values that a written value stands for: usually one."""
+    if stored.words is not None:
+        word = str(_boolean(value, filter_.path)).lower() if stored.kind is Kind.BOOLEAN else value
+        return list(stored.words.get(word, ()))
+    match stored.kind:
+        case Kind.INSTANT:
+            return [_instant(value, filter_.path)]
+        case Kind.NUMBER:
+            return [_number(value, filter_.path)]
+        case Kind.BOOLEAN:
+            return [_boolean(value, filter_.path)]
+        case Kind.HREF:
+            return [id_of(value)] if value.startswith(links.base_url) else []
+        case Kind.ANY:
+            return [*_texts(value), *_number_or_boolean(value)]
+        case _:
+            return _texts(value)
+
+
+def _texts(value: str) -> list[str]:
+    # An unencoded + arrives as a blank, and phone numbers begin with one.
+    return [value, "+" + value[1:]] if value.startswith(" ") and value[1:].isdecimal() else [value]
+
+
+def _instant(value: str, path: str) -> datetime:
+    # The + of an offset that was not encoded arrives as a blank.
+    text = re.sub(r" (\d\d:?\d\d)$", r"+\1", value.strip())
+    try:
+        instant = datetime.fromisoformat(text)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadRequest(f"{path} is a date-time such as 2026-03-01T00:00:00Z, not {value[:50]!r}") from None
+
+
+def _number(value: str, path: str) -> Decimal:
+    try:
+        number = Decimal(value.strip())
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or len(number.as_tuple().digits) > _DECIMAL_DIGITS_MAX or abs(number.adjusted()) > _DECIMAL_EXPONENT_MAX:
+        raise BadRequest(f"{path} is a number, not {value[:50]!r}")
+    return number
+
+
+def _boolean(value: str, path: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise BadRequest(f"{path} is true or false, not {value[:50]!r}")
+    return value.lower() == "true"
+
+
+def _number_or_boolean(value: str) -> list[Any]:
+    if value.lower() in ("true", "false"):
+        return [value.lower() == "true"]
+    try:
+        return [_number(value, "")]
+    except BadRequest:
+        return []
+
+
+def _regex(pattern: str, stored: Stored, filter_: Filter) -> str:
+    if stored.kind not in (Kind.TEXT, Kind.ANY) or stored.words is not None:
+        raise BadRequest(f"{filter_.path} is not text: regular expressions do not apply")
+    if len(pattern) > REGEX_LENGTH_MAX:
+        raise BadRequest(f"a regular expression may have at most {REGEX_LENGTH_MAX} characters")
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError):
+        raise BadRequest(f"{pattern!r} is not a regular expression") from None
+    return pattern

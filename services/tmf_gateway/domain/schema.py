@@ -1,0 +1,110 @@
+"""Resources as a specification's definitions describe them: what a client's body must look like, and how attributes compare.
+
+The definitions of TM Forum's v4 files use only types, formats, enumerations, references, arrays and required names.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from libs.periods import to_utc_milliseconds
+from services.tmf_gateway.domain.refusal import BadRequest
+from services.tmf_gateway.domain.resource import Kind
+
+TEXT_LENGTH_MAX = 4_096
+_SCALARS: Mapping[str, tuple[type, ...]] = {"string": (str,), "number": (int, Decimal), "integer": (int,), "boolean": (bool,)}
+_KINDS = {"number": Kind.NUMBER, "integer": Kind.NUMBER, "boolean": Kind.BOOLEAN, "string": Kind.TEXT}
+
+
+class Schema:
+    """The definitions of one specification, and the attributes that Tarifa adds to some of them."""
+
+    def __init__(self, definitions: Mapping[str, Any], extensions: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._definitions = definitions
+        self._extensions = extensions or {}
+
+    def attributes(self, name: str) -> frozenset[str]:
+        """The first-level names of a definition."""
+        return frozenset(self._properties(name))
+
+    def kind(self, name: str, path: str) -> Kind | None:
+        """How the attribute at a path compares; None where the path names an object, or nothing."""
+        schema: Mapping[str, Any] = {"$ref": f"#/definitions/{name}"}
+        for step in path.split("."):
+            schema = self._properties(self._name(schema)).get(step, {})
+            schema = schema.get("items", schema)
+        if not schema:
+            return None
+        if "$ref" in schema:
+            target = self._definitions[self._name(schema)]
+            return Kind.ANY if not target.get("properties") and "enum" not in target else Kind.TEXT if "enum" in target else None
+        return Kind.INSTANT if schema.get("format") == "date-time" else _KINDS.get(schema.get("type", ""))
+
+    def conform(self, name: str, body: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
+        """The body with nulls left out and date-times as instants. Unknown attributes are extensions and stay.
+        Raises BadRequest naming the attribute that is missing or of another type."""
+        return self._object(name, body, "", required)
+
+    def _properties(self, name: str) -> dict[str, Any]:
+        return {**self._definitions.get(name, {}).get("properties", {}), **self._extensions.get(name, {})}
+
+    @staticmethod
+    def _name(schema: Mapping[str, Any]) -> str:
+        return schema.get("$ref", "").removeprefix("#/definitions/")
+
+    def _object(self, name: str, value: Any, path: str, required: bool = True) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise BadRequest(f"{path} must be an object")
+        properties = self._properties(name)
+        missing = [key for key in self._definitions[name].get("required", ()) if value.get(key) is None]
+        if missing and required:
+            raise BadRequest(f"{f'{path} lacks' if path else 'missing'} {', '.join(missing)}")
+        return {
+            key: self._value(properties[key], member, f"{path}.{key}" if path else key) if key in properties else member
+            for key, member in _without_nulls(value).items()
+        }
+
+    def _value(self, schema: Mapping[str, Any], value: Any, path: str) -> Any:
+        if "$ref" in schema:
+            target = self._definitions[self._name(schema)]
+            if target.get("properties"):
+                return self._object(self._name(schema), value, path)
+            return self._value(target, value, path) if "enum" in target else value
+        if schema["type"] == "array":
+            if not isinstance(value, list) or len(value) < schema.get("minItems", 0):
+                raise BadRequest(f"{path} must be a list of at least {schema.get('minItems', 0)}")
+            return [self._value(schema["items"], item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return _scalar(schema, value, path)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value if item is not None]
+    return value
+
+
+def _scalar(schema: Mapping[str, Any], value: Any, path: str) -> Any:
+    if schema.get("format") == "date-time":
+        return parse_instant(value, path)
+    # In Python a bool is an int; in JSON it is not.
+    if not isinstance(value, _SCALARS[schema["type"]]) or (isinstance(value, bool) and schema["type"] != "boolean"):
+        raise BadRequest(f"{path} must be of type {schema['type']}")
+    if "enum" in schema and value not in schema["enum"]:
+        raise BadRequest(f"{path} must be one of {', '.join(schema['enum'])}")
+    if isinstance(value, str) and len(value) > TEXT_LENGTH_MAX:
+        raise BadRequest(f"{path} is longer than {TEXT_LENGTH_MAX} characters")
+    return value
+
+
+def parse_instant(value: Any, path: str) -> datetime:
+    """An RFC 3339 date-time; without an offset it is in UTC. Raises BadRequest."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        instant = datetime.fromisoformat(value)
+        return to_utc_milliseconds(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+    except (TypeError, ValueError, OverflowError):
+        raise BadRequest(f"{path} must be a date-time such as 2026-03-01T00:00:00Z") from None

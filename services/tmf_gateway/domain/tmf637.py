@@ -1,0 +1,185 @@
+"""TMF637 Product Inventory v4: products and the service identifiers that they hold.
+
+Like an account, a product's document keeps the TMF resource under `resource`; `identifiers` says which number, user name
+or SIM it holds and when, which is how usage finds its way to it.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import combinations
+from typing import Any
+
+import phonenumbers
+from pydantic import ValidationError
+
+from libs.contracts import AccountState, ProductChanged, ProductStatus, ServiceIdentifier
+from services.tmf_gateway.domain.links import TMF637, Links
+from services.tmf_gateway.domain.merge_patch import merge
+from services.tmf_gateway.domain.refusal import BadRequest, Conflict
+from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
+from services.tmf_gateway.domain.schema import Schema
+from services.tmf_gateway.specifications import swagger
+
+# Numbers get ported: a characteristic may say when it holds.
+_VALIDITY = {"Characteristic": {"validFor": {"$ref": "#/definitions/TimePeriod"}}}
+SCHEMA = Schema(swagger("TMF637")["definitions"], extensions=_VALIDITY)
+IDENTIFIER_KINDS = ("msisdn", "userName", "sim")
+_SERVER_OWNED = frozenset(("id", "href", "@type"))
+_NEVER_STARTED = (ProductStatus.CANCELLED, ProductStatus.ABORTED)
+_ENDED = (ProductStatus.TERMINATED, *_NEVER_STARTED)
+
+
+def account_of(body: Mapping[str, Any]) -> str:
+    """The id of the billing account that a product names. Raises BadRequest."""
+    return _reference(body, "billingAccount")
+
+
+def new_product(body: Mapping[str, Any], id: str, account: Document, now: datetime) -> dict[str, Any]:
+    """The document of a new product of `account`. Raises BadRequest."""
+    if account["resource"]["state"] == AccountState.CLOSED:
+        raise BadRequest(f"billingAccount {account['_id']} is closed")
+    resource = SCHEMA.conform("Product_Create", {"status": ProductStatus.ACTIVE, **body})
+    resource = {"startDate": now, "orderDate": now, **_own(resource)}
+    product = {"_id": id, "revision": 1, "created_at": now, "changed_at": now, "account_id": account["_id"]}
+    return _checked({**product, "resource": resource})
+
+
+def patched_product(product: Document, patch: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The product's document after a merge patch; the same document when nothing changes. Raises BadRequest or Conflict."""
+    before = product["resource"]
+    resource = _own(SCHEMA.conform("Product_Create", merge(before, patch)))
+    if account_of(resource) != product["account_id"]:
+        raise BadRequest("a product cannot move to another billingAccount: end it there and open it here")
+    if resource == before:
+        return dict(product)
+    if before["status"] in _ENDED and resource["status"] != before["status"]:
+        raise Conflict(f"a product that is {before['status'].strip()} cannot become {resource['status']}")
+    if resource["status"] == ProductStatus.TERMINATED:
+        resource.setdefault("terminationDate", now)
+    return _checked({**product, "resource": resource, "revision": product["revision"] + 1, "changed_at": now})
+
+
+def product_fact(product: Document) -> ProductChanged:
+    """What the other services need to know of a product. Raises pydantic.ValidationError."""
+    resource = product["resource"]
+    offering = resource["productOffering"]
+    return ProductChanged(
+        id=product["_id"],
+        revision=product["revision"],
+        account_id=product["account_id"],
+        offering_id=offering["id"],
+        name=resource.get("name") or offering.get("name") or offering["id"],
+        status=resource["status"],
+        started_at=resource["startDate"],
+        ended_at=resource.get("terminationDate"),
+        identifiers=tuple(ServiceIdentifier.model_validate(identifier) for identifier in product["identifiers"]),
+        changed_at=product["changed_at"],
+    )
+
+
+def product(document: Document, links: Links) -> Representation:
+    """TMF637 product."""
+    resource = document["resource"]
+    account = {"href": links.account(document["account_id"]), "@referredType": "BillingAccount", **resource["billingAccount"]}
+    return {
+        "id": document["_id"],
+        "href": links.product(document["_id"]),
+        **resource,
+        "billingAccount": account,
+        "@type": "Product",
+    }
+
+
+def _locate(path: str) -> Stored | None:
+    if path in ("id", "href"):
+        return Stored("_id", Kind.HREF if path == "href" else Kind.TEXT)
+    if path == "billingAccount.id":
+        return Stored("account_id")
+    kind = SCHEMA.kind("Product", path)
+    return Stored(f"resource.{path}", kind) if kind else None
+
+
+PRODUCT = Resource(
+    "TMF637",
+    TMF637,
+    "product",
+    "Product",
+    SCHEMA.attributes("Product"),
+    _locate,
+    product,
+    newest_first=(("created_at", -1), ("_id", -1)),
+    unread=("outbox",),
+)
+
+
+def _own(resource: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in resource.items() if name not in _SERVER_OWNED}
+
+
+def _reference(body: Mapping[str, Any], name: str) -> str:
+    reference = body.get(name)
+    id = reference.get("id") if isinstance(reference, Mapping) else None
+    if not isinstance(id, str) or not id:
+        raise BadRequest(f"{name}.id is missing")
+    return id
+
+
+def _checked(product: dict[str, Any]) -> dict[str, Any]:
+    resource = product["resource"]
+    _reference(resource, "productOffering")
+    ends = resource.get("terminationDate")
+    if ends is not None and ends <= resource["startDate"] and resource["status"] not in _NEVER_STARTED:
+        raise BadRequest("terminationDate must lie after startDate")
+    checked = {**product, "resource": {**resource, **_normalised(resource)}}
+    checked["identifiers"] = [] if resource["status"] in _NEVER_STARTED else list(_identifiers(checked["resource"]))
+    for one, other in combinations(checked["identifiers"], 2):
+        if (one["kind"], one["value"]) == (other["kind"], other["value"]) and _overlap(one, other):
+            raise BadRequest(f"{one['kind']} {one['value']} is given twice for the same time")
+    try:
+        product_fact(checked)
+    except ValidationError as error:
+        raise BadRequest("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from None
+    return checked
+
+
+def _normalised(resource: Mapping[str, Any]) -> dict[str, Any]:
+    if "productCharacteristic" not in resource:
+        return {}
+    return {"productCharacteristic": [_normalised_characteristic(item) for item in resource["productCharacteristic"]]}
+
+
+def _normalised_characteristic(characteristic: Mapping[str, Any]) -> dict[str, Any]:
+    kind, value = characteristic["name"], characteristic["value"]
+    if kind not in IDENTIFIER_KINDS:
+        return dict(characteristic)
+    if not isinstance(value, str) or not value.strip():
+        raise BadRequest(f"productCharacteristic {kind} must be text")
+    return {**characteristic, "value": _e164(value) if kind == "msisdn" else value.strip()}
+
+
+def _e164(value: str) -> str:
+    try:
+        number = phonenumbers.parse(value)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_possible_number(number):
+        raise BadRequest(f"msisdn {value[:50]!r} is not a number in E.164, such as +34600000000")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _identifiers(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each identifier with the time for which both the product and the characteristic last."""
+    for characteristic in resource.get("productCharacteristic", ()):
+        if characteristic["name"] not in IDENTIFIER_KINDS:
+            continue
+        validity = characteristic.get("validFor", {})
+        start = max(filter(None, (resource["startDate"], validity.get("startDateTime"))))
+        end = min(filter(None, (resource.get("terminationDate"), validity.get("endDateTime"))), default=None)
+        if end is not None and end <= start:
+            raise BadRequest(f"{characteristic['name']} {characteristic['value']} would end before it starts")
+        yield {"kind": characteristic["name"], "value": characteristic["value"], "valid_from": start, "valid_to": end}
+
+
+def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    starts_before_end = other["valid_to"] is None or one["valid_from"] < other["valid_to"]
+    return starts_before_end and (one["valid_to"] is None or other["valid_from"] < one["valid_to"])

@@ -1,0 +1,70 @@
+"""What the gateway does with facts: end on-demand requests, wake clients that wait, raise hub events of bills."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from libs.contracts import (
+    BillDocumentRendered,
+    BillIssued,
+    BillStateChanged,
+    BillStateRefused,
+    Fact,
+    HubEventRaised,
+    OnDemandBillCompleted,
+    OnDemandState,
+)
+from libs.runtime import Batch, to_document
+from services.tmf_gateway.answers import Answers
+from services.tmf_gateway.domain.events import hub_event
+from services.tmf_gateway.domain.links import Links
+from services.tmf_gateway.domain.tmf678 import BILL_ON_DEMAND, CUSTOMER_BILL, bill_on_demand, completed, customer_bill
+from services.tmf_gateway.store import GatewayStore
+
+
+async def complete_requests(batch: Batch[OnDemandBillCompleted], *, store: GatewayStore, links: Links) -> Sequence[Fact]:
+    """Give on-demand requests their end and raise its event; requests that others published pass by."""
+    requests = await store.requests(completion.id for completion in batch)
+    ended = {
+        completion.id: completed(requests[completion.id], completion)
+        for completion in batch
+        if completion.id in requests and requests[completion.id]["state"] == OnDemandState.IN_PROGRESS
+    }
+    await store.complete_requests(list(ended.values()))
+    shown = {**requests, **ended}
+    return [
+        hub_event(BILL_ON_DEMAND, "StateChange", bill_on_demand(request, links), cause=request["_id"], at=request["last_update_at"])
+        for request in shown.values()
+    ]
+
+
+async def hear_answers(batch: Batch[BillStateChanged | BillStateRefused | BillDocumentRendered], *, answers: Answers) -> Sequence[Fact]:
+    """Wake whoever waits for these in this process."""
+    for answer in batch:
+        answers.hear(answer)
+    return []
+
+
+async def raise_bill_events(batch: Batch[BillIssued | BillStateChanged], *, store: GatewayStore, links: Links) -> Sequence[Fact]:
+    """Hub events of bills. The two facts come on topics of their own, so a change may arrive before its bill: then the
+    bill is announced first, and its own announcement, coming later, repeats the same event."""
+    changed_first = [fact for fact in batch if isinstance(fact, BillStateChanged)]
+    announced = await store.announced_bills(change.bill.id for change in changed_first)
+    events = []
+    for fact in sorted(batch, key=_happened_at):
+        bill = fact if isinstance(fact, BillIssued) else fact.bill
+        if bill.id not in announced:
+            events.append(_bill_created(bill, links))
+            announced.add(bill.id)
+        if isinstance(fact, BillStateChanged):
+            shown = customer_bill(to_document(bill), links)
+            events.append(hub_event(CUSTOMER_BILL, "StateChange", shown, cause=fact.id, at=bill.last_update_at))
+    await store.remember_announced(announced)
+    return events
+
+
+def _bill_created(bill: BillIssued, links: Links) -> HubEventRaised:
+    return hub_event(CUSTOMER_BILL, "Create", customer_bill(to_document(bill), links), cause=bill.id, at=bill.bill_date)
+
+
+def _happened_at(fact: BillIssued | BillStateChanged) -> datetime:
+    return fact.last_update_at if isinstance(fact, BillIssued) else fact.bill.last_update_at

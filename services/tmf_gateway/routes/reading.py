@@ -1,0 +1,53 @@
+"""GET of a collection and of one resource: the same for every resource of every API."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pymongo.asynchronous.collection import AsyncCollection
+
+from services.tmf_gateway.domain.links import Links
+from services.tmf_gateway.domain.query import parse_query, selected_fields
+from services.tmf_gateway.domain.refusal import NotFound
+from services.tmf_gateway.domain.resource import Resource
+from services.tmf_gateway.domain.selection import select_fields
+from services.tmf_gateway.http import json_response, query_string
+from services.tmf_gateway.sources import read_page
+
+Complete = Callable[[Sequence[dict[str, Any]]], Awaitable[None]]
+
+
+async def _as_they_are(documents: Sequence[dict[str, Any]]) -> None:
+    return None
+
+
+def add_reading(
+    routes: APIRouter, resource: Resource, collection: AsyncCollection, links: Links, complete: Complete = _as_they_are
+) -> None:
+    """Serve a resource from a collection; `complete` adds to the documents what lies elsewhere."""
+    path = f"{resource.base_path}/{resource.name}"
+
+    @routes.api_route(path, methods=["GET", "HEAD"], name=f"list {resource.name}")
+    async def read_list(request: Request) -> Response:
+        text = query_string(request)
+        query = parse_query(text)
+        documents, page = await read_page(collection, resource, query, links)
+        headers = page.headers(f"{links.base_url}{path}", text)
+        await complete(documents)
+        shown = [select_fields(resource.render(document, links), query.fields) for document in documents]
+        return json_response(shown, page.status, headers)
+
+    @routes.api_route(f"{path}/{{id}}", methods=["GET", "HEAD"], name=f"read {resource.name}")
+    async def read_one(request: Request) -> Response:
+        document = await find(collection, resource, request.path_params["id"])
+        await complete([document])
+        fields = selected_fields(query_string(request))
+        return json_response(select_fields(resource.render(document, links), fields))
+
+
+async def find(collection: AsyncCollection, resource: Resource, id: str) -> dict[str, Any]:
+    """A document by its id. Raises NotFound."""
+    document = await collection.find_one({"_id": id}, dict.fromkeys(resource.unread, False) or None)
+    if document is None:
+        raise NotFound(f"{resource.name} {id} does not exist")
+    return document

@@ -1,0 +1,83 @@
+"""Composition root of tmf_gateway."""
+
+from datetime import timedelta
+from functools import partial
+
+from pydantic import Field, field_validator
+
+from libs.money import minor_unit_decimals
+from libs.periods import time_zone
+from libs.runtime import RuntimeSettings, Service
+from services.tmf_gateway.answers import Answers
+from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678, Links
+from services.tmf_gateway.domain.tmf666 import AccountDefaults
+from services.tmf_gateway.gateway import Gateway
+from services.tmf_gateway.handlers import complete_requests, hear_answers, raise_bill_events
+from services.tmf_gateway.http import new_app
+from services.tmf_gateway.outbox import Outbox
+from services.tmf_gateway.routes.hub import hub_routes
+from services.tmf_gateway.routes.pages import page_routes
+from services.tmf_gateway.routes.tmf637 import tmf637_routes
+from services.tmf_gateway.routes.tmf666 import tmf666_routes
+from services.tmf_gateway.routes.tmf678 import tmf678_routes
+from services.tmf_gateway.sources import Sources
+from services.tmf_gateway.store import INDEXES, GatewayStore
+
+
+class GatewaySettings(RuntimeSettings):
+    """Besides the shared ones: where clients reach the gateway, what accounts get by default, and how long clients wait."""
+
+    http_port: int = Field(8096, validation_alias="GATEWAY_PORT")
+    public_base_url: str = Field("http://127.0.0.1:8096", pattern="^https?://[^/]+.*$", validation_alias="GATEWAY_PUBLIC_BASE_URL")
+    cors_origins: list[str] = Field(["*"], validation_alias="GATEWAY_CORS_ORIGINS")
+    default_currency: str = Field("EUR", validation_alias="GATEWAY_DEFAULT_CURRENCY")
+    default_time_zone: str = Field("UTC", validation_alias="GATEWAY_DEFAULT_TIME_ZONE")
+    default_tax_category: str = Field("standard", min_length=1, validation_alias="GATEWAY_DEFAULT_TAX_CATEGORY")
+    answer_wait_s: float = Field(5.0, gt=0, validation_alias="GATEWAY_ANSWER_WAIT_S")
+    document_wait_s: float = Field(15.0, gt=0, validation_alias="GATEWAY_DOCUMENT_WAIT_S")
+    unanswered_after_s: float = Field(30.0, gt=0, validation_alias="GATEWAY_UNANSWERED_AFTER_S")
+
+    @field_validator("default_currency")
+    @classmethod
+    def _known_currency(cls, currency: str) -> str:
+        minor_unit_decimals(currency)
+        return currency
+
+    @field_validator("default_time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        time_zone(zone)
+        return zone
+
+
+def build(settings: GatewaySettings) -> Service:
+    """The service with its routes and handlers bound to its store."""
+    app = new_app(settings.cors_origins)
+    service = Service("tmf_gateway", settings, indexes=INDEXES, http=app)
+    store = GatewayStore(service.client, service.database)
+    outbox = Outbox(store, service.publish, timedelta(seconds=settings.unanswered_after_s))
+    gateway = Gateway(
+        database=service.database,
+        store=store,
+        sources=Sources(service.client, settings),
+        outbox=outbox,
+        answers=Answers(),
+        publish=service.publish,
+        links=Links(settings.public_base_url.rstrip("/")),
+        defaults=AccountDefaults(settings.default_currency, settings.default_time_zone, settings.default_tax_category),
+        answer_wait_s=settings.answer_wait_s,
+        document_wait_s=settings.document_wait_s,
+    )
+    for api, base_path, routes in (
+        ("TMF678", TMF678, tmf678_routes),
+        ("TMF666", TMF666, tmf666_routes),
+        ("TMF637", TMF637, tmf637_routes),
+    ):
+        app.include_router(routes(gateway))
+        app.include_router(hub_routes(gateway, api, base_path))
+    app.include_router(page_routes())
+    service.subscribe(partial(complete_requests, store=store, links=gateway.links))
+    service.subscribe(partial(raise_bill_events, store=store, links=gateway.links))
+    service.subscribe(partial(hear_answers, answers=gateway.answers), every_instance=True)
+    service.background(outbox.tidy)
+    return service

@@ -1,0 +1,191 @@
+"""The gateway's own collections: what clients post, each with the facts still to be published about it.
+
+A document's `outbox` holds messages that are published after the document is stored and removed once the broker has
+them: `{revision, topic, message}`. What a crash leaves there is published again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import AsyncMongoClient, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
+
+from libs.contracts import Fact, OnDemandState
+from libs.runtime import Index, in_transaction
+from services.tmf_gateway.domain.refusal import Conflict
+
+ACCOUNTS = "billing_accounts"
+PRODUCTS = "products"
+ON_DEMAND_REQUESTS = "on_demand_requests"
+SUBSCRIPTIONS = "hub_subscriptions"
+IDENTIFIER_HOLDINGS = "identifier_holdings"
+BILLS_ANNOUNCED = "bills_announced"
+WITH_OUTBOX = (ACCOUNTS, PRODUCTS, ON_DEMAND_REQUESTS, SUBSCRIPTIONS)
+
+INDEXES = (
+    *(Index(collection, (("outbox.revision", 1),), "what is still to be published") for collection in WITH_OUTBOX),
+    *(
+        Index(collection, ((field, -1), ("_id", -1)), "lists, newest first")
+        for collection, field in ((ACCOUNTS, "created_at"), (PRODUCTS, "created_at"), (ON_DEMAND_REQUESTS, "requested_at"))
+    ),
+    Index(ACCOUNTS, (("resource.name", 1),), "accounts by name"),
+    Index(ACCOUNTS, (("resource.relatedParty.id", 1),), "accounts of a party"),
+    Index(PRODUCTS, (("account_id", 1), ("created_at", -1)), "products of an account"),
+    Index(PRODUCTS, (("resource.productCharacteristic.value", 1),), "products by service identifier"),
+    Index(ON_DEMAND_REQUESTS, (("account_id", 1), ("requested_at", -1)), "requests of an account"),
+    Index(ON_DEMAND_REQUESTS, (("state", 1), ("published_at", 1)), "requests in progress for too long"),
+    Index(SUBSCRIPTIONS, (("subject", 1),), "one subscription per callback and query", unique=True),
+)
+# An identifier without an end is held until the end of time, so that holdings compare.
+_FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def outbox(revision: int, facts: Iterable[Fact]) -> list[dict[str, Any]]:
+    """Facts as a document's outbox keeps them."""
+    return [{"revision": revision, "topic": fact.topic, "message": fact.to_message()} for fact in facts]
+
+
+class GatewayStore:
+    """Reads and writes of the gateway's own documents."""
+
+    def __init__(self, client: AsyncMongoClient, database: AsyncDatabase) -> None:
+        self._client = client
+        self._database = database
+
+    async def find(self, collection: str, id: str) -> dict[str, Any] | None:
+        """A document by its id."""
+        return await self._database[collection].find_one({"_id": id})
+
+    async def add(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> None:
+        """Store a new document with what is to be published about it."""
+        await self._database[collection].insert_one({**document, "outbox": outbox(document["revision"], facts)})
+
+    async def replace(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
+        """Store the next revision of a document; False when somebody else did so first."""
+        return await self._replace(collection, document, facts, session=None)
+
+    async def add_product(self, product: Mapping[str, Any], facts: Sequence[Fact]) -> None:
+        """Store a new product that holds its identifiers. Raises Conflict when another product holds one of them."""
+
+        async def work(session: AsyncClientSession) -> None:
+            await self._hold(product, session)
+            document = {**product, "outbox": outbox(product["revision"], facts)}
+            await self._database[PRODUCTS].insert_one(document, session=session)
+
+        await in_transaction(self._client, work)
+
+    async def replace_product(self, product: Mapping[str, Any], released: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
+        """Store the next revision of a product in place of `released`; False when somebody else did so first.
+        Raises Conflict when another product holds one of its identifiers."""
+
+        async def work(session: AsyncClientSession) -> bool:
+            await self._database[IDENTIFIER_HOLDINGS].update_many(
+                {"_id": {"$in": [_holding_id(identifier) for identifier in released["identifiers"]]}},
+                {"$pull": {"holdings": {"product_id": product["_id"]}}},
+                session=session,
+            )
+            await self._hold(product, session)
+            if await self._replace(PRODUCTS, product, facts, session):
+                return True
+            await session.abort_transaction()
+            return False
+
+        return await in_transaction(self._client, work)
+
+    async def add_subscription(self, subscription: Mapping[str, Any], facts: Sequence[Fact]) -> None:
+        """Store a new subscription. Raises Conflict when the same callback and query are subscribed."""
+        try:
+            await self.add(SUBSCRIPTIONS, subscription, facts)
+        except DuplicateKeyError:
+            raise Conflict("this callback is already subscribed with this query") from None
+
+    async def end_subscription(self, subscription: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
+        """Mark a subscription as removed, its callback free again; False when it was not there."""
+        ended = {**subscription, "removed": True, "subject": f"removed {subscription['_id']}"}
+        return await self.replace(SUBSCRIPTIONS, ended, facts)
+
+    async def published(self, collection: str, revisions: Sequence[tuple[str, int]], at: datetime) -> None:
+        """Empty the outboxes of documents up to the revisions that were published."""
+        await self._database[collection].bulk_write(
+            [
+                UpdateOne({"_id": id}, {"$pull": {"outbox": {"revision": {"$lte": revision}}}, "$set": {"published_at": at}})
+                for id, revision in revisions
+            ],
+            ordered=False,
+        )
+
+    async def forget_ended_subscriptions(self) -> None:
+        """Delete the subscriptions whose end was published."""
+        await self._database[SUBSCRIPTIONS].delete_many({"removed": True, "outbox": {"$size": 0}})
+
+    async def unpublished(self, collection: str, before: datetime, limit: int) -> list[dict[str, Any]]:
+        """Documents with something in the outbox that was not sent at once."""
+        found = self._database[collection].find({"outbox.revision": {"$gt": 0}, "changed_at": {"$lt": before}})
+        return await found.limit(limit).to_list()
+
+    async def requests_in_progress(self, published_before: datetime, limit: int) -> list[dict[str, Any]]:
+        """On-demand requests published long ago and not yet answered."""
+        found = self._database[ON_DEMAND_REQUESTS].find({"state": OnDemandState.IN_PROGRESS, "published_at": {"$lt": published_before}})
+        return await found.limit(limit).to_list()
+
+    async def requests(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """On-demand requests by id."""
+        found = await self._database[ON_DEMAND_REQUESTS].find({"_id": {"$in": list(ids)}}).to_list()
+        return {request["_id"]: request for request in found}
+
+    async def complete_requests(self, requests: Sequence[Mapping[str, Any]]) -> None:
+        """Store the ends of on-demand requests; an end that is already there stays."""
+        if requests:
+            await self._database[ON_DEMAND_REQUESTS].bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": request["_id"], "state": OnDemandState.IN_PROGRESS},
+                        {"$set": {name: request[name] for name in ("state", "bill_id", "reason", "last_update_at")}},
+                    )
+                    for request in requests
+                ],
+                ordered=False,
+            )
+
+    async def announced_bills(self, ids: Iterable[str]) -> set[str]:
+        """Which of these bills the hub has heard of."""
+        found = self._database[BILLS_ANNOUNCED].find({"_id": {"$in": list(ids)}})
+        return {document["_id"] async for document in found}
+
+    async def remember_announced(self, ids: Iterable[str]) -> None:
+        """The hub has heard of these bills, perhaps not for the first time."""
+        remembered = [UpdateOne({"_id": id}, {"$setOnInsert": {"_id": id}}, upsert=True) for id in ids]
+        if remembered:
+            await self._database[BILLS_ANNOUNCED].bulk_write(remembered, ordered=False)
+
+    async def _replace(
+        self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact], session: AsyncClientSession | None
+    ) -> bool:
+        changes = {name: value for name, value in document.items() if name not in ("_id", "outbox")}
+        result = await self._database[collection].update_one(
+            {"_id": document["_id"], "revision": document["revision"] - 1},
+            {"$set": changes, "$push": {"outbox": {"$each": outbox(document["revision"], facts)}}},
+            session=session,
+        )
+        return result.modified_count == 1
+
+    async def _hold(self, product: Mapping[str, Any], session: AsyncClientSession) -> None:
+        for identifier in sorted(product["identifiers"], key=_holding_id):
+            start, end = identifier["valid_from"], identifier["valid_to"] or _FOR_EVER
+            overlaps = {"$elemMatch": {"start": {"$lt": end}, "end": {"$gt": start}}}
+            try:
+                await self._database[IDENTIFIER_HOLDINGS].update_one(
+                    {"_id": _holding_id(identifier), "holdings": {"$not": overlaps}},
+                    {"$push": {"holdings": {"product_id": product["_id"], "start": start, "end": end}}},
+                    upsert=True,
+                    session=session,
+                )
+            except DuplicateKeyError:
+                raise Conflict(f"another product holds {identifier['kind']} {identifier['value']} at that time") from None
+
+
+def _holding_id(identifier: Mapping[str, Any]) -> str:
+    return f"{identifier['kind']}:{identifier['value']}"
