@@ -1,0 +1,258 @@
+"""`tarifa bill-run`: bill every account of a cycle for a month, watch it, and run the parked ones again.
+
+A run is started by a fact that operations takes; here its collections `runs` and `run_accounts` are only read.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from pymongo.asynchronous.database import AsyncDatabase
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from libs.cli.errors import CommandError
+from libs.contracts import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState
+from libs.devstack.stack import running_settings
+from libs.runtime import from_document
+from libs.runtime.mongo import connect, database
+from libs.runtime.publisher import FactPublisher
+from libs.runtime.settings import RuntimeSettings
+
+POLL_S = 0.2
+TAKEN_TIMEOUT_S = 30.0
+# A table of more is not read; --json has them all.
+PARKED_SHOWN_MAX = 50
+
+app = typer.Typer(help="Bill every account of a cycle for a month; list and show runs.", invoke_without_command=True)
+progress = Console(stderr=True, highlight=False)
+result = Console(highlight=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Tell the outcome as JSON.")]
+
+
+@dataclass(frozen=True)
+class ParkedAccount:
+    """An account that the run could not bill, and why."""
+
+    account_id: str
+    reason: str
+
+
+class RunReader:
+    """Reads what operations stores of runs."""
+
+    def __init__(self, operations: AsyncDatabase) -> None:
+        self._operations = operations
+
+    async def find(self, run_id: str) -> BillRunChanged | None:
+        """A run as it stands now."""
+        document = await self._operations["runs"].find_one({"_id": run_id})
+        return from_document(BillRunChanged, document) if document else None
+
+    async def all(self) -> list[BillRunChanged]:
+        """Every run, the latest first."""
+        return [from_document(BillRunChanged, document) async for document in self._operations["runs"].find().sort("started_at", -1)]
+
+    async def parked(self, run_id: str) -> list[ParkedAccount]:
+        """The parked accounts of a run, in order."""
+        found = self._operations["run_accounts"].find({"run_id": run_id, "outcome": "parked"}, {"account_id": 1, "reason": 1})
+        return [ParkedAccount(document["account_id"], document["reason"]) async for document in found.sort("account_id", 1)]
+
+
+@app.callback()
+def bill_run(
+    context: typer.Context,
+    cycle: Annotated[str, typer.Option(help="The billing cycle whose accounts are billed.")] = "monthly",
+    period: Annotated[str | None, typer.Option(help="The month to bill, such as 2026-03, in each account's own time zone.")] = None,
+    rerun: Annotated[str | None, typer.Option(metavar="RUN", help="Bill the parked accounts of this run again, and only them.")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch until every account has an outcome.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Bill every account of a cycle for a month. Exit 1 when accounts are parked or the run is refused.
+
+    The same command twice is one run: a finished one is shown, a running one is watched, and nothing is billed again.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if (period is None) == (rerun is None):
+        raise typer.BadParameter("give the month to bill with --period 2026-03, or the run to bill again with --rerun monthly:2026-03")
+    asyncio.run(_bill_run(cycle, period, rerun, wait=wait, as_json=as_json))
+
+
+@app.command("list")
+def list_runs(as_json: AsJson = False) -> None:
+    """List the bill runs, the latest first."""
+    runs = asyncio.run(_all_runs())
+    if as_json:
+        result.print_json(json.dumps([run.model_dump(mode="json") for run in runs]))
+        return
+    table = Table("run", "state", "attempt", "accounts", "billed", "skipped", "parked", "amounts", "started", box=None)
+    for run in runs:
+        counts = run.counts
+        numbers = (str(number) for number in (run.attempt, counts.accounts, counts.billed, counts.skipped, counts.parked))
+        table.add_row(escape(run.id), run.state, *numbers, _amounts(counts), f"{run.started_at:%Y-%m-%d %H:%M}")
+    result.print(table)
+
+
+@app.command()
+def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Such as monthly:2026-03.")], as_json: AsJson = False) -> None:
+    """Show where a run stands and which accounts it parked. Exit 1 when there are any, or it was refused."""
+    asyncio.run(_show(run_id, as_json=as_json))
+
+
+async def _bill_run(cycle: str, period: str | None, rerun: str | None, *, wait: bool, as_json: bool) -> None:
+    settings = running_settings()
+    async with _run_reader(settings) as runs:
+        requested = await _request_again(runs, rerun) if rerun else await _request(runs, f"{cycle}:{period}", cycle, period or "")
+        if isinstance(requested, BillRunRequested):
+            await _publish(settings, requested)
+            run_id = requested.id
+            progress.print(f"run {escape(run_id)} was asked for")
+        else:
+            run_id = requested.id
+            progress.print(f"run {escape(run_id)} is {requested.state} already: nothing is asked for again")
+            requested = None
+        if not wait:
+            if as_json:
+                result.print_json(json.dumps({"id": run_id}))
+            return
+        run = await _watch(runs, run_id, requested)
+        _tell(run, await runs.parked(run_id), as_json=as_json)
+
+
+async def _request(runs: RunReader, run_id: str, cycle: str, period: str) -> BillRunRequested | BillRunChanged:
+    run = await runs.find(run_id)
+    if run is not None and run.state is not BillRunState.REFUSED:
+        return run
+    return BillRunRequested(id=run_id, cycle=cycle, period=period, requested_at=datetime.now(UTC))
+
+
+async def _request_again(runs: RunReader, run_id: str) -> BillRunRequested | BillRunChanged:
+    run = await _existing(runs, run_id)
+    if run.state is BillRunState.RUNNING:
+        raise CommandError(f"run {run_id} is still running", "wait until it is completed, then run its parked accounts again")
+    if run.counts.parked == 0:
+        return run
+    return BillRunRequested(id=run.id, cycle=run.cycle, period=run.period, rerun=run.attempt + 1, requested_at=datetime.now(UTC))
+
+
+async def _existing(runs: RunReader, run_id: str) -> BillRunChanged:
+    run = await runs.find(run_id)
+    if run is None:
+        raise CommandError(f"there is no run {run_id}", "see `tarifa bill-run list`")
+    return run
+
+
+async def _watch(runs: RunReader, run_id: str, requested: BillRunRequested | None) -> BillRunChanged:
+    deadline = time.monotonic() + TAKEN_TIMEOUT_S
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[counts]}"),
+    )
+    with Progress(*columns, console=progress) as bar:
+        task = bar.add_task(escape(run_id), total=None, counts="")
+        while True:
+            run = await runs.find(run_id)
+            if run is not None and (requested is None or _answers(run, requested)):
+                bar.update(task, total=run.counts.accounts, completed=_decided_count(run.counts), counts=escape(_counts(run.counts)))
+                if run.state is not BillRunState.RUNNING:
+                    return run
+            elif time.monotonic() > deadline:
+                raise CommandError(
+                    f"operations did not take the run within {TAKEN_TIMEOUT_S:g} s",
+                    "see `tarifa status`; once operations is up it takes the run, and the same command shows it",
+                )
+            await asyncio.sleep(POLL_S)
+
+
+def _answers(run: BillRunChanged, requested: BillRunRequested) -> bool:
+    if requested.rerun:
+        return run.attempt >= requested.rerun
+    return run.state is not BillRunState.REFUSED or run.started_at == requested.requested_at
+
+
+async def _show(run_id: str, *, as_json: bool) -> None:
+    async with _run_reader(running_settings()) as runs:
+        run = await _existing(runs, run_id)
+        _tell(run, await runs.parked(run_id), as_json=as_json)
+
+
+async def _all_runs() -> list[BillRunChanged]:
+    async with _run_reader(running_settings()) as runs:
+        return await runs.all()
+
+
+@asynccontextmanager
+async def _run_reader(settings: RuntimeSettings) -> AsyncIterator[RunReader]:
+    client = connect(settings)
+    try:
+        yield RunReader(database(client, settings, "operations"))
+    finally:
+        await client.close()
+
+
+async def _publish(settings: RuntimeSettings, requested: BillRunRequested) -> None:
+    publisher = FactPublisher("cli", settings)
+    await publisher.start()
+    try:
+        await publisher.publish([requested])
+    finally:
+        await publisher.stop()
+
+
+def _tell(run: BillRunChanged, parked: Sequence[ParkedAccount], *, as_json: bool) -> None:
+    if as_json:
+        result.print_json(json.dumps(_as_json(run, parked)))
+    else:
+        _tell_people(run, parked)
+    if run.state is BillRunState.REFUSED:
+        raise CommandError(f"run {run.id} was refused: {run.reason}")
+    if parked:
+        raise CommandError(f"{len(parked)} accounts are parked", f"mend the reasons, then `tarifa bill-run --rerun {run.id}`")
+
+
+def _as_json(run: BillRunChanged, parked: Sequence[ParkedAccount]) -> dict[str, Any]:
+    return {
+        **run.model_dump(mode="json"),
+        "parked": [{"account_id": account.account_id, "reason": account.reason} for account in parked],
+    }
+
+
+def _tell_people(run: BillRunChanged, parked: Sequence[ParkedAccount]) -> None:
+    attempt = f", attempt {run.attempt}" if run.attempt else ""
+    result.print(
+        f"run {escape(run.id)} is {run.state}{attempt}: {run.counts.accounts} accounts, {escape(_counts(run.counts))}", soft_wrap=True
+    )
+    if not parked:
+        return
+    table = Table("parked account", "reason", box=None)
+    for account in parked[:PARKED_SHOWN_MAX]:
+        table.add_row(escape(account.account_id), escape(account.reason))
+    result.print(table)
+    if len(parked) > PARKED_SHOWN_MAX:
+        result.print(f"and {len(parked) - PARKED_SHOWN_MAX} more; --json has them all")
+
+
+def _decided_count(counts: BillRunCounts) -> int:
+    return counts.billed + counts.skipped + counts.parked
+
+
+def _counts(counts: BillRunCounts) -> str:
+    amounts = f" ({_amounts(counts)})" if counts.amounts else ""
+    return f"{counts.billed} billed{amounts}, {counts.skipped} skipped, {counts.parked} parked"
+
+
+def _amounts(counts: BillRunCounts) -> str:
+    return ", ".join(f"{amount:,} {currency}" for currency, amount in sorted(counts.amounts.items()))
