@@ -9,7 +9,7 @@ from libs.periods import UnknownTimeZone, time_zone
 from libs.pricing.called_prefix import parse_prefix
 from libs.pricing.effective_date import parse_effective_from
 from libs.pricing.exact_number import ExactNumber, parse_number
-from libs.pricing.faults import Unreadable, suggest
+from libs.pricing.faults import Place, Unreadable, suggest
 from libs.pricing.increments import ONE_BY_ONE, parse_increments
 from libs.pricing.price_table import build_tables
 from libs.pricing.rate_book import Offering, RateBook, RecurringPrice
@@ -29,12 +29,14 @@ def read_rate_book(tree: Node, reader: Reader) -> RateBook:
     zone = reader.value(fields.get("time_zone"), _parse_time_zone, ZoneInfo("UTC"))
     zones = {name: _read_prefixes(node, reader) for name, node in reader.named(fields.get("zones"), "[prefixes]").items()}
     bands = {name: _read_time_band(name, node, reader) for name, node in reader.named(fields.get("time_bands"), "{days, hours}").items()}
+    sound_names = not reader.faults
     offerings = _OfferingReader(
         reader,
         rate_book=reader.identifier(fields.get("id")),
         currency=reader.value(fields.get("currency"), _parse_currency, ""),
         zones=zones,
         bands=bands,
+        sound_names=sound_names,
     )
     return RateBook(
         id=offerings.rate_book,
@@ -60,8 +62,6 @@ def _read_time_band(name: str, node: Node, reader: Reader) -> TimeBand:
     minutes: set[int] = set()
     for part in reader.items(node):
         fields = reader.fields(part, (), ("days", "hours"))
-        if not fields:
-            reader.refuse(part, "the time band has neither days nor hours", "add `hours:`, `days:` or both")
         days = [reader.value(item, parse_days, EVERY_DAY) for item in reader.items(fields.get("days"))] or [EVERY_DAY]
         hours = [reader.value(item, parse_hours, ALL_DAY) for item in reader.items(fields.get("hours"))] or [ALL_DAY]
         for span in hours:
@@ -73,28 +73,35 @@ class _OfferingReader:
     """Reads offerings with the zones and time bands of their book."""
 
     def __init__(
-        self, reader: Reader, *, rate_book: str, currency: str, zones: dict[str, tuple[str, ...]], bands: dict[str, TimeBand]
+        self,
+        reader: Reader,
+        *,
+        rate_book: str,
+        currency: str,
+        zones: dict[str, tuple[str, ...]],
+        bands: dict[str, TimeBand],
+        sound_names: bool,
     ) -> None:
         self.rate_book = rate_book
         self.currency = currency
         self._reader = reader
         self._zones = zones
         self._bands = bands
+        # Without its prefixes a zone would only seem to tie with others.
+        self._sound_names = sound_names
         self._week: WeekSlots = divide_week(list(bands.values()))
 
     def read(self, name: str, node: Node) -> Offering:
         fields = self._reader.fields(node, (), ("usage_prices", "recurring_prices"))
-        if not fields:
-            self._reader.refuse(node, "the offering has no prices", "add `usage_prices:`, `recurring_prices:` or both")
-        declared: dict[str, int] = {}
+        declared: dict[str, Place] = {}
         usage_prices = [self._usage_price(item, declared) for item in self._reader.items(fields.get("usage_prices"))]
         recurring_prices = [self._recurring_price(item, declared) for item in self._reader.items(fields.get("recurring_prices"))]
-        sound = tuple(price for price in usage_prices if price is not None)
+        sound = tuple(price for price in usage_prices if price is not None) if self._sound_names else ()
         tables, ties = build_tables([(price, self._compiled(price)) for price in sound], self._week)
         self._reader.faults.extend(ties)
         return Offering(name, self.currency, self.rate_book, sound, tuple(recurring_prices), tables, node.place)
 
-    def _usage_price(self, node: Node, declared: dict[str, int]) -> UsagePrice | None:
+    def _usage_price(self, node: Node, declared: dict[str, Place]) -> UsagePrice | None:
         """None when it has a fault: half a price would only seem to tie with others."""
         reader = self._reader
         faults_before = len(reader.faults)
@@ -122,11 +129,11 @@ class _OfferingReader:
         called = _read_prefixes(fields["called"], reader) if "called" in fields else ()
         return UsageMatch(
             usage_type=reader.identifier(fields.get("usage_type")),
-            called=reader.reference(fields.get("zone"), self._zones, "zone", called),
-            time_band=reader.reference(fields.get("time_band"), self._bands, "time band", None),
+            called=reader.reference(fields.get("zone"), self._zones, "zone") or called,
+            time_band=reader.reference(fields.get("time_band"), self._bands, "time band"),
         )
 
-    def _recurring_price(self, node: Node, declared: dict[str, int]) -> RecurringPrice:
+    def _recurring_price(self, node: Node, declared: dict[str, Place]) -> RecurringPrice:
         reader = self._reader
         fields = reader.fields(node, ("id", "description", "amount", "period"), ("tax_category",))
         return RecurringPrice(
@@ -139,13 +146,13 @@ class _OfferingReader:
             rate_book=self.rate_book,
         )
 
-    def _price_id(self, node: Node | None, declared: dict[str, int]) -> str:
+    def _price_id(self, node: Node | None, declared: dict[str, Place]) -> str:
         price_id = self._reader.identifier(node)
         if node is not None and price_id:
-            first_line = declared.setdefault(price_id, node.place.line)
-            if first_line != node.place.line:
+            first = declared.setdefault(price_id, node.place)
+            if first != node.place:
                 self._reader.refuse(
-                    node, f"price id {price_id!r} is already taken on line {first_line}", "give each price of an offering its own id"
+                    node, f"price id {price_id!r} is taken on line {first.line}", "give each price of an offering its own id"
                 )
         return price_id
 

@@ -38,6 +38,8 @@ class Reader:
         for key, place in node.keys.items():
             if key not in known:
                 self.faults.append(place.fault(f"unknown key {key[:80]!r}", suggest(key, known, f"use {', '.join(known)}")))
+        if not node.entries and not required:
+            self.refuse(node, "nothing is said here", f"add {' or '.join(f'`{key}:`' for key in optional)}")
         for key in required:
             if key not in node.entries:
                 self.refuse(node, f"{key!r} is missing", f"add `{key}:`")
@@ -88,17 +90,17 @@ class Reader:
         """A name for machines; empty when it cannot be read."""
         return self.value(node, _parse_identifier, "")
 
-    def reference(self, node: Node | None, known: dict[str, T], what: str, placeholder: T) -> T:
+    def reference(self, node: Node | None, known: dict[str, T], what: str) -> T | None:
         """What the book declares under the name that this value gives."""
 
-        def find(name: str) -> T:
+        def find(name: str) -> T | None:
             if name not in known:
                 raise Unreadable(
                     f"unknown {what} {name[:80]!r}", suggest(name, list(known), f"declare it under `{what.replace(' ', '_')}s:`")
                 )
             return known[name]
 
-        return self.value(node, find, placeholder)
+        return self.value(node, find, None)
 
 
 def _parse_text(text: str) -> str:

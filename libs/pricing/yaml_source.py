@@ -99,6 +99,7 @@ class _TreeBuilder:
             raise RateBookInvalid([*self.faults, place.fault(f"more than {DEPTH_MAX} levels deep", "no part of a rate book nests so deep")])
         if isinstance(event, yaml.AliasEvent):
             return self._refuse(place, f"alias *{event.anchor} is not allowed", "write the value out, or name a zone or a time band")
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
         if event.anchor is not None:
             self._refuse(place, f"anchor &{event.anchor} is not allowed", "remove it; zones and time bands are shared by name")
         if event.tag is not None:
@@ -133,6 +134,7 @@ class _TreeBuilder:
         return Mapping(entries, keys, place)
 
     def _place(self, event: yaml.Event, path: str) -> Place:
+        assert event.start_mark is not None, "the parser marks every event"
         return Place(self._file, event.start_mark.line + 1, path)
 
     def _refuse(self, place: Place, message: str, remedy: str) -> Refused:
