@@ -156,9 +156,9 @@ def _values_at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
 def _equal(value: Any, wanted: str) -> bool:
     if isinstance(value, bool):
         return str(value).lower() == wanted.lower()
-    if isinstance(value, int | float):
+    if isinstance(value, int | Decimal):
         try:
-            return Decimal(str(value)) == Decimal(wanted)
+            return value == Decimal(wanted)
         except InvalidOperation:
             return False
     return value == wanted or _same_instant(value, wanted)

@@ -1,8 +1,11 @@
 """TM Forum hub: subscriptions, and the events that they receive. The gateway writes both in TMF words."""
 
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from libs.contracts.fact import Fact, Id, Text
+from libs.exact_json import read_json, write_json
 from libs.periods import Instant
 
 
@@ -18,7 +21,10 @@ class SubscriptionChanged(Fact, topic="hub.subscription_changed.v1", key="id"):
 
 
 class HubEventRaised(Fact, topic="hub.event_raised.v1", key="resource_id"):
-    """A TMF event, ready to send: `envelope` is the v4 event body, in order per resource. `id` is its eventId."""
+    """A TMF event, ready to send: `envelope` is the v4 event body, in order per resource. `id` is its eventId.
+
+    Amounts in the envelope are decimals and travel as JSON numbers, digit by digit.
+    """
 
     id: Id
     api: Id
@@ -26,6 +32,20 @@ class HubEventRaised(Fact, topic="hub.event_raised.v1", key="resource_id"):
     resource_id: Id
     raised_at: Instant
     envelope: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_exactly(cls, body: Any) -> Any:
+        return read_json(body) if isinstance(body, bytes) else body
+
+    def to_message(self) -> bytes:
+        """As of any fact, but with decimals as numbers."""
+        return write_json(self.model_dump())
+
+    @classmethod
+    def from_message(cls, body: bytes) -> Self:
+        """As of any fact, but with fractions as decimals. Raises pydantic.ValidationError."""
+        return cls.model_validate(body)
 
 
 class DeliveryRetryRequested(Fact, topic="hub.delivery_retry_requested.v1", key="delivery_id", partitions=1):

@@ -12,7 +12,6 @@ from typing import Any
 from pymongo import AsyncMongoClient, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError
 
 from libs.contracts import HubEventRaised, SubscriptionChanged
 from libs.runtime import Index, from_document, in_transaction, to_document
@@ -53,13 +52,12 @@ class NotificationsStore:
         self._deliveries = database["deliveries"]
 
     async def keep_subscription(self, subscription: SubscriptionChanged) -> None:
-        """Keep the newest word on a subscription; a removed one never comes back."""
+        """Keep a subscription; a removed one never comes back."""
         document = to_document(subscription)
-        older = {"_id": document["_id"], "changed_at": {"$lt": subscription.changed_at}, "removed": False}
-        try:
-            await self._subscriptions.replace_one(older, document, upsert=True)
-        except DuplicateKeyError:
-            return
+        if subscription.removed:
+            await self._subscriptions.replace_one({"_id": subscription.id}, document, upsert=True)
+        else:
+            await self._subscriptions.update_one({"_id": subscription.id}, {"$setOnInsert": document}, upsert=True)
 
     async def subscription(self, subscription_id: str) -> SubscriptionChanged | None:
         """A subscription as it stands, also a removed one."""

@@ -4,15 +4,20 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from libs.contracts import DeliveryRetryRequested, HubEventRaised, SubscriptionChanged
+from libs.exact_json import read_json
 from libs.runtime import RuntimeSettings, Service
 from services.notifications.service import NotificationsSettings, build
 from tests.services.hub_subscriber import WAIT_S, Answer, Received, Subscriber, listening
@@ -56,7 +61,7 @@ def event(event_id: str, bill: str = "bill-1", event_type: str = "CustomerBillSt
         "eventId": event_id,
         "eventTime": raised_at.isoformat(),
         "eventType": event_type,
-        "event": {"customerBill": {"id": bill, "amountDue": {"unit": "EUR", "value": 12.34}, **attributes}},
+        "event": {"customerBill": {"id": bill, "amountDue": {"unit": "EUR", "value": Decimal("12.30")}, **attributes}},
     }
     return HubEventRaised(id=event_id, api="TMF678", event_type=event_type, resource_id=bill, raised_at=raised_at, envelope=envelope)
 
@@ -87,7 +92,8 @@ async def test_an_event_arrives_as_its_envelope_signed(service, crm):
     (received,) = await crm.gets(1)
 
     assert received.path == "/listener/customerBillCreateEvent"
-    assert json.loads(received.body) == raised.envelope
+    assert read_json(received.body) == raised.envelope
+    assert b'"value":12.30}' in received.body
     assert received.headers["content-type"] == "application/json;charset=utf-8"
     signed = dict(part.split("=", 1) for part in received.headers["x-tarifa-signature"].split(","))
     expected = hmac.new(SECRET.encode(), f"{signed['t']}.".encode() + received.body, hashlib.sha256).hexdigest()
@@ -239,7 +245,7 @@ async def test_a_removed_subscription_gets_nothing_more_and_what_it_was_owed_is_
     await service.publish([event("e1")])
     await crm.gets(1)
 
-    await subscribed(service, leaving.model_copy(update={"removed": True, "changed_at": datetime.now(UTC)}))
+    await subscribed(service, leaving.model_copy(update={"removed": True}))
     await service.publish([event("e2")])
     await selfcare.gets(2)
     await delivery(service, "leaving|e1", "cancelled")
@@ -358,3 +364,37 @@ async def test_a_subscription_with_an_invalid_query_is_parked_and_the_others_are
     parked = await eventually(lambda: service.database["parked"].find_one({"handler": "follow_subscriptions"}))
 
     assert "eventType is given twice" in parked["reason"]
+
+
+def tarifa(settings: RuntimeSettings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "MONGODB_URL": settings.mongodb_url,
+        "TARIFA_NAMESPACE": settings.namespace,
+    }
+    command = [sys.executable, "-c", "from libs.cli import main; main()", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+async def test_an_operative_lists_the_deliveries_and_sends_a_parked_one_again(settings, crm):
+    crm.answer = lambda _: Answer(500)
+    async with notifications(settings, hub_tries_max=1) as service:
+        await subscribed(service, subscription("s", crm))
+        await service.publish([event("e1"), event("e2", "bill-2")])
+        await delivery(service, "s|e1", "parked")
+        await delivery(service, "s|e2", "parked")
+        crm.answer = lambda _: Answer(200)
+
+        listed = await asyncio.to_thread(tarifa, settings, "hub", "deliveries", "--json", "--state", "parked", "--subscription", "s")
+        retried = await asyncio.to_thread(tarifa, settings, "hub", "retry", "s|e1")
+        await delivery(service, "s|e1", "delivered")
+        refused = await asyncio.to_thread(tarifa, settings, "hub", "retry", "s|e1")
+
+    shown = {entry["id"]: entry for entry in json.loads(listed.stdout)}
+    assert set(shown) == {"s|e1", "s|e2"}
+    assert shown["s|e1"]["attempts"][0]["status"] == 500
+    assert '"value":12.30' in listed.stdout
+    assert retried.returncode == 0, retried.stderr
+    assert refused.returncode == 1
+    assert "delivery s|e1 is delivered" in refused.stderr

@@ -1,5 +1,7 @@
 """Which events a hub query wants, what it selects of them, and what it refuses."""
 
+from decimal import Decimal
+
 import pytest
 
 from libs.hub_query import InvalidHubQuery, parse_hub_query
@@ -14,7 +16,7 @@ ENVELOPE = {
             "state": "settled",
             "billNo": "A-1",
             "isFinal": True,
-            "amountDue": {"unit": "EUR", "value": 12.1},
+            "amountDue": {"unit": "EUR", "value": Decimal("12.1")},
             "billDate": "2026-03-01T00:00:00Z",
             "relatedParty": [{"id": "p1", "role": "payer"}, {"id": "p2", "role": "owner"}],
         }

@@ -3,12 +3,12 @@
 Deliveries of one resource to one subscription form a lane; `sequence` is their order in it, from 1.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
 from libs.contracts import HubEventRaised, Record, SubscriptionChanged
+from libs.exact_json import write_json
 from libs.hub_query import HubQuery, parse_hub_query
 
 Lane = tuple[str, str]
@@ -83,7 +83,7 @@ def _owed(event: HubEventRaised, subscription: SubscriptionChanged, query: HubQu
         event_id=event.id,
         event_type=event.event_type,
         resource_id=event.resource_id,
-        body=json.dumps(query.select(event.envelope), ensure_ascii=False, separators=(",", ":")),
+        body=write_json(query.select(event.envelope)).decode(),
         sequence=0,
         due_at=at,
         created_at=at,

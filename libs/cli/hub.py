@@ -1,0 +1,92 @@
+"""`tarifa hub deliveries | retry`: what the hub's subscribers were sent, and sending parked deliveries again."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from libs.cli.errors import CommandError
+from libs.contracts import DeliveryRetryRequested
+from libs.devstack.stack import running_settings
+from libs.exact_json import read_json, write_json
+from libs.runtime import RuntimeSettings
+from libs.runtime.mongo import connect, database
+from libs.runtime.publisher import FactPublisher
+
+STATES = ("pending", "delivered", "parked", "cancelled")
+
+app = typer.Typer(no_args_is_help=True)
+progress = Console(stderr=True, highlight=False)
+result = Console(highlight=False)
+
+
+@app.command()
+def deliveries(
+    state: Annotated[str | None, typer.Option(help=f"Only those in this state: {', '.join(STATES)}.")] = None,
+    subscription: Annotated[str | None, typer.Option(help="Only those of this subscription.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as a JSON array on standard output.")] = False,
+) -> None:
+    """The delivery log: each event owed to a subscriber, its state and its attempts, newest first."""
+    if state is not None and state not in STATES:
+        raise typer.BadParameter(f"{state!r} is not a state; the states are {', '.join(STATES)}", param_hint="--state")
+    wanted = {name: value for name, value in (("state", state), ("subscription_id", subscription)) if value is not None}
+    found = asyncio.run(_deliveries(running_settings(), wanted, limit))
+    if as_json:
+        print(write_json([_for_machines(delivery) for delivery in found]).decode())
+    elif found:
+        result.print(_table(found))
+    else:
+        progress.print("no such deliveries")
+
+
+@app.command()
+def retry(delivery_id: Annotated[str, typer.Argument(metavar="ID", help="As `tarifa hub deliveries` shows it.")]) -> None:
+    """Send a parked delivery again, with all its tries anew."""
+    asyncio.run(_retry(running_settings(), delivery_id))
+    progress.print(f"asked for {delivery_id} to be sent again; see `tarifa hub deliveries`", markup=False, soft_wrap=True)
+
+
+async def _deliveries(settings: RuntimeSettings, wanted: dict[str, str], limit: int) -> list[dict[str, Any]]:
+    async with connect(settings) as client:
+        found = database(client, settings, "notifications")["deliveries"].find(wanted).sort("created_at", -1).limit(limit)
+        return await found.to_list()
+
+
+async def _retry(settings: RuntimeSettings, delivery_id: str) -> None:
+    async with connect(settings) as client:
+        delivery = await database(client, settings, "notifications")["deliveries"].find_one({"_id": delivery_id}, {"state": 1})
+    if delivery is None:
+        raise CommandError(f"there is no delivery {delivery_id}", "list them with `tarifa hub deliveries --state parked`")
+    if delivery["state"] != "parked":
+        raise CommandError(f"delivery {delivery_id} is {delivery['state']}", "only parked ones can be retried")
+    publisher = FactPublisher("cli", settings)
+    await publisher.start()
+    try:
+        await publisher.publish([DeliveryRetryRequested(id=uuid.uuid4().hex, delivery_id=delivery_id, requested_at=datetime.now(UTC))])
+    finally:
+        await publisher.stop()
+
+
+def _for_machines(delivery: dict[str, Any]) -> dict[str, Any]:
+    return {"id": delivery.pop("_id"), **delivery, "body": read_json(delivery["body"])}
+
+
+def _table(found: list[dict[str, Any]]) -> Table:
+    table = Table("id", "event", "resource", "state", "tries", "last attempt", "outcome", box=None)
+    for delivery in found:
+        last = delivery["attempts"][-1] if delivery["attempts"] else None
+        table.add_row(
+            delivery["_id"],
+            delivery["event_type"],
+            delivery["resource_id"],
+            delivery["state"],
+            str(len(delivery["attempts"])),
+            f"{last['at']:%Y-%m-%d %H:%M:%S}Z" if last else "",
+            delivery["reason"] or (last["error"] or f"HTTP {last['status']}" if last else ""),
+        )
+    return table
