@@ -22,6 +22,7 @@ from services.notifications.domain.retry import Outcome
 EVENTS_KEPT_S = 3600
 # Enough to see how a delivery went, however often it is retried.
 ATTEMPTS_KEPT = 100
+DELIVERIES_KEPT_S = 30 * 24 * 3600
 
 INDEXES = (
     Index("subscriptions", (("api", 1), ("removed", 1)), "who may want an event of an API"),
@@ -39,6 +40,7 @@ INDEXES = (
         "which subscriptions and which of their resources are due; tarifa hub deliveries --state",
     ),
     Index("deliveries", (("created_at", -1),), "tarifa hub deliveries: newest first"),
+    Index("deliveries", (("ended_at", 1),), "forgetting what was delivered or cancelled", expire_after_s=DELIVERIES_KEPT_S),
 )
 
 
@@ -145,7 +147,7 @@ class NotificationsStore:
         change: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason}
         if outcome.due_at is not None:
             change["due_at"] = outcome.due_at
-        else:
+        if outcome.state is DeliveryState.DELIVERED:
             change["ended_at"] = attempt.at
         await self._deliveries.update_one(
             {"_id": delivery.id, "state": DeliveryState.PENDING},
@@ -165,6 +167,6 @@ class NotificationsStore:
         """Make a parked delivery pending again; False when there is no such delivery."""
         await self._deliveries.update_one(
             {"_id": delivery_id, "state": DeliveryState.PARKED},
-            {"$set": {"state": DeliveryState.PENDING, "tries": 0, "due_at": at, "ended_at": None, "reason": None}},
+            {"$set": {"state": DeliveryState.PENDING, "tries": 0, "due_at": at, "reason": None}},
         )
         return await self._deliveries.count_documents({"_id": delivery_id}, limit=1) > 0

@@ -15,7 +15,7 @@ Lane = tuple[str, str]
 
 
 class DeliveryState(StrEnum):
-    """pending until an end: delivered, parked after the last try, or cancelled with its subscription."""
+    """pending until delivered, or cancelled with its subscription; parked after the last try, until somebody retries it."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -41,7 +41,7 @@ class Delivery(Record):
     """The stored document (collection `deliveries`).
 
     `body` is the JSON that is sent, the same at every try, so that its signature can be compared. `tries` counts the
-    attempts since it was planned or retried.
+    attempts since it was planned or retried. `ended_at` is when it was delivered or cancelled.
     """
 
     id: str
