@@ -1,14 +1,13 @@
 """Java and the jars of Apache Kafka, which Maven brings once per machine and version of `deploy/kafka/pom.xml`."""
 
 import asyncio
-import hashlib
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
+from libs.devstack.cache import cached_folder, fill_once
 from libs.devstack.errors import StackError
 
 JAVA_MAJOR_MIN = 17
@@ -39,32 +38,22 @@ def kafka_obstacle() -> str | None:
 
 async def kafka_jars() -> Path:
     """The folder of Kafka's jars, fetched the first time. Raises StackError when Maven cannot."""
-    folder = _jar_folder()
-    if folder.exists():
-        return folder
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise StackError("Kafka's jars are not there and neither is Maven", INSTALL_JAVA)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as incoming:
-        jars = Path(incoming) / "lib"
-        # Not in the project: Maven would leave its own files beside the pom.
-        command = [maven, "-q", "-B", "-f", str(KAFKA_FILES / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
-        fetching = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        told, _ = await fetching.communicate()
-        if fetching.returncode != 0 or not jars.exists():
-            lines = told.decode(errors="replace").strip().splitlines() or ["no output"]
-            raise StackError(f"Maven could not fetch Kafka's jars: {lines[0]}", f"try it by hand: {' '.join(command)}")
-        try:
-            jars.rename(folder)
-        except OSError:
-            # Somebody else fetched the same jars meanwhile.
-            if not folder.exists():
-                raise
-    return folder
+    return await fill_once(_jar_folder(), _fetch_jars)
 
 
 def _jar_folder() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    version = hashlib.sha256((KAFKA_FILES / "pom.xml").read_bytes()).hexdigest()[:12]
-    return cache / "tarifa" / f"kafka-{version}"
+    return cached_folder("kafka", KAFKA_FILES / "pom.xml")
+
+
+async def _fetch_jars(scratch: Path) -> Path:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise StackError("Kafka's jars are not there and neither is Maven", INSTALL_JAVA)
+    jars = scratch / "lib"
+    command = [maven, "-q", "-B", "-f", str(KAFKA_FILES / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
+    fetching = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    told, _ = await fetching.communicate()
+    if fetching.returncode != 0 or not jars.exists():
+        lines = told.decode(errors="replace").strip().splitlines() or ["no output"]
+        raise StackError(f"Maven could not fetch Kafka's jars: {lines[0]}", f"try it by hand: {' '.join(command)}")
+    return jars

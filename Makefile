@@ -1,0 +1,59 @@
+# Everything that a fresh machine needs before the first `uv run` is found or fetched here; the rest by `tarifa up`.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+OWN_UV := .tarifa/uv/bin/uv
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(OWN_UV))
+# The system's Node.js when it is recent enough and has npm, else the one that PyPI brings.
+NODE := $(shell [ "$$(node --version 2>/dev/null | tr -dc '0-9.' | cut -d. -f1)" -ge 18 ] 2>/dev/null && npm --version >/dev/null 2>&1 && echo system)
+FAST_TESTS := tests/unit tests/contracts tests/architecture
+SLOW_TESTS := $(filter-out $(FAST_TESTS),$(patsubst %/,%,$(wildcard tests/*/)))
+
+.PHONY: help setup demo test test-fast lint format bench up down clean
+
+help: ## What there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(if $(filter uv,$(UV)),,$(OWN_UV)) ## Python dependencies at their locked versions
+	@$(UV) sync --frozen --quiet $(if $(NODE),,--group node)
+
+demo: setup ## A month of real telephone traffic through the stack, to bills; DEMO="--customers all" for all of it
+	@$(UV) run --frozen tarifa demo $(DEMO)
+
+test: setup ## All tests: the fast ones first, then those on real Kafka and MongoDB
+	@$(UV) run --frozen pytest $(FAST_TESTS) -q
+	@$(UV) run --frozen pytest $(SLOW_TESTS) -q
+
+test-fast: setup ## The tests that need no infrastructure
+	@$(UV) run --frozen pytest $(FAST_TESTS) -q
+
+lint: setup ## Style, formatting, types and the directions of imports
+	@$(UV) run --frozen ruff check .
+	@$(UV) run --frozen ruff format --check .
+	@$(UV) run --frozen mypy
+	@$(UV) run --frozen lint-imports
+
+format: setup ## Bring the code into the project's format
+	@$(UV) run --frozen ruff check --fix .
+	@$(UV) run --frozen ruff format .
+
+bench: setup ## Measure rating, billing and the API on this machine
+	@for what in rating billing api; do $(UV) run --frozen tarifa bench $$what $(BENCH); done
+
+up: setup ## Start Kafka, MongoDB and the services
+	@$(UV) run --frozen tarifa up
+
+down: setup ## Stop what `make up` or `make demo` started
+	@$(UV) run --frozen tarifa down
+
+clean: ## Stop the stack; remove its data and what was installed here
+	@if [ -x .venv/bin/tarifa ]; then .venv/bin/tarifa down; fi
+	@rm -rf .tarifa .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+
+$(OWN_UV):
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'Python 3.11 or newer is missing: apt-get install -y python3 python3-venv' >&2; exit 1; }
+	@python3 -m venv .tarifa/uv || { echo 'python3 has no venv: apt-get install -y python3-venv' >&2; exit 1; }
+	@.tarifa/uv/bin/python -m pip install --quiet uv
