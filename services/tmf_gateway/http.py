@@ -1,17 +1,19 @@
 """HTTP as TM Forum wants it: JSON bodies, refusals in TM Forum's error body whoever raised them, and CORS."""
 
-from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import iter_route_contexts
 from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from libs.exact_json import write_json
+from libs.periods import to_utc_milliseconds
 from services.tmf_gateway.domain.body import BODY_BYTES_MAX, check_media_type, parse_object
 from services.tmf_gateway.domain.refusal import BadRequest, Refusal, error_body
 
@@ -19,7 +21,6 @@ EXPOSED_HEADERS = ("X-Total-Count", "X-Result-Count", "Content-Range", "Link", "
 _REASONS = {404: "Resource not found", 405: "Method not allowed"}
 
 logger = structlog.get_logger(__name__)
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -41,6 +42,11 @@ async def read_object(request: Request, *media_types: str) -> dict[str, Any]:
         if len(body) > BODY_BYTES_MAX:
             raise BadRequest(f"the body is larger than {BODY_BYTES_MAX} bytes")
     return parse_object(bytes(body))
+
+
+def now() -> datetime:
+    """The time of a request, as MongoDB keeps it."""
+    return to_utc_milliseconds(datetime.now(UTC))
 
 
 def query_string(request: Request) -> str:
@@ -87,8 +93,8 @@ def new_app(cors_origins: list[str]) -> FastAPI:
 
 def _allowed_methods(app: FastAPI, request: Request) -> list[str]:
     methods = {"OPTIONS"}
-    for route in app.routes:
+    for route in iter_route_contexts(app.routes):
         match, _ = route.matches(request.scope)
         if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
+            methods |= route.methods or set()
     return sorted(methods)

@@ -16,7 +16,7 @@ from services.tmf_gateway.handlers import complete_requests, hear_answers, raise
 from services.tmf_gateway.http import new_app
 from services.tmf_gateway.outbox import Outbox
 from services.tmf_gateway.routes.hub import hub_routes
-from services.tmf_gateway.routes.pages import page_routes
+from services.tmf_gateway.routes.pages import add_pages
 from services.tmf_gateway.routes.tmf637 import tmf637_routes
 from services.tmf_gateway.routes.tmf666 import tmf666_routes
 from services.tmf_gateway.routes.tmf678 import tmf678_routes
@@ -75,7 +75,7 @@ def build(settings: GatewaySettings) -> Service:
     ):
         app.include_router(routes(gateway))
         app.include_router(hub_routes(gateway, api, base_path))
-    app.include_router(page_routes())
+    add_pages(app, settings.public_base_url)
     service.subscribe(partial(complete_requests, store=store, links=gateway.links))
     service.subscribe(partial(raise_bill_events, store=store, links=gateway.links))
     service.subscribe(partial(hear_answers, answers=gateway.answers), every_instance=True)

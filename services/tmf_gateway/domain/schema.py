@@ -3,7 +3,7 @@
 The definitions of TM Forum's v4 files use only types, formats, enumerations, references, arrays and required names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,21 @@ class Schema:
     def __init__(self, definitions: Mapping[str, Any], extensions: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self._definitions = definitions
         self._extensions = extensions or {}
+
+    def definitions(self) -> dict[str, Any]:
+        """Every definition, with what Tarifa adds."""
+        return {
+            name: {**definition, "properties": self._properties(name)} if "properties" in definition else definition
+            for name, definition in self._definitions.items()
+        }
+
+    def paths(self, name: str, depth: int) -> Iterator[str]:
+        """The dotted paths of a definition's attributes, down to `depth` steps."""
+        for attribute, schema in self._properties(name).items():
+            yield attribute
+            if depth > 1:
+                inner = self.paths(self._name(schema.get("items", schema)), depth - 1)
+                yield from (f"{attribute}.{path}" for path in inner)
 
     def attributes(self, name: str) -> frozenset[str]:
         """The first-level names of a definition."""

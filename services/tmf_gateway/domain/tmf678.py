@@ -66,7 +66,7 @@ _RATE_ATTRIBUTES = _flat(
     {
         "id": Stored("_id"),
         "href": Stored("_id", Kind.HREF),
-        "date": Stored("updated_at", Kind.INSTANT),
+        "date": Stored("opened_at", Kind.INSTANT),
         "description": Stored("description"),
         "name": Stored("price_id"),
         "isBilled": Stored(
@@ -141,17 +141,17 @@ def customer_bill(bill: Document, links: Links) -> Representation:
 def applied_billing_rate(charge: Document, links: Links) -> Representation:
     """TMF678 appliedCustomerBillingRate; an open charge shows what it would come to if it were cut now."""
     currency = charge["currency"]
-    amount = charge["amount"]
+    amount = charge.get("amount")
     if amount is None:
         amount = round_to_minor_unit(sum_fractions(charge["sums"]), currency)
-    taxes = charge["applied_taxes"]
-    bill_id = charge["bill_id"]
+    taxes = charge.get("applied_taxes", ())
+    bill_id = charge.get("bill_id")
     is_billed = charge["state"] == ChargeState.BILLED
     return _present(
         {
             "id": charge["_id"],
             "href": links.to(TMF678, "appliedCustomerBillingRate", charge["_id"]),
-            "date": charge["updated_at"],
+            "date": charge.get("opened_at"),
             "name": charge["price_id"],
             "description": charge["description"],
             "type": RATE_TYPES[charge["kind"]],

@@ -1,7 +1,6 @@
 """TMF637 Product Inventory v4: products."""
 
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -13,7 +12,7 @@ from services.tmf_gateway.domain.links import TMF637
 from services.tmf_gateway.domain.refusal import BadRequest
 from services.tmf_gateway.domain.tmf637 import PRODUCT, account_of, new_product, patched_product, product_fact
 from services.tmf_gateway.gateway import Gateway
-from services.tmf_gateway.http import json_response, read_object
+from services.tmf_gateway.http import json_response, now, read_object
 from services.tmf_gateway.routes.reading import add_reading
 from services.tmf_gateway.routes.writing import store_change
 from services.tmf_gateway.store import ACCOUNTS, PRODUCTS
@@ -34,7 +33,7 @@ def tmf637_routes(gateway: Gateway) -> APIRouter:
         account = await gateway.store.find(ACCOUNTS, account_of(body))
         if account is None:
             raise BadRequest(f"billingAccount {account_of(body)} does not exist")
-        product = new_product(body, uuid.uuid4().hex, account, datetime.now(UTC))
+        product = new_product(body, uuid.uuid4().hex, account, now())
         facts = facts_of(product, None)
         await gateway.store.add_product(product, facts)
         await gateway.outbox.send(PRODUCTS, product, facts)
@@ -49,7 +48,7 @@ def tmf637_routes(gateway: Gateway) -> APIRouter:
             PRODUCTS,
             PRODUCT,
             request.path_params["id"],
-            change=lambda before: patched_product(before, patch, datetime.now(UTC)),
+            change=lambda before: patched_product(before, patch, now()),
             facts_of=facts_of,
             replace=gateway.store.replace_product,
         )

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -13,7 +12,7 @@ from services.tmf_gateway.domain.changes import change_event
 from services.tmf_gateway.domain.links import TMF666
 from services.tmf_gateway.domain.tmf666 import BILLING_ACCOUNT, account_balances, account_fact, new_account, patched_account
 from services.tmf_gateway.gateway import Gateway
-from services.tmf_gateway.http import json_response, read_object
+from services.tmf_gateway.http import json_response, now, read_object
 from services.tmf_gateway.routes.reading import add_reading
 from services.tmf_gateway.routes.writing import store_change
 from services.tmf_gateway.store import ACCOUNTS
@@ -36,7 +35,7 @@ def tmf666_routes(gateway: Gateway) -> APIRouter:
     @routes.post(f"{TMF666}/billingAccount")
     async def open_account(request: Request) -> Response:
         body = await read_object(request, JSON)
-        account = new_account(body, uuid.uuid4().hex, gateway.defaults, datetime.now(UTC))
+        account = new_account(body, uuid.uuid4().hex, gateway.defaults, now())
         facts = facts_of(account, None)
         await gateway.store.add(ACCOUNTS, account, facts)
         await gateway.outbox.send(ACCOUNTS, account, facts)
@@ -51,7 +50,7 @@ def tmf666_routes(gateway: Gateway) -> APIRouter:
             ACCOUNTS,
             BILLING_ACCOUNT,
             request.path_params["id"],
-            change=lambda before: patched_account(before, patch, datetime.now(UTC)),
+            change=lambda before: patched_account(before, patch, now()),
             facts_of=facts_of,
             replace=lambda after, _, facts: gateway.store.replace(ACCOUNTS, after, facts),
         )

@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
@@ -30,7 +29,7 @@ from services.tmf_gateway.domain.tmf678 import (
     requested_bill_state,
 )
 from services.tmf_gateway.gateway import Gateway
-from services.tmf_gateway.http import json_response, read_object
+from services.tmf_gateway.http import json_response, now, read_object
 from services.tmf_gateway.routes.reading import add_reading, find
 from services.tmf_gateway.store import ACCOUNTS, ON_DEMAND_REQUESTS
 
@@ -61,7 +60,7 @@ def tmf678_routes(gateway: Gateway) -> APIRouter:
         account = await gateway.store.find(ACCOUNTS, account_id)
         if account is None or account["resource"]["state"] == AccountState.CLOSED:
             raise BadRequest(f"billingAccount {account_id} {'is closed' if account else 'does not exist'}")
-        wanted = new_on_demand_request(body, uuid.uuid4().hex, account, datetime.now(UTC))
+        wanted = new_on_demand_request(body, uuid.uuid4().hex, account, now())
         shown = bill_on_demand(wanted, links)
         facts = [hub_event(BILL_ON_DEMAND, "Create", shown, cause=wanted["_id"], at=wanted["requested_at"]), on_demand_fact(wanted)]
         await gateway.store.add(ON_DEMAND_REQUESTS, wanted, facts)
@@ -86,27 +85,23 @@ def tmf678_routes(gateway: Gateway) -> APIRouter:
 
 async def _move_bill(gateway: Gateway, bill: Document, state: BillState) -> Document:
     """Ask invoicing for another state and return the bill's document afterwards."""
-    wanted = BillStateRequested(
-        id=uuid.uuid4().hex, bill_id=bill["_id"], account_id=bill["account_id"], state=state, requested_at=datetime.now(UTC)
-    )
+    wanted = BillStateRequested(id=uuid.uuid4().hex, bill_id=bill["_id"], account_id=bill["account_id"], state=state, requested_at=now())
     answer = await _ask(gateway, wanted, gateway.answer_wait_s)
     if isinstance(answer, BillStateChanged):
         return to_document(answer.bill)
-    now = await find(gateway.sources.bills, CUSTOMER_BILL, bill["_id"])
-    if answer is None and now["state"] != state:
+    present = await find(gateway.sources.bills, CUSTOMER_BILL, bill["_id"])
+    if answer is None and present["state"] != state:
         raise Unavailable("invoicing did not answer in time; the change may still happen", {"Retry-After": "5"})
     if answer is not None and not answer.unchanged:
         raise Conflict(answer.reason)
-    return now
+    return present
 
 
 async def _rendered(gateway: Gateway, bill: Document, document_id: str) -> AsyncGridOut:
     """The rendered document; the first who reads it has it rendered."""
     document = await gateway.sources.document(document_id)
     if document is None:
-        wanted = BillDocumentRequested(
-            id=uuid.uuid4().hex, bill_id=bill["_id"], account_id=bill["account_id"], requested_at=datetime.now(UTC)
-        )
+        wanted = BillDocumentRequested(id=uuid.uuid4().hex, bill_id=bill["_id"], account_id=bill["account_id"], requested_at=now())
         await _ask(gateway, wanted, gateway.document_wait_s)
         document = await gateway.sources.document(document_id)
     if document is None:

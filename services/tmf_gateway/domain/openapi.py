@@ -1,0 +1,223 @@
+"""The OpenAPI document of the doors that are really open, made from TM Forum's own definitions.
+
+Each operation is described with the parameters the gateway understands (its filters are those of the translation module),
+its bodies and the one error body.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.tmf_gateway.domain.body import JSON, MERGE_PATCH
+from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
+from services.tmf_gateway.domain.query import OPERATORS, PAGE_SIZE_MAX
+from services.tmf_gateway.domain.resource import Kind, Resource, Stored
+from services.tmf_gateway.domain.tmf637 import PRODUCT
+from services.tmf_gateway.domain.tmf637 import SCHEMA as TMF637_SCHEMA
+from services.tmf_gateway.domain.tmf666 import BILLING_ACCOUNT
+from services.tmf_gateway.domain.tmf666 import SCHEMA as TMF666_SCHEMA
+from services.tmf_gateway.domain.tmf678 import APPLIED_BILLING_RATE, BILL_ON_DEMAND, CUSTOMER_BILL
+from services.tmf_gateway.domain.tmf678 import SCHEMA as TMF678_SCHEMA
+
+Description = dict[str, Any]
+
+_INTRODUCTION = f"""
+Bills, billing accounts and products over TM Forum Open APIs, version 4.
+
+**Filters.** Any attribute marked as a filter compares with `=`; with `.ne=`, `.gt=`, `.gte=`, `.lt=`, `.lte=` or `.regex=` (also
+written `%3E`, `%3E%3D`, `%3C`, `%3C%3D`, `*=`); values joined by commas are alternatives, and so are repeated attributes; different
+attributes must all hold. `a=v;b=w` are alternatives over attributes and cannot be joined with further filters. Quotes keep
+commas in a value: `name="Doe, Jane"`. An unknown attribute is refused with 400.
+
+**Pages.** Without `offset` and `limit` a list answers 200 with up to {PAGE_SIZE_MAX} resources; with them, 206 when there is more.
+`X-Total-Count` tells how many match, `X-Result-Count` how many came, `Link` where the others are.
+
+**Errors** carry TM Forum's Error body, whatever went wrong.
+"""
+
+_ERRORS = {
+    400: "The request is not understood: a parameter, the body, or a reference in it",
+    404: "There is no such resource",
+    405: "The resource does not know this method; Allow names those it knows",
+    409: "The present state of the resource forbids it",
+    415: "The body's media type is not read here",
+    416: "The offset lies beyond the matches",
+    503: "Another part of the system did not answer in time; ask again",
+}
+_LIST_HEADERS = {
+    "X-Total-Count": "How many resources match",
+    "X-Result-Count": "How many of them this answer holds",
+    "Link": "first, prev, next and last page, when the answer is not complete",
+}
+_OPERATOR_NOTE = ", ".join(f"`.{operator}=`" for operator in OPERATORS if operator != "eq")
+
+
+def openapi_document(public_base_url: str) -> Description:
+    """OpenAPI 3.0."""
+    paths: dict[str, Description] = {}
+    for resource in (CUSTOMER_BILL, APPLIED_BILLING_RATE, BILL_ON_DEMAND, BILLING_ACCOUNT, PRODUCT):
+        collection, one = f"{resource.base_path}/{resource.name}", f"{resource.base_path}/{resource.name}/{{id}}"
+        paths[collection] = {"get": _list_operation(resource)}
+        paths[one] = {"get": _read_operation(resource)}
+    _add_bills(paths)
+    _add_posts_and_patches(paths)
+    for api, base_path in (("TMF678", TMF678), ("TMF666", TMF666), ("TMF637", TMF637)):
+        _add_hub(paths, api, base_path)
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "Tarifa TMF gateway", "version": "4", "description": _INTRODUCTION},
+        "servers": [{"url": public_base_url}],
+        "paths": paths,
+        "components": {"schemas": dict(_components())},
+    }
+
+
+def _list_operation(resource: Resource) -> Description:
+    parameters = [
+        _parameter(
+            "fields", "Attributes wanted, separated by commas; id and href always come, `none` leaves nothing else", {"type": "string"}
+        ),
+        _parameter("offset", "How many matches to skip", {"type": "integer", "minimum": 0, "default": 0}),
+        _parameter("limit", "How many to return", {"type": "integer", "minimum": 0, "maximum": PAGE_SIZE_MAX}),
+        _parameter("sort", "Attributes separated by commas, `-` before one for descending; newest first unless given", {"type": "string"}),
+        *_filter_parameters(resource),
+    ]
+    schema = {"type": "array", "items": _reference(resource.api, resource.definition)}
+    answer = {**_answer("The matches", schema), "headers": _headers(_LIST_HEADERS)}
+    partial = {**answer, "description": "A page of the matches", "headers": _headers({**_LIST_HEADERS, "Content-Range": "Which of them"})}
+    return _operation(resource, f"List {resource.name}", {"200": answer, "206": partial}, (400, 416), parameters)
+
+
+def _read_operation(resource: Resource) -> Description:
+    fields = _parameter("fields", "Attributes wanted, separated by commas", {"type": "string"})
+    answer = _answer("The resource", _reference(resource.api, resource.definition))
+    return _operation(resource, f"Read a {resource.name}", {"200": answer}, (404,), [_ID, fields])
+
+
+def _filter_parameters(resource: Resource) -> Iterable[Description]:
+    for path, stored in sorted(_filters(resource).items()):
+        if path != "href":
+            yield _parameter(path, f"Filter; also {_OPERATOR_NOTE}" if _has_order(stored) else "Filter; also `.ne=`", {"type": "string"})
+
+
+def _filters(resource: Resource) -> dict[str, Stored]:
+    """The attributes, and those one level below, by which a resource can be filtered."""
+    schema = {"TMF678": TMF678_SCHEMA, "TMF666": TMF666_SCHEMA, "TMF637": TMF637_SCHEMA}[resource.api]
+    paths = [path for path in schema.paths(resource.definition, depth=2) if not path.rpartition(".")[2].startswith("@")]
+    return {path: stored for path in paths if (stored := resource.locate(path)) is not None}
+
+
+def _has_order(stored: Stored) -> bool:
+    return stored.words is None and stored.kind not in (Kind.HREF, Kind.BOOLEAN)
+
+
+def _add_bills(paths: dict[str, Description]) -> None:
+    update = _body("TMF678", "CustomerBill_Update", JSON, MERGE_PATCH)
+    changed = _answer("The bill afterwards; unchanged when it already was in that state", _reference("TMF678", "CustomerBill"))
+    paths[f"{TMF678}/customerBill/{{id}}"]["patch"] = {
+        **_operation(CUSTOMER_BILL, "Change the state of a bill", {"200": changed}, (400, 404, 409, 415, 503), [_ID]),
+        "description": "new, onHold, validated and sent can be asked for; partiallyPaid and settled come from payments (409).",
+        "requestBody": update,
+    }
+    document = {"description": "The document", "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}}
+    document_id = {"name": "documentId", "in": "path", "required": True, "schema": {"type": "string"}}
+    paths[f"{TMF678}/customerBill/{{id}}/billDocument/{{documentId}}"] = {
+        "get": _operation(CUSTOMER_BILL, "Read a rendered bill", {"200": document}, (404, 503), [_ID, document_id])
+    }
+
+
+def _add_posts_and_patches(paths: dict[str, Description]) -> None:
+    for resource, title, errors in (
+        (BILL_ON_DEMAND, "Ask for a bill now", (400, 415)),
+        (BILLING_ACCOUNT, "Open a billing account", (400, 415)),
+        (PRODUCT, "Open a product", (400, 409, 415)),
+    ):
+        created = _answer("Created; Location is its href", _reference(resource.api, resource.definition))
+        created["headers"] = _headers({"Location": "The href of the resource"})
+        paths[f"{resource.base_path}/{resource.name}"]["post"] = {
+            **_operation(resource, title, {"201": created}, errors),
+            "requestBody": _body(resource.api, f"{resource.definition}_Create", JSON),
+        }
+    for resource in (BILLING_ACCOUNT, PRODUCT):
+        answer = _answer("The resource afterwards", _reference(resource.api, resource.definition))
+        paths[f"{resource.base_path}/{resource.name}/{{id}}"]["patch"] = {
+            **_operation(resource, f"Change a {resource.name}", {"200": answer}, (400, 404, 409, 415), [_ID]),
+            "description": "JSON Merge Patch: null removes an attribute, lists are replaced whole.",
+            "requestBody": _body(resource.api, f"{resource.definition}_Update", JSON, MERGE_PATCH),
+        }
+
+
+def _add_hub(paths: dict[str, Description], api: str, base_path: str) -> None:
+    subscription = _answer("Subscribed; Location names it", _reference(api, "EventSubscription"))
+    paths[f"{base_path}/hub"] = {
+        "post": {
+            "tags": [f"{api} events subscription"],
+            "summary": "Subscribe to events",
+            "description": "`query` chooses events and attributes: `eventType=CustomerBillCreateEvent&fields=event.customerBill.id`.",
+            "requestBody": _body(api, "EventSubscriptionInput", JSON),
+            "responses": {"201": subscription, **_errors((400, 409, 415))},
+        }
+    }
+    paths[f"{base_path}/hub/{{id}}"] = {
+        "delete": {
+            "tags": [f"{api} events subscription"],
+            "summary": "Unsubscribe",
+            "parameters": [_ID],
+            "responses": {"204": {"description": "Unsubscribed"}, **_errors((404,))},
+        }
+    }
+
+
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _operation(
+    resource: Resource, summary: str, answers: Description, errors: Iterable[int], parameters: Iterable[Description] = ()
+) -> Description:
+    return {
+        "tags": [f"{resource.api} {resource.name}"],
+        "summary": summary,
+        "parameters": list(parameters),
+        "responses": {**answers, **_errors(errors)},
+    }
+
+
+def _parameter(name: str, description: str, schema: Description) -> Description:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _answer(description: str, schema: Description) -> Description:
+    return {"description": description, "content": {JSON: {"schema": schema}}}
+
+
+def _errors(statuses: Iterable[int]) -> Description:
+    return {str(status): _answer(_ERRORS[status], _reference("TMF678", "Error")) for status in statuses}
+
+
+def _headers(described: Mapping[str, str]) -> Description:
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in described.items()}
+
+
+def _body(api: str, definition: str, *media_types: str) -> Description:
+    return {"required": True, "content": {media_type: {"schema": _reference(api, definition)} for media_type in media_types}}
+
+
+def _reference(api: str, definition: str) -> Description:
+    return {"$ref": f"#/components/schemas/{api}.{definition}"}
+
+
+def _components() -> Iterable[tuple[str, Description]]:
+    """Every definition under its API's name, since several APIs define a Money of their own."""
+    for api, schema in (("TMF678", TMF678_SCHEMA), ("TMF666", TMF666_SCHEMA), ("TMF637", TMF637_SCHEMA)):
+        for name, definition in schema.definitions().items():
+            if "Event" not in name or name.startswith("EventSubscription"):
+                yield f"{api}.{name}", _moved(definition, api)
+
+
+def _moved(schema: Any, api: str) -> Any:
+    if isinstance(schema, list):
+        return [_moved(item, api) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if "$ref" in schema:
+        return _reference(api, schema["$ref"].removeprefix("#/definitions/"))
+    return {key: _moved(value, api) for key, value in schema.items()}
