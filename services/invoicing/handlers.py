@@ -1,13 +1,17 @@
 """What invoicing does with each fact: find, decide, add, return."""
 
+import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from libs.billing import BillDraft, BillTerms, assemble_bill, change_state
 from libs.billing.bill import park
-from libs.contracts import AccountChanged, BillStateRequested, ChargesClosed, Fact
-from libs.runtime import Batch
+from libs.contracts import AccountChanged, BillDocumentRendered, BillDocumentRequested, BillStateRequested, ChargesClosed, Fact
+from libs.runtime import Batch, Unprocessable
 from services.invoicing.accounts import AccountCopies
+from services.invoicing.documents import DocumentStore
+from services.invoicing.rendering import render_bill
 from services.invoicing.store import BillStore
 
 
@@ -33,3 +37,28 @@ async def issue_bills(batch: Batch[ChargesClosed], *, bills: BillStore, accounts
 async def change_bill_states(batch: Batch[BillStateRequested], *, bills: BillStore) -> Sequence[Fact]:
     """Answer each request for a state with what became of the bill; once decided, the answer stays."""
     return [await bills.answer_state(request, partial(change_state, request=request, at=batch.received_at)) for request in batch]
+
+
+async def render_documents(batch: Batch[BillDocumentRequested], *, bills: BillStore, documents: DocumentStore) -> Sequence[Fact]:
+    """Render each document that was not rendered yet, and tell where it lies."""
+    return [await _rendered(request, batch.received_at, bills, documents) for request in batch]
+
+
+async def _rendered(request: BillDocumentRequested, at: datetime, bills: BillStore, documents: DocumentStore) -> BillDocumentRendered:
+    bill = await bills.find(request.bill_id)
+    if bill is None or bill.account_id != request.account_id:
+        raise Unprocessable(f"there is no bill {request.bill_id} on account {request.account_id}")
+    (document,) = bill.documents
+    size_bytes = await documents.size_bytes(document.id)
+    if size_bytes is None:
+        # In a thread: Typst takes milliseconds that other handlers of this process need not wait for.
+        body = await asyncio.to_thread(render_bill, bill)
+        size_bytes = await documents.add(document, body, at)
+    return BillDocumentRendered(
+        id=request.id,
+        request_id=request.id,
+        bill_id=bill.id,
+        account_id=bill.account_id,
+        document_id=document.id,
+        size_bytes=size_bytes,
+    )

@@ -2,23 +2,34 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from babel import Locale, UnknownLocaleError
+from pydantic import AfterValidator, Field
 
 from libs.billing import BillTerms, parse_tax_rates
 from libs.contracts import BillIssuer, PostalAddress
 from libs.runtime import RuntimeSettings, Service
 from services.invoicing.accounts import AccountCopies
+from services.invoicing.documents import DocumentStore
 from services.invoicing.domain.series import InvoiceSeries
-from services.invoicing.handlers import change_bill_states, issue_bills, remember_accounts
+from services.invoicing.handlers import change_bill_states, issue_bills, remember_accounts, render_documents
 from services.invoicing.store import INDEXES, BillStore
 
 TAX_RATES_FILE = Path(__file__).parents[2] / "deploy" / "tax-rates.yaml"
 TEMPLATE_VERSION = "bill-1"
 # One transaction and one block of numbers each: larger ones hold the counter longer and gain nothing.
 ISSUE_BATCH_SIZE = 500
-# An answer of seconds is late for a PATCH that waits: few at a time.
+# Somebody waits for each answer, and a batch answers when its last is done: few at a time.
 STATE_BATCH_SIZE = 50
+DOCUMENT_BATCH_SIZE = 10
+
+
+def _known_locale(name: str) -> str:
+    try:
+        return str(Locale.parse(name))
+    except UnknownLocaleError as error:
+        raise ValueError(f"{error}; give a CLDR name such as en, en_GB or es") from None
 
 
 class InvoicingSettings(RuntimeSettings):
@@ -27,7 +38,7 @@ class InvoicingSettings(RuntimeSettings):
     http_port: int = Field(8102, validation_alias="INVOICING_PORT")
     tax_rates_file: Path = Field(TAX_RATES_FILE, validation_alias="TAX_RATES_FILE")
     invoice_series: str = Field("{year}", validation_alias="INVOICE_SERIES")
-    invoice_locale: str = Field("en", validation_alias="INVOICE_LOCALE")
+    invoice_locale: Annotated[str, AfterValidator(_known_locale)] = Field("en", validation_alias="INVOICE_LOCALE")
     account_wait_s: float = Field(10.0, ge=0, validation_alias="INVOICING_ACCOUNT_WAIT_S")
     issuer: BillIssuer = Field(
         BillIssuer(
@@ -55,4 +66,6 @@ def build(settings: InvoicingSettings) -> Service:
     service.subscribe(partial(remember_accounts, accounts=accounts))
     service.subscribe(partial(issue_bills, bills=bills, accounts=accounts, terms=terms), batch_size=ISSUE_BATCH_SIZE)
     service.subscribe(partial(change_bill_states, bills=bills), batch_size=STATE_BATCH_SIZE)
+    documents = DocumentStore(service.client, service.database)
+    service.subscribe(partial(render_documents, bills=bills, documents=documents), batch_size=DOCUMENT_BATCH_SIZE)
     return service

@@ -1,0 +1,176 @@
+"""From closed charges to a bill: totals, dates, ids, and every reason why an account is parked instead."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.billing import BillDraft, assemble_bill
+from libs.billing.invariants import LINES_MAX, broken_invariant
+from libs.contracts import AccountParked, AppliedTax, BillIssued, BillSkipped, ChargesClosed, RunType
+from libs.periods import Period, calendar_month
+from tests.closings import CLOSED_AT, TERMS, closed, line, on_demand
+from tests.outcomes import account
+
+
+def bill(charges: ChargesClosed, **account_fields: Any) -> BillIssued:
+    draft = assemble_bill(charges, account(charges.account_id, **account_fields), TERMS)
+    assert isinstance(draft, BillDraft), draft
+    return draft.numbered("2026-00000001")
+
+
+def reason(charges: ChargesClosed, **account_fields: Any) -> str:
+    parked = assemble_bill(charges, account(charges.account_id, **account_fields), TERMS)
+    assert isinstance(parked, AccountParked), parked
+    assert (parked.id, parked.account_id, parked.run_type, parked.cause_id) == (
+        charges.id,
+        charges.account_id,
+        charges.run_type,
+        charges.cause_id,
+    )
+    return parked.reason
+
+
+def test_a_bill_adds_up():
+    ada = bill(closed("ada", "27.05", "16.60", "11.08", "2.70"))
+    assert (ada.tax_excluded_amount, ada.tax_included_amount) == (Decimal("57.43"), Decimal("69.49"))
+    assert ada.amount_due == ada.remaining_amount == Decimal("69.49")
+    assert ada.tax_items == (AppliedTax(category="standard", rate=Decimal(21), amount=Decimal("12.06")),)
+    assert sum(item.amount for line in ada.lines for item in line.taxes) == Decimal("12.06")
+
+
+def test_a_bill_keeps_what_it_was_issued_with():
+    ada = bill(closed("ada", "1.00"), name="Ada Lovelace", related_party_id="p-1")
+    assert (ada.account_name, ada.related_party_id, ada.time_zone, ada.currency) == ("Ada Lovelace", "p-1", "Europe/Madrid", "EUR")
+    assert (ada.template_version, ada.issuer, ada.locale) == ("bill-1", TERMS.issuer, "en")
+    assert (ada.cut_id, ada.cause_id, ada.bill_date, ada.last_update_at) == ("run|ada", "monthly:2026-03", CLOSED_AT, CLOSED_AT)
+
+
+def test_nothing_closed_is_skipped_even_for_an_unknown_account():
+    assert assemble_bill(closed("ada"), None, TERMS) == BillSkipped(
+        id="run|ada", account_id="ada", run_type=RunType.ON_CYCLE, cause_id="monthly:2026-03"
+    )
+
+
+def test_payment_is_due_at_the_end_of_the_day_in_the_accounts_zone():
+    # The clocks of Madrid go forward on 29 March 2026, those of Caracas never do.
+    closed_at = datetime(2026, 3, 16, 22, 30, tzinfo=UTC)
+    assert bill(closed("ada", "1.00", closed_at=closed_at)).payment_due_at == datetime(2026, 3, 30, 21, 59, 59, tzinfo=UTC)
+    caracas = bill(closed("ada", "1.00", closed_at=closed_at), time_zone="America/Caracas", payment_due_days=0)
+    assert caracas.payment_due_at == datetime(2026, 3, 17, 3, 59, 59, tzinfo=UTC)
+
+
+def test_the_next_bill_of_a_month_comes_with_the_end_of_the_next_month():
+    assert bill(closed("ada", "1.00")).next_bill_at == calendar_month("2026-04", "Europe/Madrid").end
+    january = calendar_month("2026-01", "Europe/Madrid")
+    assert bill(closed("ada", "1.00", period=january)).next_bill_at == calendar_month("2026-02", "Europe/Madrid").end
+
+
+def test_the_next_bill_of_another_cycle_comes_after_as_many_days_again():
+    # Two weeks with the change to summer time in the second: local midnights all the way.
+    fortnight = Period(start=datetime(2026, 3, 8, 23, tzinfo=UTC), end=datetime(2026, 3, 22, 23, tzinfo=UTC))
+    assert bill(closed("ada", "1.00", period=fortnight)).next_bill_at == datetime(2026, 4, 5, 22, tzinfo=UTC)
+
+
+def test_a_bill_on_demand_foretells_no_next_bill():
+    assert bill(on_demand("ada", "1.00", request_id="r1")).next_bill_at is None
+
+
+def test_a_bill_id_tells_account_period_and_kind():
+    # March of Madrid starts on 28 February in UTC.
+    assert bill(closed("ada", "1.00")).id == "ada.2026-03-01.onCycle"
+    assert [document.id for document in bill(closed("ada", "1.00")).documents] == ["ada.2026-03-01.onCycle.pdf"]
+
+
+def test_bills_on_demand_of_one_period_have_ids_of_their_own_and_keep_them():
+    first, second = (bill(on_demand("ada", "1.00", request_id=request)).id for request in ("r1", "r2"))
+    assert first.startswith("ada.2026-03-01.offCycle.")
+    assert first != second
+    assert first == bill(on_demand("ada", "2.00", request_id="r1")).id
+
+
+def test_the_longest_account_id_still_leads_to_a_bill():
+    long = "a" * 256
+    assert len(bill(closed(long, "1.00", cut_id="run")).documents[0].id) < 256
+
+
+def test_an_exempt_account_pays_no_tax_and_the_bill_says_so():
+    ada = bill(closed("ada", "100.00"), tax_exempt=True, tax_category="no such category")
+    assert ada.tax_items == (AppliedTax(category="exempt", rate=Decimal(0), amount=Decimal("0.00")),)
+    assert ada.amount_due == Decimal("100.00")
+
+
+def test_a_charge_with_a_tax_category_of_its_own_is_taxed_by_it():
+    ada = bill(closed("ada", lines=[line("c1", "10.00"), line("c2", "10.00", tax_category="reduced")]))
+    assert [(item.category, item.amount) for item in ada.tax_items] == [("reduced", Decimal("1.00")), ("standard", Decimal("2.10"))]
+    assert [item.taxes[0].category for item in ada.lines] == ["standard", "reduced"]
+
+
+def test_amounts_get_the_decimals_of_their_currency():
+    ada = bill(closed("ada", "12.5"))
+    assert [str(ada.lines[0].amount), str(ada.tax_excluded_amount)] == ["12.50", "12.50"]
+    assert str(bill(closed("ada", "1234", currency="JPY"), currency="JPY").tax_included_amount) == "1493"
+    assert str(bill(closed("ada", "1.234", currency="KWD"), currency="KWD").tax_included_amount) == "1.493"
+
+
+def test_credits_above_charges_make_a_bill_in_the_customers_favour():
+    assert bill(closed("ada", "10.00", "-30.00")).amount_due == Decimal("-24.20")
+
+
+def test_an_account_nobody_heard_of_is_parked():
+    parked = assemble_bill(closed("ada", "1.00"), None, TERMS)
+    assert isinstance(parked, AccountParked)
+    assert "account ada is not known to invoicing" in parked.reason
+
+
+@pytest.mark.parametrize(
+    ("charges", "account_fields", "complaint"),
+    [
+        ({}, {"tax_category": "luxury"}, "no tax rate for category 'luxury'; add it to the tax rate table (it knows reduced, standard"),
+        ({"currency": "USD"}, {}, "charges are in USD, account ada is billed in EUR"),
+        ({"currency": "XXX"}, {}, "'XXX' has no minor unit"),
+        ({"currency": "GOLD"}, {}, "'GOLD' is not an ISO 4217 currency"),
+        ({}, {"time_zone": "Mars/Olympus"}, "'Mars/Olympus' is not an IANA time zone"),
+        ({}, {"payment_due_days": -1}, "payment is due after -1 days; set 0 to 3650"),
+        ({}, {"payment_due_days": 10**9}, "payment is due after 1000000000 days"),
+        ({"lines": (line("c1", "1.005"),)}, {}, "charge c1 amounts to 1.005 EUR, which is not rounded to 2 decimals"),
+        ({"lines": (line("c1", "1E+40"),)}, {}, "charge c1 amounts to 1.000E+40 EUR, which no bill can carry"),
+        ({"lines": (line("c1", "1E+999999"),)}, {}, "which no bill can carry"),
+        ({"lines": (line("c1", "1E-999999"),)}, {}, "which no bill can carry"),
+        ({"lines": (line("c1", "1", quantity=Decimal("1E+999")),)}, {}, "charge c1 has the quantity 1.000E+999"),
+        ({"lines": (line("c1", "1"), line("c1", "1"))}, {}, "charge c1 stands twice on the bill"),
+        ({"lines": tuple(line(f"c{n}", "1") for n in range(LINES_MAX + 1))}, {}, "5001 lines are more than the 5000"),
+        ({"lines": (line("c1", "1", tax_category="luxury"),)}, {}, "no tax rate for category 'luxury'"),
+        ({"closed_at": datetime(9999, 12, 31, tzinfo=UTC)}, {}, "no due date can be given after 9900"),
+    ],
+)
+def test_what_cannot_be_billed_is_parked_with_what_to_mend(charges: dict[str, Any], account_fields: dict[str, Any], complaint: str):
+    assert complaint in reason(closed("ada", "1.00").model_copy(update=charges), **account_fields)
+
+
+@pytest.mark.parametrize(
+    ("broken", "complaint"),
+    [
+        ({"tax_excluded_amount": Decimal("9.99")}, "lines add up to 10.00, not to the amount without tax 9.99"),
+        ({"tax_included_amount": Decimal("12.11")}, "do not add up to the total 12.11"),
+        ({"amount_due": Decimal("12.09")}, "amount due 12.09 is not the total 12.10"),
+        ({"tax_items": (AppliedTax(category="zero", rate=Decimal(0), amount=Decimal("2.10")),)}, "shares of tax"),
+    ],
+)
+def test_a_bill_that_does_not_add_up_is_found_out(broken: dict[str, Any], complaint: str):
+    assert complaint in (broken_invariant(bill(closed("ada", "10.00")).model_copy(update=broken)) or "")
+
+
+amounts = st.integers(min_value=-(10**15), max_value=10**15)
+
+
+@given(st.lists(st.tuples(amounts, st.sampled_from([None, "reduced", "zero", "us-communications"])), min_size=1, max_size=25))
+def test_every_bill_adds_up(charges: list[tuple[int, str | None]]):
+    lines = [line(f"c{n}", Decimal(cents).scaleb(-2), tax_category=category) for n, (cents, category) in enumerate(charges)]
+    ada = bill(closed("ada", lines=lines))
+    assert broken_invariant(ada) is None
+    assert ada.tax_excluded_amount == Decimal(sum(cents for cents, _ in charges)).scaleb(-2)
+    assert ada.amount_due == ada.tax_excluded_amount + sum(item.amount for item in ada.tax_items)

@@ -1,0 +1,148 @@
+"""What stands on a bill, and that no name can break it or be taken for code."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from libs.billing import BillDraft, assemble_bill
+from libs.contracts import BillIssued, ChargeKind, ChargeLine, PostalAddress
+from libs.periods import calendar_month
+from services.invoicing.domain.bill_page import ZERO_WIDTH_SPACE, bill_page, printable
+from services.invoicing.rendering import UnknownTemplate, render_bill
+from tests.closings import TERMS, closed, line
+from tests.outcomes import account
+
+CODE = '#panic("x") #read("/etc/passwd") $x^2$ \\ `raw` *b* _i_ @ref <label> [ ] { } // /* "quoted"'
+
+
+def bill(*lines: ChargeLine, currency: str = "EUR", locale: str = "en", **account_fields: Any) -> BillIssued:
+    charges = closed("ada", lines=lines, currency=currency)
+    draft = assemble_bill(charges, account("ada", currency=currency, **account_fields), TERMS)
+    assert isinstance(draft, BillDraft), draft
+    return draft.numbered("2026-00000001").model_copy(update={"locale": locale})
+
+
+def voice(charge_id: str, amount: str, seconds: int, **fields: Any) -> ChargeLine:
+    return line(charge_id, amount, **{"quantity": Decimal(seconds), "usage_count": 3, **fields})
+
+
+def test_lines_are_grouped_by_product_and_usage_type_with_their_sums():
+    page = bill_page(
+        bill(
+            voice("c1", "27.05", 9547, usage_count=110),
+            voice("c2", "16.60", 11720, usage_count=99),
+            line("c3", "19.90", kind=ChargeKind.RECURRING, usage_type=None, unit=None, usage_count=0, quantity=Decimal(1)),
+            voice("c4", "1.00", 60, product_id="line-2", product_name="Fixed line"),
+        )
+    )
+    mobile, fixed = page["products"]
+    assert (mobile["name"], mobile["amount"], fixed["name"]) == ("Mobile", "€63.55", "Fixed line")
+    calls, fees = mobile["groups"]
+    assert (calls["name"], calls["count"], calls["quantity"], calls["amount"]) == ("Calls", "209", "354 min 27 s", "€43.65")
+    assert [entry["quantity"] for entry in calls["lines"]] == ["159 min 7 s", "195 min 20 s"]
+    assert (fees["name"], fees["lines"][0]["quantity"], fees["lines"][0]["count"]) == ("Recurring fees", "", "")
+    assert [row["amount"] for row in page["summary"]] == ["€63.55", "€1.00"]
+    assert [row["amount"] for row in page["subtotals"]] == ["€64.55", "€13.56"]
+    assert (page["total"]["amount"], page["due"]["amount"]) == ("€78.11", "€78.11")
+    assert page["taxes"] == [{"name": "standard", "rate": "21%", "base": "€64.55", "amount": "€13.56"}]
+
+
+def test_a_line_tells_its_period_when_it_is_not_the_bills():
+    page = bill_page(bill(voice("c1", "1.00", 60), voice("c2", "1.00", 60, period=calendar_month("2026-02", "Europe/Madrid"))))
+    assert [entry["period"] for entry in page["products"][0]["groups"][0]["lines"]] == ["", "Feb 1, 2026 – Feb 28, 2026"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "quantity", "shown"),
+    [
+        ("s", "59", "0 min 59 s"),
+        ("s", "3600", "60 min"),
+        ("s", "61.5", "1 min 1.5 s"),
+        ("byte", "999", "999 bytes"),
+        ("byte", "12345678901", "12.35 GB"),
+        ("byte", "1500000000000", "1.5 TB"),
+        ("message", "1", "1 message"),
+        ("message", "1234", "1,234 messages"),
+    ],
+)
+def test_quantities_are_shown_in_units_that_people_use(unit: str, quantity: str, shown: str):
+    page = bill_page(bill(line("c1", "1.00", unit=unit, quantity=Decimal(quantity))))
+    assert page["products"][0]["groups"][0]["lines"][0]["quantity"] == shown
+
+
+@pytest.mark.parametrize(
+    ("currency", "locale", "amount", "shown"),
+    [
+        ("EUR", "en", "1234567.89", "€1,234,567.89"),
+        ("EUR", "de", "1234.50", "1.234,50\xa0€"),
+        ("USD", "en", "-5.00", "-$5.00"),
+        ("JPY", "en", "1234", "¥1,234"),
+        ("KWD", "en", "1.234", "KWD\xa01.234"),
+        ("LAK", "en", "10.50", "LAK\xa010.50"),
+        ("EUR", "en", "12345678901234567890123456.78", "€12,345,678,901,234,567,890,123,456.78"),
+    ],
+)
+def test_amounts_follow_currency_and_locale_to_the_last_digit(currency: str, locale: str, amount: str, shown: str):
+    page = bill_page(bill(line("c1", amount), currency=currency, locale=locale))
+    assert page["products"][0]["amount"] == shown
+
+
+def test_days_are_those_of_the_accounts_zone_and_the_page_names_it():
+    page = bill_page(bill(voice("c1", "1.00", 60), time_zone="Pacific/Auckland"))
+    assert {fact["name"]: fact["value"] for fact in page["facts"]} == {
+        "Bill number": "2026-00000001",
+        "Bill date": "April 1, 2026",
+        "Billing period": "Mar 1, 2026 – Apr 1, 2026",
+        "Payment due": "April 15, 2026",
+        "Account": "ada",
+    }
+    assert page["footer"][-1] == "Dates and periods in the time zone Pacific/Auckland."
+
+
+def test_a_credit_is_not_asked_for():
+    due = bill_page(bill(line("c1", "-10.00")))["due"]
+    assert due == {"label": "Credit in your favour", "date": "Nothing to pay", "amount": "€12.10"}
+
+
+def test_long_words_can_break_and_control_characters_vanish():
+    assert printable("x" * 50).replace(ZERO_WIDTH_SPACE, "|") == f"{'x' * 24}|{'x' * 24}|xx"
+    assert printable(" a\tb\r\nc\u202ed\ue000 ") == "a b cd"
+
+
+def test_the_same_bill_renders_to_the_same_bytes():
+    ada = bill(*(voice(f"c{n}", "1.00", 60) for n in range(4)))
+    pdf = render_bill(ada)
+    assert pdf == render_bill(ada)
+    assert pdf.startswith(b"%PDF-")
+    assert b"<pdfaid:part>3</pdfaid:part>" in pdf
+
+
+def test_a_rendering_carries_the_bills_own_date():
+    ada = bill(voice("c1", "1.00", 60)).model_copy(update={"bill_date": datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)})
+    assert re.search(rb"2026-05-06T07:08:09", render_bill(ada))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [CODE, "", "😀👩‍👩‍👧 张伟 محمد علي שלום नमस्ते", "W" * 4096, "\n\t\x07", "\u202eabc", "\U000e0041\ue000"],
+    ids=["code", "empty", "scripts", "long", "control", "direction", "private"],
+)
+def test_no_name_breaks_a_bill(name: str):
+    odd = bill(
+        voice("c1", "1.00", 60, description=name, product_name=name, usage_type="x", unit="s"),
+        name=name,
+        address=PostalAddress(street=name, city=name, country=name),
+    )
+    assert render_bill(odd).startswith(b"%PDF-")
+
+
+def test_a_bill_of_many_lines_renders():
+    assert render_bill(bill(*(voice(f"c{n}", "1.00", 60, product_id=f"p{n % 9}") for n in range(400)))).startswith(b"%PDF-")
+
+
+def test_a_layout_that_is_not_there_is_named():
+    with pytest.raises(UnknownTemplate, match="bill-99"):
+        render_bill(bill(voice("c1", "1.00", 60)).model_copy(update={"template_version": "bill-99"}))
