@@ -109,24 +109,32 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Such as mont
     asyncio.run(_show(run_id, as_json=as_json))
 
 
+async def run_cycle(settings: RuntimeSettings, cycle: str, period: str, bar: Progress) -> BillRunChanged:
+    """Start the run of a cycle unless it was started before, and watch it to its end, refused ones included."""
+    async with _run_reader(settings) as runs:
+        asked = await _request(runs, f"{cycle}:{period}", cycle, period)
+        if isinstance(asked, BillRunRequested):
+            await _publish(settings, asked)
+        return await _watch(runs, asked, bar)
+
+
 async def _bill_run(cycle: str, period: str | None, rerun: str | None, *, wait: bool, as_json: bool) -> None:
     settings = running_settings()
     async with _run_reader(settings) as runs:
-        requested = await _request_again(runs, rerun) if rerun else await _request(runs, f"{cycle}:{period}", cycle, period or "")
-        if isinstance(requested, BillRunRequested):
-            await _publish(settings, requested)
-            run_id = requested.id
-            progress.print(f"run {escape(run_id)} was asked for")
+        asked = await _request_again(runs, rerun) if rerun else await _request(runs, f"{cycle}:{period}", cycle, period or "")
+        if isinstance(asked, BillRunRequested):
+            await _publish(settings, asked)
+            progress.print(f"run {escape(asked.id)} was asked for")
         else:
-            run_id = requested.id
-            progress.print(f"run {escape(run_id)} is {requested.state} already: nothing is asked for again")
-            requested = None
+            progress.print(f"run {escape(asked.id)} is {asked.state} already: nothing is asked for again")
         if not wait:
             if as_json:
-                result.print_json(json.dumps({"id": run_id}))
+                result.print_json(json.dumps({"id": asked.id}))
             return
-        run = await _watch(runs, run_id, requested)
-        _tell(run, await runs.parked(run_id), as_json=as_json)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=progress) as bar:
+            run = await _watch(runs, asked, bar)
+        _tell(run, await runs.parked(run.id), as_json=as_json)
 
 
 async def _request(runs: RunReader, run_id: str, cycle: str, period: str) -> BillRunRequested | BillRunChanged:
@@ -152,35 +160,31 @@ async def _existing(runs: RunReader, run_id: str) -> BillRunChanged:
     return run
 
 
-async def _watch(runs: RunReader, run_id: str, requested: BillRunRequested | None) -> BillRunChanged:
+async def _watch(runs: RunReader, asked: BillRunRequested | BillRunChanged, bar: Progress) -> BillRunChanged:
     deadline = time.monotonic() + TAKEN_TIMEOUT_S
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[counts]}"),
-    )
-    with Progress(*columns, console=progress) as bar:
-        task = bar.add_task(escape(run_id), total=None, counts="")
-        while True:
-            run = await runs.find(run_id)
-            if run is not None and (requested is None or _answers(run, requested)):
-                bar.update(task, total=run.counts.accounts, completed=_decided_count(run.counts), counts=escape(_counts(run.counts)))
-                if run.state is not BillRunState.RUNNING:
-                    return run
-            elif time.monotonic() > deadline:
-                raise CommandError(
-                    f"operations did not take the run within {TAKEN_TIMEOUT_S:g} s",
-                    "see `tarifa status`; once operations is up it takes the run, and the same command shows it",
-                )
-            await asyncio.sleep(POLL_S)
+    task = bar.add_task(escape(asked.id), total=None)
+    while True:
+        run = await runs.find(asked.id)
+        if run is not None and _answers(run, asked):
+            description = f"{escape(run.id)}: {escape(_counts(run.counts))}"
+            bar.update(task, total=run.counts.accounts, completed=_decided_count(run.counts), description=description)
+            if run.state is not BillRunState.RUNNING:
+                return run
+        elif time.monotonic() > deadline:
+            raise CommandError(
+                f"operations did not take the run within {TAKEN_TIMEOUT_S:g} s",
+                "see `tarifa status`; once operations is up it takes the run, and the same command shows it",
+            )
+        await asyncio.sleep(POLL_S)
 
 
-def _answers(run: BillRunChanged, requested: BillRunRequested) -> bool:
-    if requested.rerun:
-        return run.attempt >= requested.rerun
-    return run.state is not BillRunState.REFUSED or run.started_at == requested.requested_at
+def _answers(run: BillRunChanged, asked: BillRunRequested | BillRunChanged) -> bool:
+    """Whether the run as stored is what was asked for, and no longer what an earlier request had left."""
+    if isinstance(asked, BillRunChanged):
+        return True
+    if asked.rerun:
+        return run.attempt >= asked.rerun
+    return run.state is not BillRunState.REFUSED or run.started_at == asked.requested_at
 
 
 async def _show(run_id: str, *, as_json: bool) -> None:

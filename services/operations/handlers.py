@@ -53,7 +53,7 @@ async def _begun(requested: BillRunRequested, store: OperationsStore) -> BillRun
     run = await store.run(requested.id)
     if run is not None and run.state is not BillRunState.REFUSED:
         return await store.reopen_parked(run, requested.rerun) if requested.rerun == run.attempt + 1 else run
-    reason = refusal(requested)
+    reason = refusal(requested, await store.time_zones(requested.cycle))
     begun = refuse(requested, reason) if reason else begin(requested, await store.snapshot_accounts(requested))
     await store.save_new(begun)
     return begun

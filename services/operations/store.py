@@ -1,7 +1,7 @@
 """The collections of operations: `accounts`, what a run must know of each; `runs`; and `run_accounts`, one per account and run."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pymongo import AsyncMongoClient, ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -39,6 +39,10 @@ class OperationsStore:
         document = await self._runs.find_one({"_id": run_id})
         return from_document(BillRunChanged, document) if document else None
 
+    async def time_zones(self, cycle: str) -> list[str]:
+        """The time zones that the open accounts of a cycle live in."""
+        return await self._accounts.distinct("time_zone", _open_accounts(cycle))
+
     async def snapshot_accounts(self, requested: BillRunRequested) -> int:
         """Put every open account of the cycle into the run, inside the database; returns how many are in it.
 
@@ -47,7 +51,7 @@ class OperationsStore:
         run_id = {"$literal": requested.id}
         copied = await self._accounts.aggregate(
             [
-                {"$match": {"cycle": requested.cycle, "state": {"$ne": AccountState.CLOSED}}},
+                {"$match": _open_accounts(requested.cycle)},
                 {
                     "$project": {
                         "_id": {"$concat": [{"$literal": run_account_id(requested.id, "")}, "$_id"]},
@@ -118,3 +122,7 @@ class OperationsStore:
         """Store runs as they are now."""
         for run in runs:
             await self._runs.replace_one({"_id": run.id}, to_document(run), session=session)
+
+
+def _open_accounts(cycle: str) -> dict[str, Any]:
+    return {"cycle": cycle, "state": {"$ne": AccountState.CLOSED}}

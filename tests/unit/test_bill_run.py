@@ -38,15 +38,18 @@ def billed(account_id: str = "ada", amount: str = "12.10", currency: str = "EUR"
         (requested("2026-3"), "'2026-3' is not a month written as YYYY-MM"),
         (requested("march"), "'march' is not a month written as YYYY-MM"),
         (requested("9999-12"), "9999-12 does not lie within the years 1 to 9999"),
-        (requested("2062-03"), "2062-03 is not over before 2062-04-01 12:00 UTC"),
-        (requested(at=datetime(2026, 4, 1, 11, 59, tzinfo=UTC)), "2026-03 is not over before 2026-04-01 12:00 UTC"),
+        (requested("2062-03"), "2062-03 is not over in America/New_York before 2062-04-01 04:00 UTC"),
+        (
+            requested(at=datetime(2026, 4, 1, 3, 59, tzinfo=UTC)),
+            "2026-03 is not over in America/New_York before 2026-04-01 04:00 UTC",
+        ),
         (requested(id="march-run"), "the id of a run is its cycle and period, monthly:2026-03, not march-run"),
         (requested(rerun=1), "there is no run monthly:2026-03 to run again"),
-        (requested(at=datetime(2026, 4, 1, 12, tzinfo=UTC)), None),
+        (requested(at=datetime(2026, 4, 1, 4, tzinfo=UTC)), None),
     ],
 )
 def test_a_request_that_makes_no_sense_says_why(request_, reason):
-    assert refusal(request_) == reason
+    assert refusal(request_, ["Europe/Madrid", "America/New_York", "Europe/Atlantis"]) == reason
 
 
 def test_a_refused_run_is_over_and_keeps_its_reason():

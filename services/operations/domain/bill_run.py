@@ -8,23 +8,30 @@ from libs.contracts import BillRunChanged, BillRunCounts, BillRunRequested, Bill
 from libs.periods import calendar_month
 from services.operations.domain.run_account import AccountOutcome, RunAccount
 
-# The last zone on earth in which a month ends.
-LAST_ZONE = "Etc/GMT+12"
 
-
-def refusal(requested: BillRunRequested) -> str | None:
-    """Why nothing can be run for this request, whatever accounts there are; None when it makes sense."""
+def refusal(requested: BillRunRequested, zone_names: Iterable[str]) -> str | None:
+    """Why nothing can be run for this request in the time zones of its accounts; None when it makes sense."""
     if requested.id != f"{requested.cycle}:{requested.period}":
         return f"the id of a run is its cycle and period, {requested.cycle}:{requested.period}, not {requested.id}"
     if requested.rerun:
         return f"there is no run {requested.id} to run again"
     try:
-        end = calendar_month(requested.period, LAST_ZONE).end
+        calendar_month(requested.period, "UTC")
     except ValueError as error:
         return str(error)
-    if requested.requested_at < end:
-        return f"{requested.period} is not over before {end:%Y-%m-%d %H:%M} UTC"
+    ends = [(end, zone_name) for zone_name in zone_names if (end := _end(requested.period, zone_name)) is not None]
+    if ends and requested.requested_at < max(ends)[0]:
+        end, zone_name = max(ends)
+        return f"{requested.period} is not over in {zone_name} before {end:%Y-%m-%d %H:%M} UTC"
     return None
+
+
+def _end(period: str, zone_name: str) -> datetime | None:
+    # An account in no known zone is parked by itself; it keeps nobody else from being billed.
+    try:
+        return calendar_month(period, zone_name).end
+    except ValueError:
+        return None
 
 
 def begin(requested: BillRunRequested, account_count: int) -> BillRunChanged:

@@ -59,7 +59,9 @@ def ask(account: RunAccount, run: BillRunChanged) -> PeriodCut | AccountParked:
     try:
         period = calendar_month(run.period, account.time_zone)
     except ValueError as error:
-        return AccountParked(id=account.id, account_id=account.account_id, run_type=RunType.ON_CYCLE, cause_id=run.id, reason=str(error)[:1_000])
+        return AccountParked(
+            id=account.id, account_id=account.account_id, run_type=RunType.ON_CYCLE, cause_id=run.id, reason=str(error)[:1_000]
+        )
     return PeriodCut(
         id=account.id,
         account_id=account.account_id,
