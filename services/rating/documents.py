@@ -25,7 +25,7 @@ def decimal128(value: int | Decimal) -> Decimal128:
     """Exact, and ten times faster for whole numbers than by way of Decimal. Raises decimal.Inexact beyond 34 digits."""
     whole = int(value)
     if whole == value and 0 <= whole <= UINT64_MAX:
-        return Decimal128((_WHOLE_HIGH, whole))
+        return Decimal128((_WHOLE_HIGH, whole))  # type: ignore[arg-type]
     return Decimal128(Decimal(value))
 
 
@@ -77,8 +77,10 @@ def rated_document(rated: Rated) -> Document:
     return document
 
 
-def rejected_document(usage: UsageReceived, rejected: UsageRejected) -> Document:
+def rejected_document(rejected: UsageRejected) -> Document:
     """A usage that waits in suspense."""
+    usage = rejected.usage
+    assert usage is not None, "only a usage that can be read has a document"
     document = received_fields(usage, _any_number(usage.quantity))
     document["suspense_id"] = rejected.suspense_id
     document["reason"] = str(rejected.reason)

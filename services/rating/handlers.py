@@ -1,41 +1,105 @@
 """Handlers of rating: find, decide, add, and return what is to be told."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from libs.contracts import AccountChanged, BillIssued, Fact, PeriodCut, ProductChanged, UsageReceived
+from libs.contracts import (
+    AccountChanged,
+    BillIssued,
+    Fact,
+    PeriodCut,
+    ProductChanged,
+    SuspenseDiscardRequested,
+    SuspenseResolved,
+    SuspenseRetryRequested,
+    UsageReceived,
+)
 from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.periods import UnknownTimeZone, time_zone
 from libs.pricing import RateBooks
 from libs.runtime import Batch, Unprocessable
+from services.rating.charges import BilledTwice, ChargeStore
+from services.rating.collisions import Collision
 from services.rating.cuts import CutStore
 from services.rating.directory import Directory
 from services.rating.domain.cutting import Cutter, one_per_account
 from services.rating.domain.deciding import Earlier, Rater, decide
 from services.rating.domain.limits import UsageLimits
+from services.rating.domain.retrying import proceed, retry, usages_of
 from services.rating.domain.suspense import reject_malformed
-from services.rating.store import BilledTwice, Collision, UsageStore
+from services.rating.store import UsageStore
+from services.rating.suspense import RETRIED_AT_A_TIME, SuspenseStore
 
 # Each look finds what somebody else did in between; so many in a row mean that something else is wrong.
 LOOKS_MAX = 20
 
 
+@dataclass(frozen=True, slots=True)
+class RatingTerms:
+    """What usage is rated by."""
+
+    books: RateBooks
+    limits: UsageLimits
+
+
 async def rate_usages(
-    batch: Batch[UsageReceived], *, store: UsageStore, directory: Directory, books: RateBooks, limits: UsageLimits
+    batch: Batch[UsageReceived], *, store: UsageStore, charges: ChargeStore, directory: Directory, terms: RatingTerms
 ) -> Sequence[Fact]:
     """Guide, price and count usages; what cannot be rated goes to suspense."""
     malformed = [(bad, reject_malformed(bad.record.value or b"", bad.reason)) for bad in batch.malformed]
     earlier: dict[str, Earlier] = {}
     for _ in range(LOOKS_MAX):
         holdings = await directory.holdings(usage.identifier for usage in batch)
-        decisions = decide(batch, earlier, Rater(holdings, books, limits, batch.received_at))
+        decisions = decide(batch, earlier, Rater(holdings, terms.books, terms.limits, batch.received_at))
         try:
             await store.add(decisions, malformed, batch.received_at)
         except Collision:
             earlier = await store.find_earlier(batch)
-            directory.forget_accounts(await store.accounts_of_cut_charges(decisions))
+            directory.forget_accounts(await charges.accounts_cut(decisions.rated))
             continue
         return [*decisions.answers, *(rejected for _, rejected in malformed)]
-    raise RuntimeError(f"a batch of {len(batch)} usages collided {LOOKS_MAX} times in a row")
+    raise RuntimeError(f"{len(batch)} usages collided {LOOKS_MAX} times in a row")
+
+
+async def retry_suspended(
+    batch: Batch[SuspenseRetryRequested],
+    *,
+    suspense: SuspenseStore,
+    store: UsageStore,
+    charges: ChargeStore,
+    directory: Directory,
+    terms: RatingTerms,
+) -> Sequence[Fact]:
+    """Rate what can now be rated, some of it at a time; the rest of a long list is asked for again."""
+    answers: list[Fact] = []
+    for request in batch:
+        for _ in range(LOOKS_MAX):
+            entries = await suspense.find_to_retry(request)
+            usages = usages_of(entries)
+            holdings = await directory.holdings(usage.identifier for usage in usages)
+            rater = Rater(holdings, terms.books, terms.limits, batch.received_at)
+            retries = retry(entries, await store.find_earlier(usages), rater)
+            try:
+                await suspense.resolve(retries, request.id, batch.received_at)
+            except Collision:
+                directory.forget_accounts(await charges.accounts_cut(retries.rated.values()))
+                continue
+            break
+        else:
+            raise RuntimeError(f"retry {request.id} collided {LOOKS_MAX} times in a row")
+        answers += [*retries.answers, proceed(request, retries, entries, RETRIED_AT_A_TIME, await suspense.refusal(request, entries))]
+    return answers
+
+
+async def discard_suspended(batch: Batch[SuspenseDiscardRequested], *, suspense: SuspenseStore) -> Sequence[Fact]:
+    """Give suspended usages up, each with its note."""
+    answers: list[Fact] = []
+    for request in batch:
+        if await suspense.discard(request, batch.received_at):
+            answers.append(SuspenseResolved(id=request.id, discarded_count=1))
+        else:
+            answers.append(SuspenseResolved(id=request.id, refusal=await suspense.refusal(request, [])))
+    return answers
 
 
 async def remember_accounts(batch: Batch[AccountChanged], *, directory: Directory) -> Sequence[Fact]:
@@ -73,10 +137,10 @@ async def cut_periods(batch: Batch[PeriodCut], *, cuts: CutStore, books: RateBoo
     return [answers[cut.id] for cut in batch]
 
 
-async def mark_charges_billed(batch: Batch[BillIssued], *, store: UsageStore) -> Sequence[Fact]:
+async def mark_charges_billed(batch: Batch[BillIssued], *, charges: ChargeStore) -> Sequence[Fact]:
     """Charges learn which bill they are on and which taxes they bear."""
     try:
-        await store.mark_billed(batch.facts)
+        await charges.mark_billed(batch.facts)
     except BilledTwice as error:
         raise Unprocessable(str(error)) from error
     return []

@@ -9,11 +9,22 @@ from pydantic import Field
 from libs.pricing import load_rate_books
 from libs.runtime import RuntimeSettings, Service
 from services.rating import directory, store
+from services.rating.charges import ChargeStore
 from services.rating.cuts import CutStore
 from services.rating.directory import Directory
 from services.rating.domain.limits import UsageLimits
-from services.rating.handlers import cut_periods, mark_charges_billed, rate_usages, remember_accounts, remember_products
+from services.rating.handlers import (
+    RatingTerms,
+    cut_periods,
+    discard_suspended,
+    mark_charges_billed,
+    rate_usages,
+    remember_accounts,
+    remember_products,
+    retry_suspended,
+)
 from services.rating.store import UsageStore
+from services.rating.suspense import SuspenseStore
 
 CUT_BATCH_SIZE = 500
 
@@ -33,16 +44,21 @@ def build(settings: RatingSettings) -> Service:
     books = load_rate_books(settings.rate_books_dir)
     limits = UsageLimits(timedelta(seconds=settings.usage_future_tolerance_s), timedelta(days=settings.usage_age_days_max))
     service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES))
-    usages = UsageStore(service.client, service.database)
+    charges = ChargeStore(service.database)
     holdings = Directory(service.database)
+    usages = UsageStore(service.client, service.database, charges)
+    suspense = SuspenseStore(service.client, service.database, charges)
     cuts = CutStore(service.client, service.database, holdings)
+    terms = RatingTerms(books, limits)
     service.subscribe(
-        partial(rate_usages, store=usages, directory=holdings, books=books, limits=limits),
+        partial(rate_usages, store=usages, charges=charges, directory=holdings, terms=terms),
         batch_size=settings.rating_batch_size,
         takes_malformed=True,
     )
+    service.subscribe(partial(retry_suspended, suspense=suspense, store=usages, charges=charges, directory=holdings, terms=terms))
+    service.subscribe(partial(discard_suspended, suspense=suspense))
     service.subscribe(partial(remember_accounts, directory=holdings))
     service.subscribe(partial(remember_products, directory=holdings))
     service.subscribe(partial(cut_periods, cuts=cuts, books=books), batch_size=CUT_BATCH_SIZE)
-    service.subscribe(partial(mark_charges_billed, store=usages))
+    service.subscribe(partial(mark_charges_billed, charges=charges))
     return service

@@ -15,6 +15,18 @@ from services.rating.domain.limits import UsageLimits, fault_of
 from services.rating.domain.months import BillingMonth, BillingMonths
 from services.rating.domain.suspense import reject, reject_conflicting
 
+# Sums have 34 digits (Decimal128): a million of these may be added before one is lost.
+NUMERATOR_MAX = 10**28
+DISCARD = "send it correctly under a new id, and discard this one"
+# What an operative does about a usage that pricing refuses.
+REMEDIES = {
+    RejectionReason.NO_PRICE: "add a price to the rate book, then retry",
+    RejectionReason.WRONG_CURRENCY: "give the product an offering priced in the account's currency, then retry",
+    RejectionReason.WRONG_UNIT: "correct the price and retry, or send the usage in that unit under a new id and discard this one",
+    RejectionReason.NEGATIVE_QUANTITY: DISCARD,
+    RejectionReason.ABSURD_QUANTITY: DISCARD,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Rated:
@@ -72,7 +84,9 @@ class Rater:
             return reject(usage, RejectionReason.UNKNOWN_ACCOUNT, detail)
         priced = self._books.price_usage(product.offering_id, usage, time_zone=account.time_zone, currency=account.currency)
         if isinstance(priced, RejectedUsage):
-            return reject(usage, priced.reason, priced.detail)
+            return reject(usage, priced.reason, f"{priced.detail}: {REMEDIES[priced.reason]}")
+        if abs(priced.numerator) > NUMERATOR_MAX:
+            return reject(usage, RejectionReason.ABSURD_QUANTITY, f"its price has too many digits to be summed exactly: {DISCARD}")
         month = self._months.containing(usage.started_at, account.time_zone)
         sequence = account.cuts.get(month.label, 0)
         return Rated(usage, account, product, month, sequence, self._charge_id(product, priced.price_id, month.label, sequence), priced)

@@ -40,14 +40,17 @@ def _quantity_fault(quantity: Decimal) -> Fault | None:
     if quantity < 0:
         return (
             RejectionReason.NEGATIVE_QUANTITY,
-            f"a quantity of {quantity} is negative: correct it at mediation under a new id, and discard this one",
+            f"a quantity of {quantity:.6g} is negative: correct it at mediation under a new id, and discard this one",
         )
     if quantity > QUANTITY_MAX:
-        return RejectionReason.ABSURD_QUANTITY, f"a quantity of {quantity} is above {QUANTITY_MAX}: a counter went wrong; discard it"
+        return (
+            RejectionReason.ABSURD_QUANTITY,
+            f"a quantity of {quantity:.6g} is above {QUANTITY_MAX:.0E}: discard it",
+        )
     exponent = quantity.as_tuple().exponent
     if quantity and isinstance(exponent, int) and exponent < -QUANTITY_DECIMALS_MAX:
         return RejectionReason.ABSURD_QUANTITY, (
-            f"a quantity of {quantity} has more than {QUANTITY_DECIMALS_MAX} decimals: "
+            f"a quantity of {quantity:.6g} has more than {QUANTITY_DECIMALS_MAX} decimals: "
             "round it at mediation and send it under a new id, and discard this one"
         )
     return None

@@ -4,10 +4,25 @@ Ids are digests: a usage's own id may hold anything, and must never be mistaken 
 """
 
 import hashlib
+from dataclasses import dataclass
 
 from libs.contracts import RejectionReason, UsageReceived, UsageRejected
 
 DIGEST_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """An entry of the work list. `usage` is what can be read of it now, None when it is still malformed.
+
+    `retry_id` names the retry that rated it, None while it waits.
+    """
+
+    id: str
+    reason: RejectionReason
+    detail: str
+    usage: UsageReceived | None
+    retry_id: str | None = None
 
 
 def malformed_id(body: bytes) -> str:
@@ -51,11 +66,8 @@ def reject_malformed(body: bytes, fault: str) -> UsageRejected:
 
 
 def _content(usage: UsageReceived) -> tuple:
-    # Normalized, because 60 and 60.0 seconds are the same usage.
-    quantity = str(usage.quantity.normalize())
-    characteristics = sorted(usage.characteristics.items())
-    received = (usage.id, usage.identifier, usage.usage_type, usage.started_at.isoformat(), usage.unit, usage.called_number)
-    return *received, quantity, characteristics
+    received = (usage.id, usage.identifier, usage.usage_type, usage.started_at.isoformat(), str(usage.quantity), usage.unit)
+    return *received, usage.called_number, sorted(usage.characteristics.items())
 
 
 def _digest(content: bytes) -> str:

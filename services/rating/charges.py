@@ -1,0 +1,102 @@
+"""What rating stores of charges: the sums of what was rated, from the first usage to the bill.
+
+Cuts close them (see cuts.py); nothing else changes a charge.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from pymongo import UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+
+from libs.contracts import BillIssued, ChargeState
+from services.rating.collisions import Collision
+from services.rating.documents import charge_update, charge_upsert
+from services.rating.domain.accumulation import Increment
+from services.rating.domain.deciding import Rated
+
+# Charges that are there need not be told again what they are; 200 bytes each.
+KNOWN_CHARGES_MAX = 100_000
+
+
+class BilledTwice(Exception):
+    """A charge is on another bill already; the text names both."""
+
+
+class ChargeStore:
+    """The collection `charges`, open and billed."""
+
+    def __init__(self, store: AsyncDatabase) -> None:
+        self._charges = store["charges"]
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    async def add(self, increments: Mapping[str, Increment], at: datetime, session: AsyncClientSession) -> None:
+        """Add to open charges, opening those that are missing. Raises Collision, or a duplicate key, when one was cut."""
+        if not increments:
+            return
+        writes = [self._write(charge_id, increment, at) for charge_id, increment in increments.items()]
+        result = await self._charges.bulk_write(writes, ordered=False, session=session)
+        if result.matched_count + result.upserted_count != len(writes):
+            raise Collision
+
+    @contextmanager
+    def known_after(self, charge_ids: Iterable[str]) -> Iterator[None]:
+        """Remember that these charges exist once what is within has succeeded; if it has not, know nothing of them."""
+        try:
+            yield
+        except BaseException:
+            for charge_id in charge_ids:
+                self._known.pop(charge_id, None)
+            raise
+        self._known.update(dict.fromkeys(charge_ids))
+        while len(self._known) > KNOWN_CHARGES_MAX:
+            self._known.popitem(last=False)
+
+    async def accounts_cut(self, rated: Iterable[Rated]) -> set[str]:
+        """The accounts of these usages' charges that take no more usage."""
+        account_of = {usage.charge_id: usage.account.id for usage in rated}
+        found = self._charges.find({"_id": {"$in": list(account_of)}, "state": {"$ne": ChargeState.OPEN.value}}, {"_id": 1})
+        return {account_of[document["_id"]] async for document in found}
+
+    async def mark_billed(self, bills: Sequence[BillIssued]) -> None:
+        """The charges of these bills become billed. Raises BilledTwice."""
+        writes = [
+            UpdateOne(
+                {"_id": line.charge_id, "state": ChargeState.CLOSED.value},
+                {
+                    "$set": {
+                        "state": ChargeState.BILLED.value,
+                        "bill_id": bill.id,
+                        "applied_taxes": [tax.model_dump() for tax in line.taxes],
+                        "updated_at": bill.last_update_at,
+                    }
+                },
+            )
+            for bill in bills
+            for line in bill.lines
+        ]
+        if not writes:
+            return
+        result = await self._charges.bulk_write(writes, ordered=False)
+        if result.matched_count < len(writes):
+            await self._check_billed_once(bills)
+
+    async def _check_billed_once(self, bills: Sequence[BillIssued]) -> None:
+        charge_ids = [line.charge_id for bill in bills for line in bill.lines]
+        found = self._charges.find({"_id": {"$in": charge_ids}}, {"bill_id": 1})
+        bill_of = {charge["_id"]: charge.get("bill_id") async for charge in found}
+        for bill in bills:
+            for line in bill.lines:
+                if line.charge_id not in bill_of:
+                    raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which rating never made")
+                if bill_of[line.charge_id] != bill.id:
+                    raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which is on bill {bill_of[line.charge_id]} already")
+
+    def _write(self, charge_id: str, increment: Increment, at: datetime) -> UpdateOne:
+        open_charge = {"_id": charge_id, "state": ChargeState.OPEN.value}
+        if charge_id in self._known:
+            return UpdateOne(open_charge, charge_update(increment, at))
+        return UpdateOne(open_charge, charge_upsert(increment, at), upsert=True)

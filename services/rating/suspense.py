@@ -1,0 +1,107 @@
+"""The work list of usages that could not be rated. An entry is open until it is rated or discarded, and stays afterwards:
+who gave up what, and why, is asked for years later.
+"""
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+
+from libs.contracts import RejectionReason, SuspenseDiscardRequested, SuspenseRetryRequested, UsageReceived, UsageRejected
+from libs.runtime import in_transaction
+from services.rating.charges import ChargeStore
+from services.rating.collisions import Collision, collisions
+from services.rating.documents import Document, rated_document, received_usage, rejected_document
+from services.rating.domain.accumulation import accumulate
+from services.rating.domain.retrying import Retries, refuse_absent
+from services.rating.domain.suspense import Suspended
+
+# Retried in one transaction; the request then asks for the next ones itself.
+RETRIED_AT_A_TIME = 1_000
+
+
+class SuspenseStore:
+    """The collection `suspense`, with `usage` where a retry changes its decision."""
+
+    def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore) -> None:
+        self._client = client
+        self._suspense = store["suspense"]
+        self._usage = store["usage"]
+        self._charges = charges
+
+    async def find_to_retry(self, request: SuspenseRetryRequested) -> list[Suspended]:
+        """The next open entries that the request is about, with those that it rated when it came before."""
+        asked: dict[str, Any] = {"_id": {"$gt": request.after}}
+        if request.suspense_id is not None:
+            asked["_id"]["$eq"] = request.suspense_id
+        waiting = {**asked, "state": "open"}
+        if request.reason is not None:
+            waiting["reason"] = request.reason.value
+        found = self._suspense.find({"$or": [waiting, {**asked, "retry_id": request.id}]}).sort("_id", 1).limit(RETRIED_AT_A_TIME)
+        return [_suspended(document) async for document in found]
+
+    async def refusal(self, request: SuspenseRetryRequested | SuspenseDiscardRequested, found: Sequence[Suspended]) -> str | None:
+        """Why the one entry that a request names cannot be dealt with; None when it was found, or when none was named."""
+        if found or request.suspense_id is None:
+            return None
+        document = await self._suspense.find_one({"_id": request.suspense_id}, {"state": 1})
+        return refuse_absent(request.suspense_id, None if document is None else document["state"])
+
+    async def resolve(self, retries: Retries, retry_id: str, at: datetime) -> None:
+        """Store the outcome in one transaction. Raises Collision when nothing of it was stored."""
+        usages = [_replace(entry_id, rated_document(rated)) for entry_id, rated in retries.rated.items()]
+        usages += [_replace(id, rejected_document(rejected)) for id, rejected in retries.rejected.items() if not _is_conflicting(rejected)]
+        rated = {"state": "rated", "retry_id": retry_id, "resolved_at": at}
+        entries = [_update(entry_id, rated) for entry_id in (*retries.rated, *retries.settled)]
+        entries += [_update(id, {"reason": no.reason.value, "detail": no.detail}) for id, no in retries.rejected.items()]
+        increments = accumulate(retries.rated.values())
+        if not entries:
+            return
+
+        async def write(session: AsyncClientSession) -> None:
+            result = await self._suspense.bulk_write(entries, ordered=False, session=session)
+            if result.matched_count != len(entries):
+                raise Collision
+            if usages:
+                await self._usage.bulk_write(usages, ordered=False, session=session)
+            await self._charges.add(increments, at, session)
+
+        with collisions(), self._charges.known_after(increments):
+            await in_transaction(self._client, write)
+
+    async def discard(self, request: SuspenseDiscardRequested, at: datetime) -> bool:
+        """Give an open entry up; whether this request did so, now or when it came before."""
+        discarded = {"state": "discarded", "discard_id": request.id, "note": request.note, "resolved_at": at}
+        await self._suspense.update_one({"_id": request.suspense_id, "state": "open"}, {"$set": discarded})
+        return await self._suspense.find_one({"_id": request.suspense_id, "discard_id": request.id}, {"_id": 1}) is not None
+
+
+def _is_conflicting(rejected: UsageRejected) -> bool:
+    # The usage of that id is another one, and stands.
+    return rejected.reason is RejectionReason.DUPLICATE_ID
+
+
+def _replace(entry_id: str, document: Document) -> ReplaceOne:
+    # Finds nothing, and so collides, when the usage was rated meanwhile.
+    return ReplaceOne({"_id": document["_id"], "suspense_id": entry_id}, document, upsert=True)
+
+
+def _update(entry_id: str, changes: Document) -> UpdateOne:
+    return UpdateOne({"_id": entry_id, "state": "open"}, {"$set": changes})
+
+
+def _suspended(document: Document) -> Suspended:
+    usage = received_usage(document["usage"]) if document["usage"] is not None else _read_again(document["body"])
+    return Suspended(document["_id"], RejectionReason(document["reason"]), document["detail"], usage, document.get("retry_id"))
+
+
+def _read_again(body: str) -> UsageReceived | None:
+    try:
+        return UsageReceived.from_message(base64.b64decode(body))
+    except ValidationError:
+        return None
