@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from libs.devstack import Infrastructure, StackSettings, free_port
+from libs.devstack import Infrastructure, StackSettings
 from libs.devstack.compose import docker_engine_answers
 from libs.runtime import RuntimeSettings
 from libs.runtime.mongo import connect
@@ -25,8 +25,7 @@ async def infrastructure() -> AsyncIterator[dict[str, str]]:
 
     On free ports and in a directory of their own, so that they meet no stack that runs; stopped at the end.
     """
-    ports = {name: free_port() for name in ("kafka_port", "kafka_controller_port", "mongodb_port")}
-    stack = StackSettings(**ports)
+    stack = StackSettings().on_free_ports()
     async with AsyncExitStack() as until_the_end:
         if stack.kafka_bootstrap_servers is None and stack.mongodb_url is None and docker_engine_answers():
             try:

@@ -111,7 +111,7 @@ def _settings(ports: Iterable[str] | None) -> StackSettings:
             raise typer.BadParameter(f"{name!r} has no port; those that have are {known}", param_hint="--port")
         chosen[field] = number
     try:
-        return StackSettings.model_validate(chosen) if not chosen else StackSettings(**chosen)  # type: ignore[arg-type]
+        return StackSettings.model_validate(chosen)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         raise CommandError(f"{'.'.join(map(str, fault['loc'])).upper()} is {fault['input']!r}: {fault['msg']}", exit_code=2) from None

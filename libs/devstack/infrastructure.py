@@ -17,7 +17,7 @@ from libs.devstack.java import INSTALL_JAVA, kafka_obstacle
 from libs.devstack.kafka import kafka_fault, native_kafka
 from libs.devstack.memory_kafka import MEMORY_KAFKA_EXTRA, memory_kafka, memory_kafka_is_installed
 from libs.devstack.mongod import find_mongod, mongodb_fault, native_mongod
-from libs.devstack.ports import LOOPBACK, free_port
+from libs.devstack.ports import LOOPBACK
 from libs.devstack.settings import StackSettings
 from libs.runtime import RuntimeSettings
 
@@ -80,9 +80,7 @@ class Infrastructure:
     @classmethod
     async def private(cls, directory: Path) -> Self:
         """Servers of the caller's own on free ports, whatever the environment says: for tests that kill and restart them."""
-        ports = {name: free_port() for name in ("kafka_port", "kafka_controller_port", "mongodb_port")}
-        settings = StackSettings(**ports)
-        own = settings.model_copy(update={"kafka_bootstrap_servers": None, "mongodb_url": None})
+        own = StackSettings().on_free_ports().model_copy(update={"kafka_bootstrap_servers": None, "mongodb_url": None})
         return await cls.resolve(own, directory)
 
     async def start(self) -> None:

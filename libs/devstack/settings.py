@@ -1,9 +1,12 @@
 """Where the stack lives and listens, from the environment: KAFKA_PORT, MONGODB_PORT, GATEWAY_PORT, TARIFA_HOME …"""
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.devstack.ports import free_port
 
 PROJECT_ROOT = Path(__file__).parents[2]
 SERVICES = ("rating", "ledger", "invoicing", "on_demand_bill", "operations", "notifications", "tmf_gateway")
@@ -12,7 +15,7 @@ SERVICES = ("rating", "ledger", "invoicing", "on_demand_bill", "operations", "no
 class StackSettings(BaseSettings):
     """`kafka_bootstrap_servers` and `mongodb_url` name servers that are there already; without them `tarifa up` starts its own."""
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     kafka_bootstrap_servers: str | None = None
     mongodb_url: str | None = None
@@ -32,6 +35,10 @@ class StackSettings(BaseSettings):
     def service_port(self, service: str) -> int:
         """The port of one of SERVICES."""
         return getattr(self, port_variable(service).lower())
+
+    def on_free_ports(self) -> Self:
+        """The same with Kafka and MongoDB on ports that nobody uses, so that they meet no stack that runs."""
+        return self.model_copy(update={name: free_port() for name in ("kafka_port", "kafka_controller_port", "mongodb_port")})
 
 
 def port_variable(service: str) -> str:
