@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 from libs.contracts import Fact, ParkedRetryRequested
 from libs.runtime import parking
 from libs.runtime.broker import new_broker, subscribe
+from libs.runtime.fact_catalog import fact_catalog_routes
 from libs.runtime.health import health_routes
 from libs.runtime.logs import configure_logs
 from libs.runtime.mongo import Index, connect, database, ensure_indexes
@@ -46,7 +47,9 @@ class Service:
         self.publisher = FactPublisher(name, settings)
         self.publish = self.publisher.publish
         self.http = http or FastAPI(title=f"Tarifa {name}", docs_url=None, redoc_url=None, openapi_url=None)
+        self._received: list[type[Fact]] = []
         self.http.include_router(health_routes(name, self._down))
+        self.http.include_router(fact_catalog_routes(name, self._received))
         self._indexes = [*indexes, *parking.INDEXES]
         self._broker = new_broker(settings)
         self._parking = ParkingLot(name, self.database, self.publisher)
@@ -71,6 +74,7 @@ class Service:
         `takes_malformed`: the handler deals with undecodable messages itself instead of having them parked.
         """
         facts = subscribed_facts(handler)
+        self._received.extend(facts)
         subscription = Subscription(
             self.name,
             handler,

@@ -1,0 +1,65 @@
+"""The AsyncAPI document: complete, consistent, up to date, and served."""
+
+import re
+
+import httpx
+import pytest
+import yaml
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator
+
+from libs.cli.asyncapi import DOCUMENT, document_text
+from libs.contracts import BillIssued, all_facts
+from libs.runtime.fact_catalog import fact_catalog_routes
+from tests.contracts.test_fact_examples import FILES, name
+
+
+@pytest.fixture(scope="module")
+def document() -> dict:
+    return yaml.safe_load(document_text())
+
+
+def test_the_file_is_up_to_date():
+    current = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
+
+    assert current == document_text(), "docs/asyncapi.yaml no longer says what the facts say: run `tarifa asyncapi` and commit the file"
+
+
+def test_every_fact_has_its_channel_with_its_key(document):
+    for fact in all_facts():
+        assert document["channels"][fact.topic]["messages"].keys() == {fact.__name__}
+        assert fact.key_field in document["components"]["messages"][fact.__name__]["bindings"]["kafka"]["key"]["description"]
+
+
+def test_every_fact_is_sent_by_somebody(document):
+    sent = {operation["channel"]["$ref"] for operation in document["operations"].values() if operation["action"] == "send"}
+
+    unsent = [fact.__name__ for fact in all_facts() if f"#/channels/{fact.topic}" not in sent]
+
+    assert not unsent, f"nobody makes {', '.join(unsent)}: remove what no service, command or adapter publishes"
+
+
+def test_every_reference_leads_somewhere(document):
+    for reference in re.findall(r"\$ref: '?#/([^'\n]+)'?", document_text()):
+        target = document
+        for step in reference.split("/"):
+            target = target[step]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_every_example_meets_its_schema(path, document):
+    (message,) = document["channels"][path.parent.name]["messages"]
+    schema = {"$ref": document["components"]["messages"][message]["payload"]["$ref"], "components": document["components"]}
+
+    Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))
+
+
+async def test_a_service_serves_it_with_what_it_receives():
+    http = FastAPI()
+    http.include_router(fact_catalog_routes("ledger", [BillIssued]))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=http), base_url="http://ledger") as client:
+        served = (await client.get("/asyncapi.json")).json()
+
+    assert list(served["operations"]) == ["ledger.receive.bill.issued.v1"]
+    assert served["channels"].keys() == {fact.topic for fact in all_facts()}
