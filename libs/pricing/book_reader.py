@@ -20,6 +20,8 @@ from libs.pricing.usage_price import NUMERATOR_MAX, CompiledPrice, UsageMatch, U
 from libs.pricing.yaml_source import Node
 
 PERIODS = ("month",)
+# Each band takes the minutes of a week in memory, and more than these nobody can explain to a customer.
+TIME_BANDS_MAX = 100
 ZERO = ExactNumber(0)
 
 
@@ -28,7 +30,7 @@ def read_rate_book(tree: Node, reader: Reader) -> RateBook:
     fields = reader.fields(tree, ("id", "effective_from", "currency", "offerings"), ("time_zone", "zones", "time_bands"))
     zone = reader.value(fields.get("time_zone"), _parse_time_zone, ZoneInfo("UTC"))
     zones = {name: _read_prefixes(node, reader) for name, node in reader.named(fields.get("zones"), "[prefixes]").items()}
-    bands = {name: _read_time_band(name, node, reader) for name, node in reader.named(fields.get("time_bands"), "{days, hours}").items()}
+    bands = _read_time_bands(fields.get("time_bands"), reader)
     sound_names = not reader.faults
     offerings = _OfferingReader(
         reader,
@@ -56,6 +58,14 @@ def _read_prefixes(node: Node, reader: Reader) -> tuple[str, ...]:
         elif prefix is not None:
             prefixes[prefix] = None
     return tuple(prefixes)
+
+
+def _read_time_bands(node: Node | None, reader: Reader) -> dict[str, TimeBand]:
+    nodes = reader.named(node, "{days, hours}")
+    if node is not None and len(nodes) > TIME_BANDS_MAX:
+        reader.refuse(node, f"{len(nodes)} time bands", f"use at most {TIME_BANDS_MAX}")
+        return {}
+    return {name: _read_time_band(name, part, reader) for name, part in nodes.items()}
 
 
 def _read_time_band(name: str, node: Node, reader: Reader) -> TimeBand:

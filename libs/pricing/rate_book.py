@@ -12,7 +12,7 @@ from libs.pricing.usage_price import UsagePrice
 
 @dataclass(frozen=True, slots=True)
 class RecurringPrice:
-    """A fee for every period, `month` for now. `amount` is exact as written."""
+    """A fee for every period, `month` for now. `amount` is exact, not rounded to the currency."""
 
     price_id: str
     description: str

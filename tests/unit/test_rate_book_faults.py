@@ -76,3 +76,10 @@ def test_two_books_that_change_an_offering_at_one_instant_are_a_fault() -> None:
         "b.yaml:12: offerings.basic: rate book 'base' changes offering 'basic' at the same instant, 2026-01-01T00:00:00+00:00 (a.yaml:11); "
         "let one of the two books take effect later, or remove the offering from it"
     )
+
+
+def test_time_bands_without_number_are_not_compiled() -> None:
+    bands = "".join(f"  band-{number}: {{days: mon}}\n" for number in range(101))
+    with pytest.raises(RateBookInvalid) as error:
+        parse_rate_book(BASE.replace("time_bands:\n", f"time_bands:\n{bands}"), "base.yaml")
+    assert error.value.faults[0].message == "103 time bands"
