@@ -1,6 +1,7 @@
 """Fixtures of tests of one service."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,13 @@ from tests.world import build_service
 
 
 @pytest.fixture
-async def rating(settings: RuntimeSettings) -> AsyncIterator[RatingWorld]:
+def rate_books_dir() -> Path:
+    """The rate books that ship; a test module may bring its own."""
+    return Path("deploy/rate-books")
+
+
+@pytest.fixture
+async def rating(settings: RuntimeSettings, rate_books_dir: Path) -> AsyncIterator[RatingWorld]:
     """The rating service, alone, in a namespace of its own."""
-    async with build_service("rating", settings).running() as service, lag_reader(settings) as lag:
+    async with build_service("rating", settings, rate_books_dir=rate_books_dir).running() as service, lag_reader(settings) as lag:
         yield RatingWorld(settings, service, lag)

@@ -1,0 +1,53 @@
+"""Recurring fees at the cut: prorated by day, and never charged twice for a month."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from libs.contracts import ChargesClosed
+from tests.rating_world import RatingWorld, account, cut, cut_now, product
+
+
+@pytest.fixture
+def rate_books_dir(tmp_path: Path) -> Path:
+    """A book with a recurring fee."""
+    (tmp_path / "fee.yaml").write_text(
+        """
+id: fee
+effective_from: 2020-01-01
+currency: USD
+offerings:
+  churn-plan:
+    recurring_prices:
+      - id: line
+        description: Line
+        amount: 31.00
+        period: month
+"""
+    )
+    return tmp_path
+
+
+async def test_a_recurring_fee_is_prorated_by_day_and_charged_once(rating: RatingWorld) -> None:
+    joined = datetime(2026, 3, 10, 20, tzinfo=UTC)
+    left = datetime(2026, 3, 20, 20, tzinfo=UTC)
+    await rating.publish(
+        account("ada"),
+        product("whole", "ada"),
+        product("joined", "ada", started_at=joined),
+        product("left", "ada", ended_at=left),
+        product("not-yet", "ada", started_at=datetime(2026, 4, 2, tzinfo=UTC)),
+    )
+    await rating.settle()
+    await rating.publish(cut("cut-1", "ada"), cut("cut-2", "ada"), cut_now("demand", "ada"))
+    await rating.settle()
+
+    closed = {closed.id: closed for closed in await rating.facts(ChargesClosed)}
+    assert {line.product_id: (line.amount, line.description) for line in closed["cut-1"].lines} == {
+        "whole": (Decimal("31.00"), "Line"),
+        "joined": (Decimal("22.00"), "Line (22 of 31 days)"),
+        "left": (Decimal("20.00"), "Line (20 of 31 days)"),
+    }
+    assert closed["cut-2"].lines == closed["demand"].lines == ()
