@@ -1,5 +1,6 @@
 """TCP ports on this machine: finding free ones, and saying who is in the way when one is taken."""
 
+import random
 import socket
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import psutil
 from libs.devstack.errors import StackError
 
 LOOPBACK = "127.0.0.1"
+FREE_PORTS = range(20_000, 30_000)
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,18 @@ class PortUse:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on at the moment.
+
+    Below the kernel's ephemeral range: there, an outgoing connection could take the port while its server restarts.
+    """
+    while True:
+        number = random.choice(FREE_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, number))
+            except OSError:
+                continue
+            return number
 
 
 def require_free(use: PortUse) -> None:
@@ -43,7 +53,7 @@ def require_free(use: PortUse) -> None:
 def _listener(port: int) -> str:
     try:
         connections = psutil.net_connections("tcp")
-        pids = {c.pid for c in connections if c.status == psutil.CONN_LISTEN and c.laddr.port == port and c.pid}
+        pids = {c.pid for c in connections if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port and c.pid}
         return "".join(f" by {psutil.Process(pid).name()} (pid {pid})" for pid in sorted(pids))
     except psutil.Error:
         return ""
