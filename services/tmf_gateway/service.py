@@ -28,7 +28,11 @@ class GatewaySettings(RuntimeSettings):
     """Besides the shared ones: where clients reach the gateway, what accounts get by default, and how long clients wait."""
 
     http_port: int = Field(8096, validation_alias="GATEWAY_PORT")
-    public_base_url: str = Field("http://127.0.0.1:8096", pattern="^https?://[^/]+.*$", validation_alias="GATEWAY_PUBLIC_BASE_URL")
+    public_base_url: str = Field(
+        default_factory=lambda settings: f"http://127.0.0.1:{settings['http_port']}",
+        pattern="^https?://[^/]+.*$",
+        validation_alias="GATEWAY_PUBLIC_BASE_URL",
+    )
     cors_origins: list[str] = Field(["*"], validation_alias="GATEWAY_CORS_ORIGINS")
     default_currency: str = Field("EUR", validation_alias="GATEWAY_DEFAULT_CURRENCY")
     default_time_zone: str = Field("UTC", validation_alias="GATEWAY_DEFAULT_TIME_ZONE")
