@@ -1,0 +1,1 @@
+"""Invoicing: closed charges become bills with legal numbers, states and documents."""

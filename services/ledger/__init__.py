@@ -1,0 +1,1 @@
+"""The ledger: bills become balanced entries, and entries become balances."""

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 
 from libs.contracts import BillIssued, Fact
-from libs.runtime import Batch
-from services.ledger.domain.entry import post_bill
+from libs.runtime import Batch, Unprocessable
+from services.ledger.domain.entry import UnbalancedEntry, post_bill
 from services.ledger.store import LedgerStore
 
 
 async def post_bills(batch: Batch[BillIssued], *, store: LedgerStore) -> Sequence[Fact]:
-    """Post each bill once, however often it is told."""
-    await store.add([post_bill(bill) for bill in batch])
+    """Post each bill once, however often it is told. One that does not add up is parked: no entry may be off balance."""
+    try:
+        entries = [post_bill(bill) for bill in batch]
+    except UnbalancedEntry as error:
+        raise Unprocessable(str(error)) from error
+    await store.add(entries)
     return []

@@ -1,5 +1,6 @@
 """The ledger alone on real Kafka and MongoDB: bills become entries once, and balances follow from entries."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,9 +9,11 @@ import pytest
 
 from libs.billing import BillDraft, assemble_bill
 from libs.contracts import BillIssued, ChargesClosed, Fact
+from libs.periods import Period, calendar_month
 from libs.runtime import RuntimeSettings, Service, from_document
 from libs.runtime.lag import LagReader, lag_reader
-from services.ledger.domain.entry import Entry, receivables
+from services.ledger.domain.entry import Entry, post_bill, receivables
+from services.ledger.store import LedgerStore
 from tests.closings import TERMS, closed, on_demand
 from tests.outcomes import account
 from tests.world import build_service
@@ -51,6 +54,10 @@ def bill_of(charges: ChargesClosed, bill_no: str) -> BillIssued:
     return draft.numbered(bill_no)
 
 
+def month(number: int) -> Period:
+    return calendar_month(f"{2020 + number // 12}-{number % 12 + 1:02d}", "Europe/Madrid")
+
+
 async def test_a_bill_becomes_one_balanced_entry_and_moves_the_balance(books: Books):
     await books.tell(bill_of(closed("ada", "100.00"), "2026-00000001"))
     (entry,) = await books.entries()
@@ -61,3 +68,55 @@ async def test_a_bill_becomes_one_balanced_entry_and_moves_the_balance(books: Bo
         ("tax", "standard", Decimal("-21.00")),
     ]
     assert await books.balances() == {("ada", "EUR"): Decimal("121.00")}
+
+
+async def test_a_repeated_bill_is_posted_once(books: Books):
+    bill = bill_of(closed("ada", "100.00"), "2026-00000001")
+    await books.tell(bill, bill)
+    await books.tell(bill)
+    assert len(await books.entries()) == 1
+    assert await books.balances() == {("ada", "EUR"): Decimal("121.00")}
+
+
+async def test_bills_add_up_per_account_and_currency(books: Books):
+    await books.tell(
+        bill_of(closed("ada", "100.00"), "2026-00000001"),
+        bill_of(on_demand("ada", "-10.00", request_id="r1"), "2026-00000002"),
+        bill_of(on_demand("ada", "500", request_id="r2", currency="JPY"), "2026-00000003"),
+        bill_of(closed("bob", "0.01"), "2026-00000004"),
+    )
+    assert await books.balances() == {("ada", "EUR"): Decimal("108.90"), ("ada", "JPY"): Decimal(605), ("bob", "EUR"): Decimal("0.01")}
+
+
+async def test_a_bill_of_zero_is_remembered_and_moves_nothing(books: Books):
+    await books.tell(bill_of(closed("ada", "0.00"), "2026-00000001"))
+    (entry,) = await books.entries()
+    assert entry.postings == ()
+    assert await books.balances() == {("ada", "EUR"): Decimal(0)}
+
+
+async def test_balances_are_those_that_the_entries_recompute(books: Books):
+    bills = [
+        bill_of(closed(f"a{number % 7}", f"{number}.37", cut_id=f"c{number}", period=month(number)), f"N-{number}") for number in range(60)
+    ]
+    await books.tell(*bills)
+    await books.tell(*bills[::3])
+    entries = await books.entries()
+    assert len(entries) == 60
+    assert receivables(entries) == await books.balances()
+
+
+async def test_two_instances_given_the_same_bills_at_once_post_each_once(books: Books):
+    entries = [post_bill(bill_of(closed(f"a{number}", "1.00"), f"N-{number}")) for number in range(40)]
+    stores = [LedgerStore(books.service.client, books.service.database) for _ in range(3)]
+    await asyncio.gather(stores[0].add(entries), stores[1].add(entries[10:]), stores[2].add(entries[:30][::-1]))
+    assert len(await books.entries()) == 40
+    assert receivables(await books.entries()) == await books.balances()
+
+
+async def test_a_bill_that_does_not_add_up_is_never_posted(books: Books):
+    wrong = bill_of(closed("ada", "100.00"), "N-1").model_copy(update={"tax_included_amount": Decimal("121.01")})
+    await books.tell(wrong, bill_of(closed("bob", "1.00"), "N-2"))
+    assert [entry.account_id for entry in await books.entries()] == ["bob"]
+    (parked,) = await books.service.database["parked"].find().to_list()
+    assert parked["reason"] == "entry bill:ada.2026-03-01.onCycle is off balance by 0.01 EUR"

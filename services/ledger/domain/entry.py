@@ -31,8 +31,8 @@ class EntryKind(StrEnum):
     BILL = "bill"
 
 
-class UnbalancedEntry(AssertionError):
-    """The postings do not add up to zero: the code that made them is wrong."""
+class UnbalancedEntry(ValueError):
+    """The postings of a bill do not add up to zero: whoever issued it is wrong, and it must not be booked."""
 
 
 class Posting(Record):
