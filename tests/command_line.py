@@ -1,0 +1,40 @@
+"""The `tarifa` command as a process beside the services of a test."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from libs.runtime import RuntimeSettings
+
+
+@dataclass(frozen=True)
+class CommandOutcome:
+    """How the command ended, and what it told machines (`out`) and people (`err`)."""
+
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it told machines. Raises ValueError when that is not JSON."""
+        return json.loads(self.out)
+
+
+async def run_tarifa(settings: RuntimeSettings, *arguments: str) -> CommandOutcome:
+    """Run the command against the Kafka, MongoDB and namespace of `settings`."""
+    environment = {
+        **os.environ,
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "MONGODB_URL": settings.mongodb_url,
+        "TARIFA_NAMESPACE": settings.namespace,
+    }
+    command = [sys.executable, "-c", "from libs.cli import main; main()", *arguments]
+    running = await asyncio.create_subprocess_exec(*command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = await running.communicate()
+    assert running.returncode is not None
+    return CommandOutcome(running.returncode, out.decode(), err.decode())
