@@ -1,0 +1,148 @@
+"""Products: which identifier they hold, and when."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from libs.contracts import ProductStatus
+from libs.exact_json import read_json, write_json
+from services.tmf_gateway.domain.links import Links
+from services.tmf_gateway.domain.refusal import BadRequest, Conflict
+from services.tmf_gateway.domain.subscription import new_subscription
+from services.tmf_gateway.domain.tmf637 import account_of, new_product, patched_product, product, product_fact
+from tests.gateway_client import assert_conforms
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+LATER = datetime(2026, 5, 1, tzinfo=UTC)
+LINKS = Links("https://api.example.com")
+ACCOUNT = {"_id": "a1", "resource": {"state": "active"}}
+BODY = {
+    "name": "Mobile",
+    "status": "active",
+    "startDate": "2026-01-01T00:00:00Z",
+    "billingAccount": {"id": "a1"},
+    "productOffering": {"id": "plan"},
+}
+
+
+def msisdn(value="+34600000000", **validity):
+    return {"name": "msisdn", "value": value, **({"validFor": validity} if validity else {})}
+
+
+def new(*characteristics, **attributes):
+    return new_product({**BODY, "productCharacteristic": list(characteristics), **attributes}, "pr1", ACCOUNT, NOW)
+
+
+def held(stored):
+    return [
+        (one.kind, one.value, one.valid_from.isoformat()[:10], one.valid_to and one.valid_to.isoformat()[:10])
+        for one in product_fact(stored).identifiers
+    ]
+
+
+def test_a_product_holds_its_number_from_its_start():
+    stored = new(msisdn())
+
+    assert held(stored) == [("msisdn", "+34600000000", "2026-01-01", None)]
+    assert_conforms(read_json(write_json(product(stored, LINKS))), "TMF637", "Product")
+    assert product_fact(stored).offering_id == "plan"
+
+
+def test_a_number_is_kept_in_e_164():
+    assert held(new(msisdn("+34 600-000 000")))[0][1] == "+34600000000"
+
+
+def test_a_number_is_held_while_both_it_and_the_product_last():
+    stored = new(
+        msisdn(startDateTime="2026-02-01T00:00:00Z", endDateTime="2026-03-01T00:00:00Z"),
+        msisdn(startDateTime="2026-03-01T00:00:00Z"),
+        terminationDate="2026-04-01T00:00:00Z",
+    )
+
+    assert [times for _, _, *times in held(stored)] == [["2026-02-01", "2026-03-01"], ["2026-03-01", "2026-04-01"]]
+
+
+def test_other_characteristics_are_no_identifiers():
+    stored = new({"name": "colour", "value": 7}, {"name": "userName", "value": " ada "}, {"name": "sim", "value": "8934"})
+
+    assert [(kind, value) for kind, value, *_ in held(stored)] == [("userName", "ada"), ("sim", "8934")]
+
+
+@pytest.mark.parametrize("status", ["cancelled", "aborted "])
+def test_a_product_that_never_started_holds_nothing(status):
+    assert held(new(msisdn(), status=status)) == []
+
+
+@pytest.mark.parametrize(
+    ("characteristics", "attributes"),
+    [
+        ([msisdn("600000000")], {}),
+        ([msisdn("+1")], {}),
+        ([msisdn(34600000000)], {}),
+        ([{"name": "sim", "value": " "}], {}),
+        ([{"name": "sim"}], {}),
+        ([msisdn(), msisdn()], {}),
+        ([msisdn(startDateTime="2026-03-01T00:00:00Z", endDateTime="2026-02-01T00:00:00Z")], {}),
+        ([], {"terminationDate": "2025-01-01T00:00:00Z"}),
+        ([], {"productOffering": {}}),
+        ([], {"productOffering": {"id": "x" * 300}}),
+        ([], {"status": "unheard of"}),
+        ([], {"status": "aborted"}),
+        ([], {"startDate": "yesterday"}),
+        ([], {"billingAccount": "a1"}),
+    ],
+)
+def test_what_does_not_fit_is_refused(characteristics, attributes):
+    with pytest.raises(BadRequest):
+        new(*characteristics, **attributes)
+
+
+def test_a_product_names_its_account():
+    with pytest.raises(BadRequest):
+        account_of({"billingAccount": {}})
+
+
+def test_a_closed_account_takes_no_product():
+    with pytest.raises(BadRequest):
+        new_product(BODY, "pr1", {"_id": "a1", "resource": {"state": "closed"}}, NOW)
+
+
+def test_ending_a_product_ends_its_numbers():
+    ended = patched_product(new(msisdn()), {"status": "terminated"}, LATER)
+
+    assert held(ended) == [("msisdn", "+34600000000", "2026-01-01", "2026-05-01")]
+    assert product_fact(ended).ended_at == LATER
+    assert product_fact(ended).status is ProductStatus.TERMINATED
+
+
+def test_an_ended_product_does_not_begin_again():
+    ended = patched_product(new(msisdn()), {"status": "terminated"}, LATER)
+
+    with pytest.raises(Conflict):
+        patched_product(ended, {"status": "active"}, LATER)
+
+
+def test_a_product_stays_with_its_account():
+    with pytest.raises(BadRequest):
+        patched_product(new(msisdn()), {"billingAccount": {"id": "a2"}}, LATER)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"callback": "ftp://x/y"},
+        {"callback": "http://"},
+        {"callback": "/relative"},
+        {"callback": "http://x y/"},
+        {"callback": "http://x:99999/"},
+        {"callback": "http://x\n/"},
+        {"callback": "http://x/" + "y" * 3000},
+        {"callback": 7},
+        {"callback": "http://x", "query": 7},
+        {"callback": "http://x", "query": "eventType=A&b=c;d=e"},
+    ],
+)
+def test_a_subscription_that_cannot_be_served_is_refused(body):
+    with pytest.raises(BadRequest):
+        new_subscription(body, "TMF678", "h1", NOW)
