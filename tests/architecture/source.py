@@ -1,0 +1,64 @@
+"""The source as the architecture tests read it: every module of libs and services with its syntax tree."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("invoicing", "ledger", "notifications", "on_demand_bill", "operations", "rating", "tmf_gateway")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file; `path` is relative to the repository, with forward slashes."""
+
+    path: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def service(self) -> str | None:
+        """The service that it belongs to."""
+        parts = self.path.split("/")
+        return parts[1] if parts[0] == "services" and len(parts) > 2 else None
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether it belongs to the trade itself, which sees no clock, session, logger or settings."""
+        single = ("libs/money.py", "libs/periods.py", "libs/exact_json.py", "libs/hub_query.py")
+        return self.path in single or self.path.startswith(("libs/pricing/", "libs/billing/")) or self.in_domain
+
+    @property
+    def in_domain(self) -> bool:
+        """Whether it belongs to a package named domain."""
+        return "/domain/" in self.path
+
+    @property
+    def handles_money(self) -> bool:
+        """Whether amounts pass through it."""
+        return self.path == "libs/money.py" or self.path.startswith(("libs/pricing/", "libs/billing/")) or self.in_domain
+
+    def where(self, node: ast.AST) -> str:
+        """`path:line`, as editors understand it."""
+        return f"{self.path}:{getattr(node, 'lineno', 1)}"
+
+
+def modules(*folders: str) -> Iterator[Module]:
+    """Every module below these folders of the repository; of libs and services when none is named."""
+    for folder in folders or ("libs", "services"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            yield Module(path.relative_to(ROOT).as_posix(), text, ast.parse(text))
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
+    """Every call with what is called, as written: `datetime.now`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield node, ast.unparse(node.func)
+
+
+def report(findings: list[str], remedy: str) -> str:
+    """What a failed check says."""
+    return "\n".join([*findings, "", remedy])
