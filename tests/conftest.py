@@ -2,21 +2,18 @@
 
 import subprocess
 import tempfile
-import uuid
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from libs.devstack import Infrastructure, StackSettings
 from libs.devstack.compose import docker_engine_answers
 from libs.runtime import RuntimeSettings
-from libs.runtime.mongo import connect
-from libs.runtime.topics import create_topics
 from tests.containers import containers
+from tests.namespace import fresh_namespace
 
 
 @pytest.fixture(scope="session")
@@ -43,16 +40,5 @@ async def infrastructure() -> AsyncIterator[dict[str, str]]:
 @pytest.fixture
 async def settings(infrastructure: dict[str, str]) -> AsyncIterator[RuntimeSettings]:
     """Settings of a namespace of its own: fresh topics and databases, dropped afterwards."""
-    fresh = RuntimeSettings(**infrastructure, namespace=f"t{uuid.uuid4().hex[:12]}")
-    topics = await create_topics(fresh)
-    yield fresh
-    client = connect(fresh)
-    for name in await client.list_database_names():
-        if name.startswith(f"{fresh.namespace}_"):
-            await client.drop_database(name)
-    await client.close()
-    # Every partition left behind costs the broker files and memory until the session ends.
-    admin = AIOKafkaAdminClient(bootstrap_servers=fresh.kafka_bootstrap_servers)
-    await admin.start()
-    await admin.delete_topics(topics)
-    await admin.close()
+    async with fresh_namespace(infrastructure) as fresh:
+        yield fresh

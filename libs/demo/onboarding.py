@@ -61,8 +61,8 @@ async def _open_while_there_are(
 
 
 def account_name(cohort: int, customer: int) -> str:
-    """Demo 3, customer 0042."""
-    return f"Demo {cohort}, customer {customer:04d}"
+    """Demo 3 customer 0042. Without a comma, which would mean «or» in a TMF filter."""
+    return f"Demo {cohort} customer {customer:04d}"
 
 
 def cycle_name(cohort: int) -> str:

@@ -37,9 +37,9 @@ class DemoOutcome:
         return int(self.usage_count / self.rating_s)
 
     @property
-    def bills_per_s(self) -> int:
-        """Cut, assembled, taxed, numbered, stored and counted; without their PDFs."""
-        return int(self.run_bill_count / self.run_s)
+    def bills_per_s(self) -> float:
+        """Cut, assembled, taxed, numbered, stored and counted, to a tenth; without their PDFs."""
+        return int(10 * self.run_bill_count / self.run_s) / 10
 
     def to_json(self) -> Mapping[str, Any]:
         """For machines; `total` in USD before tax."""
