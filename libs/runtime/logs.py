@@ -1,12 +1,23 @@
-"""Structured logs: JSON for machines, coloured lines for people, with whatever ids are bound to the context.
+"""Structured logs: JSON for machines, coloured lines for people, with the ids of what is being handled bound to each line.
 
-Bind with `structlog.contextvars.bound_contextvars(account_id=…, bill_id=…)`.
+The runtime binds service, handler and, for a batch of one, `ids_of` its fact; more can be bound with
+`structlog.contextvars.bound_contextvars(bill_id=…)`.
 """
 
 import logging
 import sys
 
 import structlog
+
+from libs.contracts import Fact
+
+ID_FIELDS = ("id", "account_id", "product_id", "usage_id", "suspense_id", "bill_id", "cut_id", "cause_id", "request_id")
+
+
+def ids_of(fact: Fact) -> dict[str, str]:
+    """What a log line about a fact names: its topic, and whichever ids it has."""
+    found = {field: getattr(fact, field, None) for field in ID_FIELDS}
+    return {"fact": fact.topic, **{field: value for field, value in found.items() if value is not None}}
 
 
 def configure_logs(log_format: str, log_level: str) -> None:

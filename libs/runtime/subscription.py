@@ -8,6 +8,7 @@ the offset, backs off and comes again.
 
 import asyncio
 import inspect
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,8 +21,10 @@ from typing import Any, Generic, TypeVar, get_args, get_type_hints
 import structlog
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
+from structlog.contextvars import bound_contextvars
 
 from libs.contracts import Fact
+from libs.runtime.logs import ids_of
 from libs.runtime.metrics import BATCH_SECONDS, CONSUMED, HALTED, PARKED, RETRIES
 from libs.runtime.parking import ParkingLot, Unprocessable
 from libs.runtime.publisher import FactPublisher
@@ -97,6 +100,7 @@ class Subscription:
     ) -> None:
         self.name = handler_name(handler)
         self.halted_because: str | None = None
+        self._service = service
         self._labels = (service, self.name)
         self._handler = handler
         self._publisher = publisher
@@ -115,13 +119,14 @@ class Subscription:
     async def consume(self, records: Sequence[ConsumerRecord]) -> None:
         """Handle the records of one poll. Returning lets the offset go; raising keeps it."""
         started = time.perf_counter()
-        try:
-            await self._handle(records)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            await self._back_off(error)
-            raise
+        with bound_contextvars(service=self._service, handler=self.name):
+            try:
+                await self._handle(records)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                await self._back_off(error)
+                raise
         self._failures_in_a_row = 0
         CONSUMED.labels(*self._labels).inc(len(records))
         BATCH_SECONDS.labels(*self._labels).observe(time.perf_counter() - started)
@@ -152,8 +157,12 @@ class Subscription:
                 await self._park(record, str(error))
 
     async def _answer(self, facts: list[Fact], malformed: list[Malformed]) -> None:
-        outcomes = await self._handler(Batch(facts, malformed, datetime.now(UTC)))
-        await self._publisher.publish(outcomes)
+        with bound_contextvars(**(ids_of(facts[0]) if len(facts) == 1 else {})):
+            outcomes = await self._handler(Batch(facts, malformed, datetime.now(UTC)))
+            await self._publisher.publish(outcomes)
+            if logger.isEnabledFor(logging.DEBUG):
+                for outcome in outcomes:
+                    logger.debug("published", **{f"outcome_{name}": value for name, value in ids_of(outcome).items()})
         self._parked_in_a_row = 0
 
     def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[tuple[ConsumerRecord, Fact]], list[Malformed]]:
@@ -168,7 +177,7 @@ class Subscription:
     async def _park(self, record: ConsumerRecord, reason: str) -> None:
         await self._parking.park(self.name, record, reason, datetime.now(UTC))
         PARKED.labels(*self._labels).inc()
-        logger.warning("message parked", handler=self.name, topic=record.topic, offset=record.offset, reason=reason)
+        logger.warning("message parked", topic=record.topic, offset=record.offset, reason=reason)
         self._parked_in_a_row += 1
         # So many in a row: the code is wrong, not the data.
         if self._parked_in_a_row >= self._parked_in_a_row_max:
@@ -180,7 +189,7 @@ class Subscription:
             "mend the code or the producer, then restart the service"
         )
         HALTED.labels(*self._labels).set(1)
-        logger.error("consumer halted", handler=self.name, reason=self.halted_because)
+        logger.error("consumer halted", reason=self.halted_because)
         await self._stopping.wait()
         # Cancelled, not failed: the broker then neither acknowledges nor seeks.
         raise asyncio.CancelledError
@@ -189,7 +198,7 @@ class Subscription:
         delay_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**self._failures_in_a_row) * random.uniform(0.5, 1.5)
         self._failures_in_a_row = min(self._failures_in_a_row + 1, 16)
         RETRIES.labels(*self._labels).inc()
-        logger.error("batch failed, will retry", handler=self.name, delay_s=round(delay_s, 2), exc_info=error)
+        logger.error("batch failed, will retry", delay_s=round(delay_s, 2), exc_info=error)
         try:
             async with asyncio.timeout(delay_s):
                 await self._stopping.wait()
