@@ -1,0 +1,89 @@
+"""Every charge beside its usages, the line of its cut and the line of its bill."""
+
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+
+from libs.audit.alignment import align
+from libs.audit.domain.charges import (
+    NOTHING_COUNTED,
+    BilledLine,
+    CutLine,
+    Recount,
+    check_amount,
+    check_bill_lines,
+    check_cut,
+    check_usages,
+    missing_charge,
+)
+from libs.audit.findings import Findings
+from libs.audit.reader import Reader
+from libs.contracts import BillLine, Charge, ChargeLine
+from libs.runtime import from_document
+
+
+async def audit_charges(reader: Reader, findings: Findings) -> None:
+    """Walk the charges of rating with everything that refers to them."""
+    async with reader.snapshot() as now:
+        async for charge_id, (charges, recounts, cut_lines, bill_lines) in align(
+            _charges(now), _recounts(now), _cut_lines(now), _bill_lines(now)
+        ):
+            if not charges:
+                findings.add(missing_charge(charge_id, recounts, cut_lines, bill_lines))
+                continue
+            charge = charges[0]
+            findings.checked["charges"] += 1
+            findings.add(
+                *check_usages(charge, _added(recounts)),
+                *check_amount(charge),
+                *check_cut(charge, cut_lines),
+                *check_bill_lines(charge, bill_lines),
+            )
+
+
+async def _charges(reader: Reader) -> AsyncIterator[tuple[str, Charge]]:
+    async for document in reader.find("rating", "charges", sort="_id"):
+        yield document["_id"], from_document(Charge, document)
+
+
+async def _recounts(reader: Reader) -> AsyncIterator[tuple[str, Recount]]:
+    pipeline = [
+        {"$match": {"charge_id": {"$exists": True}}},
+        {
+            "$group": {
+                "_id": {"charge": "$charge_id", "denominator": "$denominator"},
+                "numerator": {"$sum": {"$toDecimal": "$numerator"}},
+                "quantity": {"$sum": {"$toDecimal": "$charged_quantity"}},
+                "usage_count": {"$sum": 1},
+            }
+        },
+        {"$sort": {"_id.charge": 1}},
+    ]
+    async for document in reader.aggregate("rating", "usage", pipeline):
+        sums = {str(document["_id"]["denominator"]): document["numerator"]}
+        yield document["_id"]["charge"], Recount(document["usage_count"], document["quantity"], sums)
+
+
+async def _cut_lines(reader: Reader) -> AsyncIterator[tuple[str, CutLine]]:
+    async for document in reader.aggregate("rating", "cuts", _LINES_BY_CHARGE):
+        line = ChargeLine.model_validate(document["lines"])
+        yield line.charge_id, CutLine(document["_id"], line)
+
+
+async def _bill_lines(reader: Reader) -> AsyncIterator[tuple[str, BilledLine]]:
+    async for document in reader.aggregate("invoicing", "bills", _LINES_BY_CHARGE):
+        line = BillLine.model_validate(document["lines"])
+        yield line.charge_id, BilledLine(document["_id"], line, line.taxes)
+
+
+_LINES_BY_CHARGE = [{"$project": {"lines": 1}}, {"$unwind": "$lines"}, {"$sort": {"lines.charge_id": 1}}]
+
+
+def _added(parts: Sequence[Recount]) -> Recount:
+    """The parts of one charge, one per denominator."""
+    if not parts:
+        return NOTHING_COUNTED
+    return Recount(
+        sum(part.usage_count for part in parts),
+        sum((part.quantity for part in parts), Decimal(0)),
+        {denominator: numerator for part in parts for denominator, numerator in part.sums.items()},
+    )

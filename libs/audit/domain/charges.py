@@ -1,0 +1,129 @@
+"""A charge against its usages, the cut that closed it and the bill that carries it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from libs.audit.domain.difference import Category, Difference
+from libs.contracts import AppliedTax, Charge, ChargeKind, ChargeLine, ChargeState
+from libs.money import round_to_minor_unit, sum_fractions
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """The usages of a charge, added again: numerators per denominator."""
+
+    usage_count: int
+    quantity: Decimal
+    sums: Mapping[str, Decimal]
+
+
+NOTHING_COUNTED = Recount(0, Decimal(0), {})
+
+
+@dataclass(frozen=True, slots=True)
+class CutLine:
+    """A line of a cut's answer."""
+
+    cut_id: str
+    line: ChargeLine
+
+
+@dataclass(frozen=True, slots=True)
+class BilledLine:
+    """A line of a bill."""
+
+    bill_id: str
+    line: ChargeLine
+    taxes: tuple[AppliedTax, ...]
+
+
+def check_usages(charge: Charge, recount: Recount) -> Iterator[Difference]:
+    """A charge of usage is the sum of its usages; a fee has none."""
+    if charge.kind is not ChargeKind.USAGE:
+        if recount.usage_count:
+            yield Difference(
+                category=Category.CHARGE_USAGES, id=charge.id, expected="no usage on a fee", found=f"{recount.usage_count} usages"
+            )
+        return
+    for what, expected, found in (
+        ("usages", recount.usage_count, charge.usage_count),
+        ("charged quantity", recount.quantity, charge.quantity),
+        ("exact amount", sum_fractions(recount.sums), sum_fractions(charge.sums)),
+        ("sums", _shown(recount.sums), _shown(charge.sums)),
+    ):
+        if expected != found:
+            yield Difference(category=Category.CHARGE_USAGES, id=charge.id, expected=f"{what} {expected}", found=f"{found}")
+
+
+def check_amount(charge: Charge) -> Iterator[Difference]:
+    """A closed charge has its sum, rounded once; an open one has no amount."""
+    expected = None if charge.state is ChargeState.OPEN else round_to_minor_unit(sum_fractions(charge.sums), charge.currency)
+    if charge.amount != expected:
+        yield Difference(
+            category=Category.CHARGE_AMOUNT,
+            id=charge.id,
+            expected=f"{expected} {charge.currency}",
+            found=f"{charge.amount} {charge.currency}",
+        )
+
+
+def check_cut(charge: Charge, lines: Sequence[CutLine]) -> Iterator[Difference]:
+    """A closed charge is one line of the cut that closed it, unchanged; an open one is none."""
+    if charge.state is ChargeState.OPEN:
+        if lines:
+            yield _of_cut(charge, "open, on no cut", f"cut by {_listed(line.cut_id for line in lines)}")
+        return
+    if [line.cut_id for line in lines] != [charge.cut_id]:
+        yield _of_cut(charge, f"one line of cut {charge.cut_id}", f"lines of {_listed(line.cut_id for line in lines)}")
+        return
+    yield from _check_line(Category.CHARGE_CUT, charge, lines[0].line, f"cut {charge.cut_id}")
+
+
+def check_bill_lines(charge: Charge, lines: Sequence[BilledLine]) -> Iterator[Difference]:
+    """A billed charge is one line of the bill it names, with the same amount and taxes; no charge is on two bills."""
+    bills = [line.bill_id for line in lines]
+    if len(bills) > 1:
+        yield Difference(category=Category.CHARGE_BILLED_TWICE, id=charge.id, expected="at most one bill", found=_listed(bills))
+    elif not bills and charge.state is ChargeState.BILLED:
+        yield Difference(category=Category.CHARGE_NOT_BILLED, id=charge.id, expected=f"a line of bill {charge.bill_id}", found="no bill")
+    elif bills and (charge.state is not ChargeState.BILLED or charge.bill_id != bills[0]):
+        found = f"{charge.state}, bill {charge.bill_id}"
+        yield Difference(category=Category.CHARGE_NOT_BILLED, id=charge.id, expected=f"billed on {bills[0]}", found=found)
+    elif bills:
+        yield from _check_line(Category.BILL_LINE, charge, lines[0].line, f"bill {bills[0]}")
+        if charge.applied_taxes != lines[0].taxes:
+            expected, found = _taxes(lines[0].taxes), _taxes(charge.applied_taxes)
+            yield Difference(category=Category.BILL_LINE, id=charge.id, expected=f"taxes of bill {bills[0]}: {expected}", found=found)
+
+
+def missing_charge(
+    charge_id: str, recounts: Sequence[Recount], cut_lines: Sequence[CutLine], bill_lines: Sequence[BilledLine]
+) -> Difference:
+    """Something refers to a charge that is not there."""
+    usages = f"{sum(recount.usage_count for recount in recounts)} usages"
+    owners = [usages, *(f"cut {line.cut_id}" for line in cut_lines), *(f"bill {line.bill_id}" for line in bill_lines)]
+    return Difference(category=Category.CHARGE_MISSING, id=charge_id, expected=f"a charge, for {_listed(owners)}", found="no charge")
+
+
+def _check_line(category: Category, charge: Charge, line: ChargeLine, owner: str) -> Iterator[Difference]:
+    for what in ("amount", "usage_count", "quantity", "product_id", "price_id", "period"):
+        expected, found = getattr(charge, what), getattr(line, what)
+        if expected != found:
+            yield Difference(category=category, id=charge.id, expected=f"{what} {expected} on {owner}", found=f"{found}")
+
+
+def _of_cut(charge: Charge, expected: str, found: str) -> Difference:
+    return Difference(category=Category.CHARGE_CUT, id=charge.id, expected=expected, found=found)
+
+
+def _shown(sums: Mapping[str, Decimal]) -> str:
+    return " + ".join(f"{int(numerator)}/{denominator}" for denominator, numerator in sorted(sums.items())) or "0"
+
+
+def _taxes(taxes: Sequence[AppliedTax]) -> str:
+    return _listed(f"{tax.category} {tax.rate} % {tax.amount}" for tax in taxes)
+
+
+def _listed(names: Iterator[str] | Sequence[str]) -> str:
+    return ", ".join(names) or "none"

@@ -1,0 +1,41 @@
+"""A difference: something stored that is not what its causes make it. `category` is from a closed vocabulary."""
+
+from enum import StrEnum
+
+from libs.contracts import Record
+
+
+class Category(StrEnum):
+    """What kind of thing is wrong, by the law that it breaks."""
+
+    USAGE_UNDECIDED = "usage-undecided"
+    USAGE_WAITING = "usage-waiting"
+    USAGE_ALTERED = "usage-altered"
+    USAGE_PRICE = "usage-price"
+    SUSPENSE = "suspense"
+    CHARGE_MISSING = "charge-missing"
+    CHARGE_USAGES = "charge-usages"
+    CHARGE_AMOUNT = "charge-amount"
+    CHARGE_CUT = "charge-cut"
+    CHARGE_BILLED_TWICE = "charge-billed-twice"
+    CHARGE_NOT_BILLED = "charge-not-billed"
+    BILL_LINE = "bill-line"
+    BILL_TOTALS = "bill-totals"
+    BILL_TAX = "bill-tax"
+    BILL_CUT = "bill-cut"
+    CUT_UNBILLED = "cut-unbilled"
+    BILL_NUMBER = "bill-number"
+    LEDGER_ENTRY = "ledger-entry"
+    LEDGER_BALANCE = "ledger-balance"
+    ON_DEMAND_REQUEST = "on-demand-request"
+    RUN_ACCOUNT = "run-account"
+    RUN_COUNTS = "run-counts"
+
+
+class Difference(Record):
+    """What should be and what is, in words for people; `id` is that of the document at fault."""
+
+    category: Category
+    id: str
+    expected: str
+    found: str

@@ -1,0 +1,84 @@
+"""A usage against the message it came in, the price that the rate book gives it, and the work list when it has none."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from libs.audit.domain.difference import Category, Difference
+from libs.contracts import RejectionReason, UsageReceived
+from libs.pricing import PricedUsage, RejectedUsage
+
+RECEIVED_FIELDS = ("identifier", "usage_type", "started_at", "quantity", "unit", "called_number", "characteristics")
+# Suspended for these reasons, nothing is stored as a usage: it could not be read, or its id was taken.
+WITHOUT_USAGE = frozenset({RejectionReason.MALFORMED, RejectionReason.DUPLICATE_ID})
+_DIGEST_LENGTH = 32
+
+
+def malformed_id(body: bytes) -> str:
+    """The suspense id that a message which is no usage must have."""
+    return f"malformed:{hashlib.sha256(body).hexdigest()[:_DIGEST_LENGTH]}"
+
+
+def is_stored_as_received(usage: UsageReceived, stored: Mapping[str, Any]) -> bool:
+    """Whether the stored usage is the one of the message."""
+    return (
+        usage.identifier == stored["identifier"]
+        and usage.usage_type == stored["usage_type"]
+        and usage.started_at == stored["started_at"]
+        and _same_number(usage.quantity, stored["quantity"])
+        and usage.unit == stored["unit"]
+        and usage.called_number == stored.get("called_number")
+        and usage.characteristics == stored.get("characteristics", {})
+    )
+
+
+def undecided_usage(usage_id: str) -> Difference:
+    """A usage that rating has read and neither rated nor suspended."""
+    return Difference(category=Category.USAGE_UNDECIDED, id=usage_id, expected="rated or in suspense", found="neither")
+
+
+def altered_usage(usage_id: str) -> Difference:
+    """A message whose body is not the stored one, and that is in no suspense for it."""
+    return Difference(
+        category=Category.USAGE_ALTERED,
+        id=usage_id,
+        expected="the usage as it was received, or in suspense as duplicate-id",
+        found="another",
+    )
+
+
+def waiting_usages(partition: int, count: int) -> Difference:
+    """Messages that rating has not read yet."""
+    return Difference(
+        category=Category.USAGE_WAITING, id=f"partition {partition}", expected="every usage handled", found=f"{count} not handled yet"
+    )
+
+
+def check_price(stored: Mapping[str, Any], priced: PricedUsage | RejectedUsage) -> Iterator[Difference]:
+    """A usage has the price that its rate book gives it; `priced` is by that same book."""
+    if isinstance(priced, RejectedUsage):
+        yield _of_price(stored, f"no price: {priced.reason}", f"{stored['price_id']}")
+        return
+    for what in ("price_id", "charged_quantity", "numerator", "denominator", "currency"):
+        expected, found = getattr(priced, what), stored[what]
+        if expected != found:
+            yield _of_price(stored, f"{what} {expected}", f"{found}")
+
+
+def check_suspended(suspense_id: str, usages: Sequence[str], entries: Sequence[Mapping[str, Any]]) -> Iterator[Difference]:
+    """A usage without a price waits in suspense, or was discarded; an entry that says it was rated has its price."""
+    state = entries[0]["state"] if entries else None
+    if usages and state not in ("open", "discarded"):
+        found = f"suspense entry {suspense_id} is {state or 'missing'}"
+        yield Difference(category=Category.SUSPENSE, id=usages[0], expected="open or discarded in suspense", found=found)
+    if state == "open" and not usages and entries[0]["reason"] not in WITHOUT_USAGE:
+        yield Difference(category=Category.SUSPENSE, id=suspense_id, expected="a usage without a price", found="none waits for this entry")
+
+
+def _same_number(received: Decimal, stored: int | Decimal | str) -> bool:
+    return received == (Decimal(stored) if isinstance(stored, str) else stored)
+
+
+def _of_price(stored: Mapping[str, Any], expected: str, found: str) -> Difference:
+    return Difference(category=Category.USAGE_PRICE, id=stored["_id"], expected=expected, found=found)

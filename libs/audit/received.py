@@ -1,0 +1,103 @@
+"""Every message of `usage.received` that Kafka still holds beside what rating decided about it.
+
+Only messages that rating has acknowledged are compared; the others are counted as waiting. Usages are written once, so
+no snapshot is needed, and Kafka is read partition by partition in slices.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from pydantic import ValidationError
+
+from libs.audit.domain.usages import (
+    RECEIVED_FIELDS,
+    altered_usage,
+    is_stored_as_received,
+    malformed_id,
+    undecided_usage,
+    waiting_usages,
+)
+from libs.audit.findings import Findings
+from libs.audit.reader import Reader
+from libs.contracts import RejectionReason, UsageReceived
+from libs.runtime.publisher import MESSAGE_BYTES_MAX
+from libs.runtime.settings import RuntimeSettings
+
+RATING_GROUP = "rating.rate_usages"
+SLICE = 5_000
+FETCH_TIMEOUT_MS = 1_000
+
+
+async def audit_received(settings: RuntimeSettings, reader: Reader, findings: Findings) -> None:
+    """Look for a decision about every message."""
+    async for partition, unread_count, records in _acknowledged(settings):
+        if unread_count:
+            findings.add(waiting_usages(partition, unread_count))
+        await _check(records, reader, findings)
+
+
+async def _check(records: Sequence[ConsumerRecord], reader: Reader, findings: Findings) -> None:
+    usages: list[UsageReceived] = []
+    malformed: set[str] = set()
+    for record in records:
+        try:
+            usages.append(UsageReceived.from_message(record.value or b""))
+        except ValidationError:
+            malformed.add(malformed_id(record.value or b""))
+    findings.checked["usage messages"] += len(records)
+    ids = list({usage.id for usage in usages})
+    stored = {document["_id"]: document async for document in reader.find("rating", "usage", {"_id": {"$in": ids}}, fields=RECEIVED_FIELDS)}
+    findings.add(*(undecided_usage(usage_id) for usage_id in sorted(set(ids) - stored.keys())))
+    findings.add(*(undecided_usage(suspense_id) for suspense_id in sorted(malformed - await _suspended(reader, malformed))))
+    other = {usage.id for usage in usages if usage.id in stored and not is_stored_as_received(usage, stored[usage.id])}
+    findings.add(*(altered_usage(usage_id) for usage_id in sorted(other - await _conflicting(reader, other))))
+
+
+async def _suspended(reader: Reader, suspense_ids: set[str]) -> set[str]:
+    if not suspense_ids:
+        return set()
+    found = reader.find("rating", "suspense", {"_id": {"$in": list(suspense_ids)}}, fields=("_id",))
+    return {document["_id"] async for document in found}
+
+
+async def _conflicting(reader: Reader, usage_ids: set[str]) -> set[str]:
+    if not usage_ids:
+        return set()
+    conflicting = {"usage_id": {"$in": list(usage_ids)}, "reason": RejectionReason.DUPLICATE_ID.value}
+    return {document["usage_id"] async for document in reader.find("rating", "suspense", conflicting, fields=("usage_id",))}
+
+
+async def _acknowledged(settings: RuntimeSettings) -> AsyncIterator[tuple[int, int, Sequence[ConsumerRecord]]]:
+    """Slices of (partition, messages not acknowledged, records), the count with the first slice of a partition."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
+    )
+    await consumer.start()
+    try:
+        committed = await _committed(settings)
+        partitions = [TopicPartition(settings.topic(UsageReceived.topic), number) for number in range(UsageReceived.partitions)]
+        starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        for partition in partitions:
+            acknowledged = max(committed.get(partition, 0), starts[partition])
+            yield partition.partition, ends[partition] - acknowledged, ()
+            consumer.assign([partition])
+            consumer.seek(partition, starts[partition])
+            while await consumer.position(partition) < acknowledged:
+                fetched = await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS, max_records=SLICE)
+                yield partition.partition, 0, [record for record in fetched.get(partition, ()) if record.offset < acknowledged]
+    finally:
+        await consumer.stop()
+
+
+async def _committed(settings: RuntimeSettings) -> dict[TopicPartition, int]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(settings.topic(RATING_GROUP))
+        return {partition: committed.offset for partition, committed in offsets.items()}
+    finally:
+        await admin.close()
