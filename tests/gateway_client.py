@@ -24,11 +24,11 @@ from libs.contracts import (
     RunType,
 )
 from libs.periods import Period
-from libs.runtime import RuntimeSettings, Service, to_document
+from libs.runtime import to_document
 from libs.runtime.mongo import database
 from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
 from services.tmf_gateway.specifications import swagger
-from tests.world import GATEWAY, build_service
+from tests.world import GATEWAY, World, open_world
 
 RESOURCES = {
     f"{TMF678}/customerBill": ("TMF678", "CustomerBill"),
@@ -118,12 +118,14 @@ def _leaves(value: Any) -> set[str]:
 class GatewayDoor:
     """A running gateway, its client, and the collections of the services it reads."""
 
-    def __init__(self, service: Service, settings: RuntimeSettings, client: GatewayClient) -> None:
-        self.service = service
-        self.settings = settings
+    def __init__(self, world: World, client: GatewayClient) -> None:
+        self.world = world
+        self.service = world.services["tmf_gateway"]
+        self.settings = world.settings
         self.http = client
-        self.invoicing = database(service.client, settings, "invoicing")
-        self.rating = database(service.client, settings, "rating")
+        self.invoicing = database(self.service.client, world.settings, "invoicing")
+        self.rating = database(self.service.client, world.settings, "rating")
+        self.ledger = database(self.service.client, world.settings, "ledger")
 
     async def seed_bills(self, *bills: BillIssued) -> None:
         """Bills as invoicing stores them."""
@@ -135,11 +137,12 @@ class GatewayDoor:
 
 
 @asynccontextmanager
-async def open_gateway(settings: RuntimeSettings, **overrides: Any) -> AsyncIterator[GatewayDoor]:
-    """The gateway alone, in this process."""
-    service = build_service("tmf_gateway", settings, **overrides)
-    async with service.running(), GatewayClient(transport=httpx.ASGITransport(app=service.http), base_url=GATEWAY) as client:
-        yield GatewayDoor(service, settings, client)
+async def open_gateway(infrastructure: dict[str, str], *others: str) -> AsyncIterator[GatewayDoor]:
+    """The gateway in this process, with other services when named."""
+    async with open_world(infrastructure, ("tmf_gateway", *others)) as world:
+        transport = httpx.ASGITransport(app=world.services["tmf_gateway"].http, raise_app_exceptions=False)
+        async with GatewayClient(transport=transport, base_url=GATEWAY, timeout=30) as client:
+            yield GatewayDoor(world, client)
 
 
 MARCH = Period(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 4, 1, tzinfo=UTC))
