@@ -160,7 +160,7 @@ class Subscription:
         with bound_contextvars(**(ids_of(facts[0]) if len(facts) == 1 else {})):
             outcomes = await self._handler(Batch(facts, malformed, datetime.now(UTC)))
             await self._publisher.publish(outcomes)
-            if logger.isEnabledFor(logging.DEBUG):
+            if logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
                 for outcome in outcomes:
                     logger.debug("published", **{f"outcome_{name}": value for name, value in ids_of(outcome).items()})
         self._parked_in_a_row = 0
