@@ -1,10 +1,12 @@
 """Publishing facts: each to its topic, under its key, acknowledged by the broker before the call returns."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
 
 from libs.contracts import Fact
 from libs.runtime.metrics import PUBLISHED
@@ -16,6 +18,13 @@ PRODUCER_LINGER_MS = 1
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 # Futures held at a time: bounds memory when a bill run publishes a cut for every account.
 PUBLISH_CHUNK = 5_000
+# From so many messages on, whole batches are built here: a future and a partition look-up for each message cost more than
+# the message. Fewer go one by one, so that those of concurrent requests share a batch.
+BATCHED_FROM = 100
+# Hashing a key takes as long as sending it; keys are accounts and identifiers, which come again.
+HASHED_KEYS_MAX = 50_000
+
+Message = tuple[bytes, bytes]
 
 
 class FactPublisher:
@@ -63,15 +72,48 @@ class FactPublisher:
         """Publish bytes as they are; `topic` is the full name on the broker."""
         await self._connected().send_and_wait(topic, value=body, key=key)
 
+    async def publish_all_raw(self, topic: str, messages: Sequence[Message]) -> None:
+        """Publish pairs of key and body as they are; `topic` is the full name on the broker."""
+        await asyncio.gather(*await self._send(topic, messages))
+
     def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
             raise RuntimeError("publish before start")
         return self._producer
 
     async def _publish_chunk(self, facts: list[Fact]) -> None:
-        producer = self._connected()
-        topics = {fact.topic: self._settings.topic(fact.topic) for fact in facts}
-        acknowledged = [await producer.send(topics[fact.topic], value=fact.to_message(), key=fact.key.encode()) for fact in facts]
+        by_topic: dict[str, list[Message]] = {}
+        for fact in facts:
+            by_topic.setdefault(fact.topic, []).append((fact.key.encode(), fact.to_message()))
+        acknowledged: list[Awaitable[Any]] = []
+        for topic, messages in by_topic.items():
+            acknowledged += await self._send(self._settings.topic(topic), messages)
         await asyncio.gather(*acknowledged)
-        for topic, count in Counter(fact.topic for fact in facts).items():
-            PUBLISHED.labels(self._service, topic).inc(count)
+        for topic, messages in by_topic.items():
+            PUBLISHED.labels(self._service, topic).inc(len(messages))
+
+    async def _send(self, topic: str, messages: Sequence[Message]) -> list[Awaitable[Any]]:
+        producer = self._connected()
+        if len(messages) < BATCHED_FROM:
+            return [await producer.send(topic, value=body, key=key) for key, body in messages]
+        partition_count = len(await producer.partitions_for(topic))
+        by_partition: dict[int, list[Message]] = {}
+        for message in messages:
+            by_partition.setdefault(partition_of(message[0], partition_count), []).append(message)
+        acknowledged: list[Awaitable[Any]] = []
+        for partition, its_messages in by_partition.items():
+            batch = producer.create_batch()
+            for key, body in its_messages:
+                if batch.append(key=key, value=body, timestamp=None) is None:
+                    acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
+                    batch = producer.create_batch()
+                    batch.append(key=key, value=body, timestamp=None)
+            batch.close()
+            acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
+        return acknowledged
+
+
+@lru_cache(maxsize=HASHED_KEYS_MAX)
+def partition_of(key: bytes, partition_count: int) -> int:
+    """Where every Kafka client puts a key: what is published one by one and in batches stays in order."""
+    return (murmur2(key) & 0x7FFFFFFF) % partition_count

@@ -7,6 +7,8 @@ from typing import Any
 from pymongo.errors import BulkWriteError
 
 DUPLICATE_KEY = 11000
+# What adding to a sealed charge is answered.
+TYPE_MISMATCH = 14
 
 
 class Collision(Exception):
@@ -15,11 +17,13 @@ class Collision(Exception):
 
 @contextmanager
 def collisions() -> Iterator[None]:
-    """Raise Collision for a duplicate key within; anything else goes on as it is."""
+    """Raise Collision for a duplicate key or a sealed charge within; anything else goes on as it is."""
     try:
         yield
     except BulkWriteError as error:
         details: Mapping[str, Any] = error.details or {}
-        if details.get("writeConcernErrors") or any(fault["code"] != DUPLICATE_KEY for fault in details["writeErrors"]):
+        if details.get("writeConcernErrors") or any(
+            fault["code"] not in (DUPLICATE_KEY, TYPE_MISMATCH) for fault in details["writeErrors"]
+        ):
             raise
         raise Collision from error

@@ -102,7 +102,7 @@ class CutStore:
 
 def _close(charge: Charge) -> UpdateOne:
     changed = {"state": charge.state.value, "amount": charge.amount, "cut_id": charge.cut_id, "updated_at": charge.updated_at}
-    return UpdateOne({"_id": charge.id, "state": ChargeState.OPEN.value}, {"$set": changed})
+    return UpdateOne({"_id": charge.id, "state": ChargeState.OPEN.value}, {"$set": {**changed, "seal": charge.cut_id}})
 
 
 def _count(closing: Closing) -> UpdateOne:

@@ -124,6 +124,7 @@ def charge_update(increment: Increment, at: datetime) -> Document:
     """What adds a batch's usages to a charge that is there."""
     added: Document = {f"sums.{denominator}": decimal128(numerator) for denominator, numerator in increment.sums.items()}
     added["usage_count"] = increment.usage_count
+    added["seal"] = 0
     added["quantity"] = decimal128(increment.quantity)
     return {"$inc": added, "$set": {"updated_at": at}}
 
@@ -138,6 +139,7 @@ def charge_upsert(increment: Increment, at: datetime) -> Document:
         "offering_id": sample.product.offering_id,
         "price_id": sample.priced.price_id,
         "kind": "usage",
+        "state": "open",
         "description": sample.priced.description,
         "usage_type": sample.priced.usage_type,
         "unit": sample.priced.unit,

@@ -1,0 +1,258 @@
+"""`tarifa bench rating`: usages per second through Kafka, priced, into MongoDB, published and committed by one worker.
+
+The same messages go through a floor worker, which does all of that but rate them. Each worker is a process of its own
+that finds its messages waiting; its rate is taken between its first and its last commit. Every account has one product
+and calls at one price, so that a batch touches about as many charges as accounts; each run is a month of its own.
+"""
+
+import asyncio
+import itertools
+import random
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+import psutil
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from libs.contracts import AccountChanged, AccountState, Fact, ProductChanged, ProductStatus, ServiceIdentifier, UsageReceived
+from libs.devstack import Program, StackError, free_port, service_process
+from libs.devstack.settings import PROJECT_ROOT
+from libs.runtime import RuntimeSettings
+from libs.runtime.lag import settled
+from libs.runtime.mongo import connect
+from libs.runtime.publisher import FactPublisher
+from libs.runtime.topics import create_topics
+
+POLL_S = 0.02
+RUN_TIMEOUT_S = 600.0
+PUBLISHED_AT_A_TIME = 20_000
+SEED = 20260301
+RATING_GROUP = "rating.rate_usages"
+FLOOR_GROUP = "rating_floor.copy"
+RATE_BOOK = """
+id: bench
+effective_from: 2020-01-01
+currency: EUR
+offerings:
+  flat:
+    usage_prices:
+      - id: voice
+        description: Calls
+        match: {usage_type: voice}
+        price: {amount: 0.10, per: 60 s}
+        increments: 1/1
+"""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one worker did with one month of usage."""
+
+    usages_per_s: float
+    rss_mb_max: float
+
+
+@dataclass(frozen=True)
+class RatingBench:
+    """The sizes of a measurement."""
+
+    usages: int
+    accounts: int
+    runs: int
+    batch_size: int
+
+    async def measure(self, infrastructure: RuntimeSettings, directory: Path, say: Say) -> dict[str, object]:
+        """Run it in a fresh namespace of these servers; logs and the rate book go to `directory`."""
+        settings = infrastructure.model_copy(update={"namespace": f"bench{uuid.uuid4().hex[:8]}", "log_level": "WARNING"})
+        books = directory / "rate-books"
+        books.mkdir()
+        (books / "bench.yaml").write_text(RATE_BOOK)
+        await create_topics(settings)
+        publisher = FactPublisher("bench", settings)
+        await publisher.start()
+        rated: list[Run] = []
+        floors: list[Run] = []
+        try:
+            say(f"loading {self.accounts} accounts and products")
+            loader = _rating(settings, books, directory, self.batch_size)
+            await loader.start()
+            await _publish(publisher, self._customers())
+            await settled(settings, RUN_TIMEOUT_S)
+            await loader.terminate()
+            for number in range(self.runs):
+                say(f"run {number + 1} of {self.runs}: publishing {self.usages} usages")
+                await _publish(publisher, self._month(number))
+                for runs, group, worker in (
+                    (rated, RATING_GROUP, _rating(settings, books, directory, self.batch_size)),
+                    (floors, FLOOR_GROUP, _floor(settings, directory, self.batch_size)),
+                ):
+                    runs.append(await self._run(settings, worker, settings.topic(group)))
+                    say(f"  {worker.name}: {runs[-1].usages_per_s:,.0f}/s, {runs[-1].rss_mb_max:.0f} MB")
+        finally:
+            await publisher.stop()
+            await _drop(settings)
+        return _summary(rated, floors)
+
+    async def _run(self, settings: RuntimeSettings, worker: Program, group: str) -> Run:
+        async with _offsets(settings, group) as offsets:
+            total = await offsets.end()
+            before = await offsets.committed()
+            worker.launch()
+            try:
+                process = psutil.Process(worker.pid)
+                rss_max, first, committed = 0, None, before
+                deadline = time.monotonic() + RUN_TIMEOUT_S
+                while committed < total:
+                    if time.monotonic() > deadline or not worker.is_alive:
+                        raise StackError(f"{worker.name} committed {committed - before} of {total - before} usages", f"see {worker.log}")
+                    await asyncio.sleep(POLL_S)
+                    committed = await offsets.committed()
+                    now = time.perf_counter()
+                    rss_max = max(rss_max, process.memory_info().rss)
+                    if first is None and committed > before:
+                        first = (now, committed)
+            finally:
+                await worker.terminate()
+        assert first is not None
+        return Run((total - first[1]) / (now - first[0]), rss_max / 2**20)
+
+    def _customers(self) -> Iterator[Fact]:
+        at = datetime(2025, 1, 1, tzinfo=UTC)
+        for number in range(self.accounts):
+            account_id = f"account-{number:08d}"
+            yield AccountChanged(
+                id=account_id,
+                revision=1,
+                name=account_id,
+                state=AccountState.ACTIVE,
+                currency="EUR",
+                time_zone="Europe/Madrid",
+                cycle="monthly",
+                tax_category="standard",
+                changed_at=at,
+            )
+            yield ProductChanged(
+                id=f"product-{number:08d}",
+                revision=1,
+                account_id=account_id,
+                offering_id="flat",
+                name="Flat",
+                status=ProductStatus.ACTIVE,
+                started_at=at,
+                identifiers=(ServiceIdentifier(kind="msisdn", value=_msisdn(number), valid_from=at),),
+                changed_at=at,
+            )
+
+    def _month(self, run: int) -> Iterator[Fact]:
+        chance = random.Random(SEED + run)
+        start = datetime(2026, 1 + run % 9, 2, tzinfo=UTC)
+        for number in range(self.usages):
+            yield UsageReceived(
+                id=f"call-{run}-{number:09d}",
+                identifier=_msisdn(chance.randrange(self.accounts)),
+                usage_type="voice",
+                started_at=start + timedelta(seconds=chance.randrange(26 * 86_400)),
+                quantity=chance.randrange(1, 600),
+                unit="s",
+                called_number=_msisdn(chance.randrange(10**6)),
+            )
+
+
+def _summary(rated: list[Run], floors: list[Run]) -> dict[str, object]:
+    usages_per_s = median(run.usages_per_s for run in rated)
+    floor_usages_per_s = median(run.usages_per_s for run in floors)
+    return {
+        "usages_per_s": round(usages_per_s),
+        "floor_usages_per_s": round(floor_usages_per_s),
+        "ratio": round(median(run.usages_per_s / floor.usages_per_s for run, floor in zip(rated, floors, strict=True)), 3),
+        "worker_rss_mb_max": round(max(run.rss_mb_max for run in rated)),
+        "runs": {
+            "usages_per_s": [round(run.usages_per_s) for run in rated],
+            "floor_usages_per_s": [round(run.usages_per_s) for run in floors],
+            "ratio": [round(run.usages_per_s / floor.usages_per_s, 3) for run, floor in zip(rated, floors, strict=True)],
+            "worker_rss_mb_max": [round(run.rss_mb_max) for run in rated],
+        },
+    }
+
+
+def _msisdn(number: int) -> str:
+    return f"+346{number:08d}"
+
+
+class _Offsets:
+    """How far a consumer group has come on the topic of usages."""
+
+    def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str, topic: str) -> None:
+        self._admin = admin
+        self._consumer = consumer
+        self._group = group
+        self._partitions = [TopicPartition(topic, number) for number in range(UsageReceived.partitions)]
+
+    async def end(self) -> int:
+        """How many messages there are."""
+        return sum((await self._consumer.end_offsets(self._partitions)).values())
+
+    async def committed(self) -> int:
+        """How many of them are committed."""
+        offsets = await self._admin.list_consumer_group_offsets(self._group, partitions=self._partitions)
+        return sum(max(committed.offset, 0) for committed in offsets.values())
+
+
+@asynccontextmanager
+async def _offsets(settings: RuntimeSettings, group: str) -> AsyncIterator[_Offsets]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
+    try:
+        await admin.start()
+        await consumer.start()
+        yield _Offsets(admin, consumer, group, settings.topic(UsageReceived.topic))
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+def _rating(settings: RuntimeSettings, books: Path, directory: Path, batch_size: int) -> Program:
+    environment = {"RATE_BOOKS_DIR": str(books), "RATING_BATCH_SIZE": str(batch_size)}
+    return service_process("rating", settings, port=free_port(), log=directory / "rating.log", environment=environment)
+
+
+def _floor(settings: RuntimeSettings, directory: Path, batch_size: int) -> Program:
+    async def ready() -> None:
+        return None
+
+    return Program(
+        "floor",
+        [sys.executable, "-m", "libs.bench.rating_floor"],
+        address="",
+        origin="python -m libs.bench.rating_floor",
+        log=directory / "floor.log",
+        ready=ready,
+        environment={
+            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "MONGODB_URL": settings.mongodb_url,
+            "TARIFA_NAMESPACE": settings.namespace,
+            "RATING_BATCH_SIZE": str(batch_size),
+        },
+        directory=PROJECT_ROOT,
+    )
+
+
+async def _publish(publisher: FactPublisher, facts: Iterator[Fact]) -> None:
+    while chunk := list(itertools.islice(facts, PUBLISHED_AT_A_TIME)):
+        await publisher.publish(chunk)
+
+
+async def _drop(settings: RuntimeSettings) -> None:
+    client = connect(settings)
+    for service in ("rating", "rating_floor"):
+        await client.drop_database(settings.database(service))
+    await client.close()
