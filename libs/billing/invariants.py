@@ -47,7 +47,7 @@ def unbillable_number(lines: Sequence[ChargeLine], currency: str) -> str | None:
         # Exponents first: turning 1E+999999 into a fraction would take all memory.
         if not _bounded(line.amount, AMOUNT_DIGITS_MAX):
             return f"charge {line.charge_id} amounts to {line.amount:.3E} {currency}, which no bill can carry"
-        if (Fraction(line.amount) * 10**decimals).denominator != 1:
+        if -int(line.amount.as_tuple().exponent) > decimals and (Fraction(line.amount) * 10**decimals).denominator != 1:
             return f"charge {line.charge_id} amounts to {line.amount} {currency}, which is not rounded to {decimals} decimals"
         if not _bounded(line.quantity, QUANTITY_DIGITS_MAX):
             return f"charge {line.charge_id} has the quantity {line.quantity:.3E}, which no bill can carry"
@@ -55,5 +55,5 @@ def unbillable_number(lines: Sequence[ChargeLine], currency: str) -> str | None:
 
 
 def _bounded(number: Decimal, digits_max: int) -> bool:
-    exponent = int(number.as_tuple().exponent)
-    return len(number.as_tuple().digits) <= digits_max and -digits_max <= exponent and number.adjusted() < digits_max
+    _, digits, exponent = number.as_tuple()
+    return len(digits) <= digits_max and -digits_max <= int(exponent) and len(digits) + int(exponent) <= digits_max

@@ -31,30 +31,32 @@ class Taxes:
 
 def compute_taxes(taxables: Sequence[Taxable], rates: Mapping[str, Decimal], currency: str) -> Taxes:
     """Tax of a bill's lines. `rates` must know every category (KeyError otherwise)."""
+    units_per_one = 10 ** minor_unit_decimals(currency)
     items = []
-    shares: list[AppliedTax | None] = [None] * len(taxables)
+    shares: dict[int, AppliedTax] = {}
     for category in sorted({taxable.category for taxable in taxables}):
-        rate = rates[category]
+        rate = Fraction(rates[category]) / 100
         positions = [position for position, taxable in enumerate(taxables) if taxable.category == category]
-        exact = [Fraction(taxables[position].amount) * Fraction(rate) / 100 for position in positions]
-        tax = round_to_minor_unit(sum(exact, Fraction(0)), currency)
-        items.append(AppliedTax(category=category, rate=rate, amount=tax))
-        for position, amount in zip(positions, divide_rounded(tax, exact, currency), strict=True):
-            shares[position] = AppliedTax(category=category, rate=rate, amount=amount)
-    return Taxes(tuple(items), tuple(share for share in shares if share is not None))
+        # Whole minor units times the rate's numerator: exact integers, over one denominator for all.
+        numerators = [int(Fraction(taxables[position].amount) * units_per_one) * rate.numerator for position in positions]
+        tax = round_to_minor_unit(Fraction(sum(numerators), rate.denominator * units_per_one), currency)
+        items.append(AppliedTax(category=category, rate=rates[category], amount=tax))
+        parts = divide_rounded(int(Fraction(tax) * units_per_one), numerators, rate.denominator)
+        for position, units in zip(positions, parts, strict=True):
+            amount = round_to_minor_unit(Fraction(units, units_per_one), currency)
+            shares[position] = AppliedTax(category=category, rate=rates[category], amount=amount)
+    return Taxes(tuple(items), tuple(shares[position] for position in range(len(taxables))))
 
 
-def divide_rounded(total: Decimal, exact_parts: Sequence[Fraction], currency: str) -> list[Decimal]:
-    """Round parts of any sign to minor units so that they add up to `total`, the rounded sum of the exact ones.
+def divide_rounded(total: int, numerators: Sequence[int], denominator: int) -> list[int]:
+    """Round fractions of any sign to integers so that they add up to `total`, the rounded sum of the exact ones.
 
-    Every part is rounded down or up by less than one minor unit: floor of the sum lies at or above the sum of the
-    floors, ceiling of the sum at or below the sum of the ceilings. Ties go to the earlier part.
+    Every part is rounded down or up by less than one: the floor of the sum lies at or above the sum of the floors, its
+    ceiling at or below the sum of the ceilings. Ties go to the earlier part.
     """
-    scale = 10 ** minor_unit_decimals(currency)
-    exact = [part * scale for part in exact_parts]
-    units = [part.numerator // part.denominator for part in exact]
-    missing = int(Fraction(total) * scale) - sum(units)
-    by_remainder = sorted(range(len(units)), key=lambda index: (units[index] - exact[index], index))
+    parts = [numerator // denominator for numerator in numerators]
+    missing = total - sum(parts)
+    by_remainder = sorted(range(len(parts)), key=lambda index: (-(numerators[index] % denominator), index))
     for index in by_remainder[:missing]:
-        units[index] += 1
-    return [round_to_minor_unit(Fraction(unit, scale), currency) for unit in units]
+        parts[index] += 1
+    return parts
