@@ -51,7 +51,12 @@ class ComposeService:
 
 def docker_compose_answers() -> bool:
     """Whether there is a Docker engine, and the compose plugin to talk to it."""
-    return docker_engine_answers() and _succeeds("docker", "compose", "version")
+    return docker_compose_is_installed() and docker_engine_answers()
+
+
+def docker_compose_is_installed() -> bool:
+    """Whether docker has its compose plugin; says nothing about an engine."""
+    return shutil.which("docker") is not None and _succeeds("docker", "compose", "version")
 
 
 def docker_engine_answers() -> bool:
