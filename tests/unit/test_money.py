@@ -1,0 +1,162 @@
+"""Exact money: one rounding point, splits that add up, and sums that lose nothing."""
+
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.money import UnknownCurrency, minor_unit_decimals, round_to_minor_unit, split_by_largest_remainder, sum_fractions
+
+CURRENCIES = {"JPY": 0, "EUR": 2, "USD": 2, "KWD": 3, "CLF": 4}
+
+currencies = st.sampled_from(sorted(CURRENCIES))
+fractions = st.fractions(min_value=-(10**15), max_value=10**15, max_denominator=10**7)
+decimals = st.decimals(min_value=-(10**15), max_value=10**15, allow_nan=False, allow_infinity=False, places=12)
+weights = st.lists(st.fractions(min_value=0, max_value=10**9, max_denominator=10**6), min_size=1, max_size=40)
+
+
+def minor_unit(currency: str) -> Fraction:
+    return Fraction(1, 10 ** CURRENCIES[currency])
+
+
+@st.composite
+def amounts(draw: st.DrawFn) -> tuple[Decimal, str]:
+    """A whole number of minor units, with its currency."""
+    currency = draw(currencies)
+    return Decimal(draw(st.integers(-(10**14), 10**14))).scaleb(-CURRENCIES[currency]), currency
+
+
+@pytest.mark.parametrize(("currency", "count"), CURRENCIES.items())
+def test_a_currency_has_the_decimals_of_iso_4217(currency: str, count: int) -> None:
+    assert minor_unit_decimals(currency) == count
+
+
+@pytest.mark.parametrize("code", ["EURO", "eur", "", "XX", "XAU", "XXX"])
+def test_what_is_no_currency_to_bill_in_is_refused(code: str) -> None:
+    with pytest.raises(UnknownCurrency):
+        minor_unit_decimals(code)
+
+
+@pytest.mark.parametrize(
+    ("exact", "currency", "rounded"),
+    [
+        ("0.005", "EUR", "0.01"),
+        ("0.015", "EUR", "0.02"),
+        ("0.025", "EUR", "0.03"),
+        ("-0.005", "EUR", "-0.01"),
+        ("0.0049999999999999999999", "EUR", "0.00"),
+        ("-0.0049999999999999999999", "EUR", "0.00"),
+        ("1.5", "JPY", "2"),
+        ("2.5", "JPY", "3"),
+        ("0.0005", "KWD", "0.001"),
+        ("12", "EUR", "12.00"),
+        ("99999999999999999999999999999999.995", "EUR", "100000000000000000000000000000000.00"),
+    ],
+)
+def test_a_tie_is_rounded_away_from_zero(exact: str, currency: str, rounded: str) -> None:
+    assert str(round_to_minor_unit(Decimal(exact), currency)) == rounded
+
+
+def test_a_price_per_minute_that_no_decimal_holds_per_second_is_rounded_once() -> None:
+    # 110 calls that last 2,650 minutes 30 seconds in all, at 0.17 a minute: an exact half cent.
+    seconds = [1446] * 109 + [159030 - 1446 * 109]
+    exact = sum(Fraction(17 * each, 6000) for each in seconds)
+    assert exact == Fraction("450.585")
+    assert round_to_minor_unit(exact, "EUR") == Decimal("450.59")
+
+
+@given(fractions, currencies)
+def test_a_rounded_amount_lies_within_half_a_minor_unit(exact: Fraction, currency: str) -> None:
+    assert abs(Fraction(round_to_minor_unit(exact, currency)) - exact) <= minor_unit(currency) / 2
+
+
+@given(fractions, currencies)
+def test_a_rounded_amount_shows_exactly_the_decimals_of_its_currency(exact: Fraction, currency: str) -> None:
+    assert round_to_minor_unit(exact, currency).as_tuple().exponent == -CURRENCIES[currency]
+
+
+@given(fractions, currencies)
+def test_a_credit_is_rounded_as_the_charge_that_it_reverses(exact: Fraction, currency: str) -> None:
+    assert round_to_minor_unit(-exact, currency) == -round_to_minor_unit(exact, currency)
+
+
+@given(fractions, fractions, currencies)
+def test_a_larger_amount_is_never_rounded_below_a_smaller_one(one: Fraction, other: Fraction, currency: str) -> None:
+    smaller, larger = sorted((one, other))
+    assert round_to_minor_unit(smaller, currency) <= round_to_minor_unit(larger, currency)
+
+
+@given(decimals, currencies)
+def test_rounding_agrees_with_the_decimal_module(exact: Decimal, currency: str) -> None:
+    quantum = Decimal(1).scaleb(-CURRENCIES[currency])
+    assert round_to_minor_unit(exact, currency) == exact.quantize(quantum, ROUND_HALF_UP, Context(prec=60))
+
+
+@given(amounts())
+def test_an_amount_in_minor_units_is_rounded_to_itself(amount: tuple[Decimal, str]) -> None:
+    assert round_to_minor_unit(*amount) == amount[0]
+
+
+@given(fractions, currencies)
+def test_the_ambient_decimal_context_changes_nothing(exact: Fraction, currency: str) -> None:
+    expected = round_to_minor_unit(exact, currency)
+    with localcontext(Context(prec=3)):
+        assert str(round_to_minor_unit(exact, currency)) == str(expected)
+
+
+@given(amounts(), weights)
+def test_the_parts_of_a_split_add_up_to_its_total(amount: tuple[Decimal, str], shares: list[Fraction]) -> None:
+    total, currency = amount
+    parts = split_by_largest_remainder(total, shares, currency)
+    assert len(parts) == len(shares)
+    assert sum(map(Fraction, parts)) == Fraction(total)
+
+
+@given(amounts(), weights)
+def test_each_part_lies_within_a_minor_unit_of_its_exact_share(amount: tuple[Decimal, str], shares: list[Fraction]) -> None:
+    total, currency = amount
+    whole = sum(shares)
+    exact = [Fraction(total) * share / whole for share in shares] if whole else [Fraction(total), *([Fraction(0)] * (len(shares) - 1))]
+    for part, share in zip(split_by_largest_remainder(total, shares, currency), exact, strict=True):
+        assert abs(Fraction(part) - share) < minor_unit(currency)
+
+
+@given(amounts(), st.integers(1, 50))
+def test_equal_shares_differ_by_a_minor_unit_at_most(amount: tuple[Decimal, str], count: int) -> None:
+    parts = split_by_largest_remainder(amount[0], [1] * count, amount[1])
+    assert Fraction(max(parts)) - Fraction(min(parts)) <= minor_unit(amount[1])
+
+
+@pytest.mark.parametrize(
+    ("total", "shares", "parts"),
+    [
+        ("10.00", [1, 1, 1], ["3.34", "3.33", "3.33"]),
+        ("0.05", [1, 1, 1], ["0.02", "0.02", "0.01"]),
+        ("-10.00", [1, 1, 1], ["-3.33", "-3.33", "-3.34"]),
+        ("1.00", [Fraction(1, 3), Fraction(2, 3)], ["0.33", "0.67"]),
+        ("7.00", [0, 0], ["7.00", "0.00"]),
+        ("0.00", [5, 7], ["0.00", "0.00"]),
+        ("5.00", [0, 3], ["0.00", "5.00"]),
+    ],
+)
+def test_remainders_go_to_the_largest_fractions_and_then_to_the_earlier_part(total: str, shares: list, parts: list[str]) -> None:
+    assert [str(part) for part in split_by_largest_remainder(Decimal(total), shares, "EUR")] == parts
+
+
+@pytest.mark.parametrize(
+    ("total", "shares", "fault"),
+    [("0.001", [1], "whole number of minor units"), ("1.00", [], "nothing to divide over"), ("1.00", [1, -1], "negative")],
+)
+def test_a_split_that_cannot_be_made_is_refused(total: str, shares: list[int], fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        split_by_largest_remainder(Decimal(total), shares, "EUR")
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 60, 6000, 7, 1024]), st.integers(-(10**20), 10**20)), max_size=30))
+def test_sums_kept_per_denominator_lose_nothing(added: list[tuple[int, int]]) -> None:
+    sums: dict[str, Decimal] = {}
+    for denominator, numerator in added:
+        sums[str(denominator)] = sums.get(str(denominator), Decimal(0)) + numerator
+    assert sum_fractions(sums) == sum((Fraction(numerator, denominator) for denominator, numerator in added), Fraction(0))
