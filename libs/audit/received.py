@@ -1,10 +1,10 @@
 """Every message of `usage.received` that Kafka still holds beside what rating decided about it.
 
 Only messages that rating has acknowledged are compared; the others are counted as waiting. Usages are written once, so
-no snapshot is needed, and Kafka is read partition by partition in slices.
+no snapshot is needed, and Kafka is read in slices.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -19,7 +19,7 @@ from libs.audit.domain.usages import (
     waiting_usages,
 )
 from libs.audit.findings import Findings
-from libs.audit.reader import Reader
+from libs.audit.reader import Document, Reader
 from libs.contracts import RejectionReason, UsageReceived
 from libs.runtime.publisher import MESSAGE_BYTES_MAX
 from libs.runtime.settings import RuntimeSettings
@@ -31,10 +31,25 @@ FETCH_TIMEOUT_MS = 1_000
 
 async def audit_received(settings: RuntimeSettings, reader: Reader, findings: Findings) -> None:
     """Look for a decision about every message."""
-    async for partition, unread_count, records in _acknowledged(settings):
-        if unread_count:
-            findings.add(waiting_usages(partition, unread_count))
-        await _check(records, reader, findings)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
+    )
+    await consumer.start()
+    try:
+        committed = await _committed(settings)
+        partitions = [TopicPartition(settings.topic(UsageReceived.topic), number) for number in range(UsageReceived.partitions)]
+        starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        acknowledged = {partition: max(committed.get(partition, 0), starts[partition]) for partition in partitions}
+        for partition in partitions:
+            if acknowledged[partition] < ends[partition]:
+                findings.add(waiting_usages(partition.partition, ends[partition] - acknowledged[partition]))
+        async for records in _records(consumer, starts, acknowledged):
+            await _check(records, reader, findings)
+    finally:
+        await consumer.stop()
 
 
 async def _check(records: Sequence[ConsumerRecord], reader: Reader, findings: Findings) -> None:
@@ -50,8 +65,8 @@ async def _check(records: Sequence[ConsumerRecord], reader: Reader, findings: Fi
     stored = {document["_id"]: document async for document in reader.find("rating", "usage", {"_id": {"$in": ids}}, fields=RECEIVED_FIELDS)}
     findings.add(*(undecided_usage(usage_id) for usage_id in sorted(set(ids) - stored.keys())))
     findings.add(*(undecided_usage(suspense_id) for suspense_id in sorted(malformed - await _suspended(reader, malformed))))
-    other = {usage.id for usage in usages if usage.id in stored and not is_stored_as_received(usage, stored[usage.id])}
-    findings.add(*(altered_usage(usage_id) for usage_id in sorted(other - await _conflicting(reader, other))))
+    other = [usage for usage in usages if usage.id in stored and not is_stored_as_received(usage, stored[usage.id])]
+    findings.add(*(altered_usage(usage.id) for usage in await _not_suspended(reader, other)))
 
 
 async def _suspended(reader: Reader, suspense_ids: set[str]) -> set[str]:
@@ -61,36 +76,29 @@ async def _suspended(reader: Reader, suspense_ids: set[str]) -> set[str]:
     return {document["_id"] async for document in found}
 
 
-async def _conflicting(reader: Reader, usage_ids: set[str]) -> set[str]:
-    if not usage_ids:
-        return set()
-    conflicting = {"usage_id": {"$in": list(usage_ids)}, "reason": RejectionReason.DUPLICATE_ID.value}
-    return {document["usage_id"] async for document in reader.find("rating", "suspense", conflicting, fields=("usage_id",))}
+async def _not_suspended(reader: Reader, usages: Sequence[UsageReceived]) -> list[UsageReceived]:
+    """Those of the usages that are in no suspense, as they are, for having an id that was taken by another body."""
+    if not usages:
+        return []
+    query = {"usage_id": {"$in": list({usage.id for usage in usages})}, "reason": RejectionReason.DUPLICATE_ID.value}
+    entries: dict[str, list[Document]] = {}
+    async for entry in reader.find("rating", "suspense", query, fields=("usage_id", "usage")):
+        entries.setdefault(entry["usage_id"], []).append(entry["usage"])
+    return [usage for usage in usages if not any(is_stored_as_received(usage, entry) for entry in entries.get(usage.id, ()))]
 
 
-async def _acknowledged(settings: RuntimeSettings) -> AsyncIterator[tuple[int, int, Sequence[ConsumerRecord]]]:
-    """Slices of (partition, messages not acknowledged, records), the count with the first slice of a partition."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
-    )
-    await consumer.start()
-    try:
-        committed = await _committed(settings)
-        partitions = [TopicPartition(settings.topic(UsageReceived.topic), number) for number in range(UsageReceived.partitions)]
-        starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        for partition in partitions:
-            acknowledged = max(committed.get(partition, 0), starts[partition])
-            yield partition.partition, ends[partition] - acknowledged, ()
-            consumer.assign([partition])
-            consumer.seek(partition, starts[partition])
-            while await consumer.position(partition) < acknowledged:
-                fetched = await consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS, max_records=SLICE)
-                yield partition.partition, 0, [record for record in fetched.get(partition, ()) if record.offset < acknowledged]
-    finally:
-        await consumer.stop()
+async def _records(
+    consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> AsyncIterator[list[ConsumerRecord]]:
+    """The messages from `starts` up to `ends`, in slices."""
+    unread = {partition for partition in starts if starts[partition] < ends[partition]}
+    consumer.assign(unread)
+    for partition in unread:
+        consumer.seek(partition, starts[partition])
+    while unread:
+        fetched = await consumer.getmany(*unread, timeout_ms=FETCH_TIMEOUT_MS, max_records=SLICE)
+        yield [record for partition, records in fetched.items() for record in records if record.offset < ends[partition]]
+        unread = {partition for partition in unread if await consumer.position(partition) < ends[partition]}
 
 
 async def _committed(settings: RuntimeSettings) -> dict[TopicPartition, int]:

@@ -1,0 +1,177 @@
+"""The audit over a world that did a bit of everything: clean as it is, and each corrupted document is reported."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pymongo.asynchronous.collection import AsyncCollection
+
+from libs.audit import Findings, audit
+from libs.audit.domain.difference import Category
+from libs.contracts import UsageReceived
+from libs.devstack.settings import PROJECT_ROOT
+from libs.pricing import load_rate_books
+from tests.world import World
+
+BOOKS = load_rate_books(PROJECT_ROOT / "deploy" / "rate-books")
+CENT = Decimal("0.01")
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+async def busy(world: World) -> World:
+    """A bill run, a bill on demand, an idle customer, usage still unbilled, and one of each kind of suspended usage."""
+    ada, bob = await world.customer("Ada"), await world.customer("Bob")
+    await world.customer("Idle")
+    (call, *_) = await ada.calls(at="2026-03-02 10:00", seconds=600, count=3)
+    await bob.calls(at="2026-03-02 20:00", seconds=61)
+    await bob.calls(at="2026-03-02 20:00", seconds=62, to="+34911234567")
+    other_body = call.model_copy(update={"quantity": Decimal(601)})
+    stranger = call.model_copy(update={"id": world.usage_id(), "identifier": "+19995550000"})
+    await world.publish(call, other_body, stranger)
+    await world.services["rating"].publisher.publish_raw(world.settings.topic(UsageReceived.topic), b"?", b'{"id": "broken"')
+    await world.settle()
+    await bob.bill_on_demand()
+    await world.bill_run("2026-03")
+    await ada.calls(at="2026-03-05 10:00", seconds=30)
+    await world.settle()
+    return world
+
+
+async def findings_of(world: World) -> Findings:
+    return await audit(world.settings, BOOKS, lambda subject: None)
+
+
+async def test_what_the_services_did_is_found_to_be_right(busy: World) -> None:
+    findings = await findings_of(busy)
+    assert findings.differences == []
+    assert findings.is_clean
+    assert findings.checked["usages"] == 6
+    assert findings.checked["bills"] == 2
+    assert findings.checked["suspense entries"] == 3
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One document of one collection, changed or deleted behind the back of its service; and what the audit must say."""
+
+    service: str
+    collection: str
+    query: Mapping[str, Any]
+    change: Callable[[Document], None] | None
+    expected: frozenset[Category]
+
+    def __str__(self) -> str:
+        return f"{self.service}.{self.collection}: {' '.join(sorted(self.expected))}"
+
+
+def corruption(place: str, query: Mapping[str, Any], change: Callable[[Document], None] | None, *expected: Category) -> Corruption:
+    service, _, collection = place.partition(".")
+    return Corruption(service, collection, query, change, frozenset(expected))
+
+
+def add(field: str, amount: Any) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        document[field] += amount
+
+    return change
+
+
+def put(field: str, value: Any) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        document[field] = value
+
+    return change
+
+
+def in_line(field: str, amount: Any) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        document["lines"][0][field] += amount
+
+    return change
+
+
+def taxed_more(bill: Document) -> None:
+    bill["tax_items"][0]["amount"] += CENT
+
+
+def posted_more(entry: Document) -> None:
+    entry["postings"][0]["amount"] += CENT
+
+
+def counted_more(run: Document) -> None:
+    run["counts"]["billed"] += 1
+
+
+RATED = {"charge_id": {"$exists": True}}
+BILLED = {"state": "billed"}
+WITH_LINES = {"lines.0": {"$exists": True}}
+CORRUPTIONS = (
+    corruption("rating.usage", RATED, add("numerator", 1), Category.CHARGE_USAGES, Category.USAGE_PRICE),
+    corruption("rating.usage", RATED, add("quantity", 1), Category.USAGE_ALTERED),
+    corruption("rating.usage", RATED, None, Category.USAGE_UNDECIDED, Category.CHARGE_USAGES),
+    corruption("rating.usage", RATED, put("charge_id", "of-nobody"), Category.CHARGE_MISSING, Category.CHARGE_USAGES),
+    corruption("rating.suspense", {"reason": "malformed"}, None, Category.USAGE_UNDECIDED),
+    corruption("rating.suspense", {"reason": "duplicate-id"}, None, Category.USAGE_ALTERED),
+    corruption("rating.suspense", {"reason": "unknown-product"}, None, Category.SUSPENSE),
+    corruption("rating.suspense", {"reason": "unknown-product"}, put("state", "rated"), Category.SUSPENSE),
+    corruption("rating.charges", {"state": "open"}, add("usage_count", 1), Category.CHARGE_USAGES),
+    corruption("rating.charges", {"state": "open"}, put("amount", CENT), Category.CHARGE_AMOUNT),
+    corruption("rating.charges", BILLED, add("amount", CENT), Category.CHARGE_AMOUNT, Category.CHARGE_CUT, Category.BILL_LINE),
+    corruption("rating.charges", BILLED, put("bill_id", "another"), Category.CHARGE_NOT_BILLED),
+    corruption("rating.charges", BILLED, put("state", "closed"), Category.CHARGE_NOT_BILLED),
+    corruption("rating.charges", BILLED, put("cut_id", "another"), Category.CHARGE_CUT),
+    corruption("rating.charges", BILLED, None, Category.CHARGE_MISSING),
+    corruption("rating.cuts", WITH_LINES, in_line("amount", CENT), Category.CHARGE_CUT),
+    corruption("rating.cuts", WITH_LINES, None, Category.CHARGE_CUT, Category.BILL_CUT),
+    corruption("invoicing.bills", {}, in_line("amount", CENT), Category.BILL_LINE, Category.BILL_TOTALS),
+    corruption("invoicing.bills", {}, taxed_more, Category.BILL_TOTALS, Category.BILL_TAX, Category.LEDGER_ENTRY),
+    corruption("invoicing.bills", {}, put("cut_id", "another"), Category.BILL_CUT, Category.CUT_UNBILLED),
+    corruption("invoicing.bills", {"run_type": "onCycle"}, None, Category.BILL_NUMBER, Category.CUT_UNBILLED, Category.RUN_ACCOUNT),
+    corruption("invoicing.bills", {"run_type": "offCycle"}, None, Category.CHARGE_NOT_BILLED, Category.ON_DEMAND_REQUEST),
+    corruption("invoicing.bills", {}, put("bill_no", "2026-99999999"), Category.BILL_NUMBER),
+    corruption("invoicing.bills", {}, put("bill_no", "no number"), Category.BILL_NUMBER),
+    corruption("invoicing.numbers", {}, add("last", 1), Category.BILL_NUMBER),
+    corruption("ledger.entries", {}, posted_more, Category.LEDGER_ENTRY, Category.LEDGER_BALANCE),
+    corruption("ledger.entries", {}, None, Category.LEDGER_ENTRY, Category.LEDGER_BALANCE),
+    corruption("ledger.balances", {}, add("receivable", CENT), Category.LEDGER_BALANCE),
+    corruption("ledger.balances", {}, None, Category.LEDGER_BALANCE),
+    corruption("on_demand_bill.requests", {}, put("state", "inProgress"), Category.ON_DEMAND_REQUEST),
+    corruption("on_demand_bill.requests", {}, put("bill_id", "another"), Category.ON_DEMAND_REQUEST),
+    corruption("on_demand_bill.requests", {}, None, Category.ON_DEMAND_REQUEST),
+    corruption("operations.run_accounts", {"outcome": "billed"}, put("outcome", None), Category.RUN_ACCOUNT, Category.RUN_COUNTS),
+    corruption("operations.run_accounts", {"outcome": "billed"}, add("amount", CENT), Category.RUN_ACCOUNT, Category.RUN_COUNTS),
+    corruption("operations.runs", {}, counted_more, Category.RUN_COUNTS),
+)
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=str)
+async def test_a_corrupted_document_is_reported(busy: World, corruption: Corruption) -> None:
+    collection = busy.services[corruption.service].database[corruption.collection]
+    async with corrupted(collection, corruption):
+        found = (await findings_of(busy)).counts
+    assert corruption.expected <= found.keys()
+
+
+@asynccontextmanager
+async def corrupted(collection: AsyncCollection, corruption: Corruption) -> AsyncIterator[None]:
+    before = await collection.find_one(dict(corruption.query), sort=[("_id", 1)])
+    assert before is not None, f"nothing to corrupt: {corruption}"
+    after = await collection.find_one({"_id": before["_id"]})
+    assert after is not None
+    if corruption.change is None:
+        await collection.delete_one({"_id": before["_id"]})
+    else:
+        corruption.change(after)
+        await collection.replace_one({"_id": before["_id"]}, after)
+    try:
+        yield
+    finally:
+        await collection.replace_one({"_id": before["_id"]}, before, upsert=True)
+
+
+async def test_nothing_differs_any_more_once_all_of_it_is_restored(busy: World) -> None:
+    assert (await findings_of(busy)).differences == []
