@@ -194,7 +194,7 @@ def a_bill(
         "amount_due": excluded + tax,
         "remaining_amount": excluded + tax,
         "documents": (BillDocument(id=f"{account_id}.{number}.pdf", name="bill.pdf", mime_type="application/pdf"),),
-        "template_version": "1",
+        "template_version": "bill-1",
         "state": state,
         "last_update_at": issued_at,
     }

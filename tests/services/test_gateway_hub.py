@@ -1,0 +1,156 @@
+"""Subscriptions to the hub, the events that bills raise, and what a crash between storing and publishing leaves."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from libs.contracts import AccountChanged, BillState, BillStateChanged, HubEventRaised, OnDemandBillRequested, SubscriptionChanged
+from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
+from tests.gateway_client import GatewayDoor, a_bill, open_gateway
+from tests.world import build_service, read_facts
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+WAIT_S = 20.0
+
+
+@pytest.fixture(scope="module")
+async def door(infrastructure) -> AsyncIterator[GatewayDoor]:
+    """A gateway alone."""
+    async with open_gateway(infrastructure) as opened:
+        yield opened
+
+
+async def eventually(condition):
+    """Wait, within bounds, until the condition holds."""
+    deadline = time.monotonic() + WAIT_S
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("base", [TMF678, TMF666, TMF637])
+async def test_a_subscription_is_told_and_its_end_too(door, base):
+    body = {"callback": f"https://crm.example.com{base}", "query": "eventType=CustomerBillStateChangeEvent"}
+    made = await door.http.post(f"{base}/hub", json=body)
+    href = made.headers["Location"]
+    again = await door.http.post(f"{base}/hub", json=body)
+    other_query = await door.http.post(f"{base}/hub", json={"callback": body["callback"]})
+    ended, unknown = await door.http.delete(href), await door.http.delete(href)
+    anew = await door.http.post(f"{base}/hub", json=body)
+
+    assert [answer.status_code for answer in (made, again, other_query, ended, unknown, anew)] == [201, 409, 201, 204, 404, 201]
+    assert made.json() == {"id": made.json()["id"], **body}
+    assert href.endswith(f"{base}/hub/{made.json()['id']}")
+    assert ended.content == b""
+    told = [fact for fact in await read_facts(door.settings, SubscriptionChanged) if fact.id == made.json()["id"]]
+    assert [(fact.api, fact.query, fact.removed) for fact in told] == [
+        (told[0].api, body["query"], False),
+        (told[0].api, body["query"], True),
+    ]
+
+
+async def test_a_subscription_belongs_to_its_api(door):
+    made = await door.http.post(f"{TMF666}/hub", json={"callback": "https://crm.example.com/other"})
+
+    assert (await door.http.delete(f"{TMF678}/hub/{made.json()['id']}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"callback": "crm"}, {"callback": "ftp://x/y"}, {"callback": "https://x", "query": "eventType=A;b=c&d=e"}]
+)
+async def test_a_subscription_that_cannot_be_served_is_400(door, body):
+    assert (await door.http.post(f"{TMF678}/hub", json=body)).status_code == 400
+
+
+async def events_of(door, bill_id):
+    return [event for event in await read_facts(door.settings, HubEventRaised) if event.resource_id == bill_id]
+
+
+def held(bill):
+    after = bill.model_copy(update={"state": BillState.ON_HOLD, "last_update_at": bill.bill_date + timedelta(minutes=1)})
+    return BillStateChanged(id=f"{bill.id}-held", request_id="r1", account_id=bill.account_id, from_state=bill.state, bill=after)
+
+
+async def test_a_bill_and_its_change_become_events_with_the_whole_envelope(door):
+    bill = a_bill(1)
+    await door.service.publish([bill])
+    await door.world.settle()
+    await door.service.publish([held(bill)])
+    await door.world.settle()
+
+    created, changed = await events_of(door, bill.id)
+    assert (created.event_type, changed.event_type) == ("CustomerBillCreateEvent", "CustomerBillStateChangeEvent")
+    assert created.envelope["event"]["customerBill"]["state"] == "new"
+    assert changed.envelope["event"]["customerBill"]["state"] == "onHold"
+    assert changed.envelope["eventId"] == changed.id
+    assert changed.api == "TMF678"
+
+
+async def test_a_change_that_overtakes_its_bill_is_still_told_after_it(door):
+    bill = a_bill(2)
+    await door.service.publish([held(bill)])
+    await door.world.settle()
+    await door.service.publish([bill])
+    await door.world.settle()
+
+    created, changed, repeated = await events_of(door, bill.id)
+    assert (created.event_type, changed.event_type) == ("CustomerBillCreateEvent", "CustomerBillStateChangeEvent")
+    assert repeated.id == created.id
+
+
+async def test_what_a_crash_left_unpublished_is_published_after_the_start(settings):
+    before = build_service("tmf_gateway", settings)
+    async with before.running():
+        pass
+    # As a crash between storing and publishing leaves it.
+    fact = AccountChanged(
+        id="a1",
+        revision=1,
+        name="Ada",
+        state="active",
+        currency="EUR",
+        time_zone="UTC",
+        cycle="monthly",
+        tax_category="standard",
+        changed_at=LONG_AGO,
+    )
+    service = build_service("tmf_gateway", settings)
+    await service.database["billing_accounts"].insert_one(
+        {"_id": "a1", "revision": 1, "changed_at": LONG_AGO, "outbox": [{"revision": 1, "topic": fact.topic, "message": fact.to_message()}]}
+    )
+    async with service.running():
+
+        async def published() -> bool:
+            return await read_facts(settings, AccountChanged) == [fact]
+
+        async def tidied() -> bool:
+            return (await service.database["billing_accounts"].find_one({"_id": "a1"}))["outbox"] == []
+
+        await eventually(published)
+        await eventually(tidied)
+
+
+async def test_a_request_that_nobody_answered_is_asked_again(settings):
+    service = build_service("tmf_gateway", settings)
+    await service.database["on_demand_requests"].insert_one(
+        {
+            "_id": "r1",
+            "account_id": "a1",
+            "state": "inProgress",
+            "requested_at": LONG_AGO,
+            "last_update_at": LONG_AGO,
+            "changed_at": LONG_AGO,
+            "published_at": LONG_AGO,
+            "revision": 1,
+            "outbox": [],
+        }
+    )
+    async with service.running():
+
+        async def asked() -> bool:
+            return [fact.id for fact in await read_facts(settings, OnDemandBillRequested)] == ["r1"]
+
+        await eventually(asked)
