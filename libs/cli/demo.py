@@ -17,6 +17,7 @@ from rich.table import Table
 from libs.cli.bill_run import run_cycle
 from libs.cli.errors import CommandError
 from libs.cli.stack import say
+from libs.contracts import BillRunState
 from libs.demo.billed import read_billed
 from libs.demo.churn import ChurnCustomer, ChurnDataFault, read_customers
 from libs.demo.comparison import compare_with_published
@@ -76,7 +77,7 @@ def demo(
         _tell(show)
     if keep_running:
         _tell_where_to_look(show)
-    faults = show.outcome.faults(shipped_data=data == SHIPPED_DATA)
+    faults = show.outcome.faults(shipped_data=data.resolve() == SHIPPED_DATA)
     if faults:
         raise CommandError("; ".join(faults), "see `tarifa suspense list`, `tarifa parked list` and `tarifa audit`")
 
@@ -88,6 +89,8 @@ def _read(data: Path, customers: str) -> list[ChurnCustomer]:
         found = read_customers(data, None if customers == "all" else int(customers))
     except (ChurnDataFault, OSError) as error:
         raise CommandError(str(error), "give another file by --data", exit_code=2) from error
+    if not any(customer.call_count for customer in found):
+        raise CommandError(f"nobody calls in {data.name}", "give another file by --data", exit_code=2)
     if len(found) > SUBSCRIBERS_MAX:
         raise CommandError(f"{len(found)} customers are too many", f"take at most {SUBSCRIBERS_MAX} by --customers", exit_code=2)
     return found
@@ -128,6 +131,8 @@ async def _show(customers: Sequence[ChurnCustomer], period: str, seed: int, sett
     bill, on_demand_s = await _bill_now(account_ids[calling[0].number], gateway)
     with _bars() as bars:
         run = await run_cycle(settings, cycle_name(mediation.cohort), period, bars)
+    if run.state is BillRunState.REFUSED or run.completed_at is None:
+        raise CommandError(f"the run {run.id} is {run.state}: {run.reason}", "see `tarifa logs operations`")
     billed = await read_billed(settings, account_ids)
     outcome = DemoOutcome(
         customer_count=len(customers),

@@ -36,6 +36,16 @@ def test_a_file_that_is_not_of_the_format_is_refused(tmp_path: Path):
     assert told.exception.problem == "other.csv, line 2: no column 'State'"
 
 
+def test_a_file_in_which_nobody_calls_is_refused(tmp_path: Path):
+    silent = tmp_path / "silent.csv"
+    bands = ("day", "eve", "night", "intl")
+    columns = [f"Total {band} {what}" for band in bands for what in ("minutes", "calls", "charge")]
+    silent.write_text(f"State;Area code;{';'.join(columns)}\nKS;415{';0' * len(columns)}\n")
+    told = CliRunner().invoke(app, ["demo", "--data", str(silent)])
+    assert isinstance(told.exception, CommandError)
+    assert told.exception.problem == "nobody calls in silent.csv"
+
+
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
