@@ -7,7 +7,7 @@ from libs.audit.domain.bills import check_bill
 from libs.audit.domain.ledger import BillEntry, BillTotals, Owed, check_balance, check_entry
 from libs.audit.domain.numbers import NumberWalk, unreadable_number
 from libs.audit.findings import Findings
-from libs.audit.reader import Reader
+from libs.audit.reader import Pipeline, Reader
 from libs.contracts import BillIssued
 from libs.runtime import from_document
 
@@ -45,7 +45,7 @@ async def audit_ledger(reader: Reader, findings: Findings) -> None:
 
 
 _CAPTURES = {"$regexFind": {"input": {"$ifNull": ["$bill_no", ""]}, "regex": r"^(.+)-([0-9]{1,18})$"}}
-_NUMBERS_IN_ORDER = [
+_NUMBERS_IN_ORDER: Pipeline = [
     {"$project": {"bill_no": 1, "parts": _CAPTURES}},
     {
         "$project": {
@@ -73,7 +73,7 @@ async def _bill_entries(reader: Reader) -> AsyncIterator[tuple[str, BillEntry]]:
 
 async def _owed_by_entries(reader: Reader) -> AsyncIterator[tuple[str, Owed]]:
     receivable = {"$filter": {"input": "$postings", "cond": {"$eq": ["$$this.ledger_account", "receivable"]}}}
-    pipeline = [
+    pipeline: Pipeline = [
         {
             "$group": {
                 "_id": {"$concat": ["$account_id", " ", "$currency"]},

@@ -8,7 +8,7 @@ from typing import Any
 from libs.audit.alignment import align
 from libs.audit.domain.causes import AccountOfRun, Bill, Cut, Request, check_counts, check_cut, check_request
 from libs.audit.findings import Findings
-from libs.audit.reader import Reader
+from libs.audit.reader import Pipeline, Reader
 from libs.contracts import BillRunChanged, BillRunCounts, RunType
 from libs.runtime import from_document
 
@@ -26,7 +26,7 @@ async def audit_runs(reader: Reader, findings: Findings) -> None:
     """Count the accounts of every run again."""
     async with reader.snapshot() as now:
         counts: defaultdict[str, _Counts] = defaultdict(_Counts)
-        pipeline = [
+        pipeline: Pipeline = [
             {
                 "$group": {
                     "_id": {"run": "$run_id", "outcome": "$outcome", "currency": {"$ifNull": ["$currency", None]}},
@@ -75,14 +75,17 @@ class _Counts:
 
 
 async def _cuts(reader: Reader) -> AsyncIterator[tuple[str, Cut]]:
-    pipeline = [{"$sort": {"_id": 1}}, {"$project": {"account_id": 1, "run_type": 1, "cause_id": 1, "line_count": {"$size": "$lines"}}}]
+    pipeline: Pipeline = [
+        {"$sort": {"_id": 1}},
+        {"$project": {"account_id": 1, "run_type": 1, "cause_id": 1, "line_count": {"$size": "$lines"}}},
+    ]
     async for cut in reader.aggregate("rating", "cuts", pipeline):
         yield cut["_id"], Cut(cut["account_id"], RunType(cut["run_type"]), cut["cause_id"], cut["line_count"])
 
 
 async def _bills(reader: Reader, query: Mapping[str, Any] | None = None, *, key: str) -> AsyncIterator[tuple[str, Bill]]:
     projection = {"account_id": 1, "cause_id": 1, key: 1, "line_count": {"$size": "$lines"}, "tax_included_amount": 1}
-    pipeline = [{"$match": query or {}}, {"$sort": {key: 1}}, {"$project": projection}]
+    pipeline: Pipeline = [{"$match": query or {}}, {"$sort": {key: 1}}, {"$project": projection}]
     async for bill in reader.aggregate("invoicing", "bills", pipeline):
         yield bill[key], Bill(bill["_id"], bill["account_id"], bill["cause_id"], bill["line_count"], bill["tax_included_amount"])
 

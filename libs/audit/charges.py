@@ -16,7 +16,7 @@ from libs.audit.domain.charges import (
     missing_charge,
 )
 from libs.audit.findings import Findings
-from libs.audit.reader import Reader
+from libs.audit.reader import Pipeline, Reader
 from libs.contracts import BillLine, Charge, ChargeLine
 from libs.runtime import from_document
 
@@ -46,7 +46,7 @@ async def _charges(reader: Reader) -> AsyncIterator[tuple[str, Charge]]:
 
 
 async def _recounts(reader: Reader) -> AsyncIterator[tuple[str, Recount]]:
-    pipeline = [
+    pipeline: Pipeline = [
         {"$match": {"charge_id": {"$exists": True}}},
         {
             "$group": {
@@ -75,7 +75,7 @@ async def _bill_lines(reader: Reader) -> AsyncIterator[tuple[str, BilledLine]]:
         yield line.charge_id, BilledLine(document["_id"], line, line.taxes)
 
 
-_LINES_BY_CHARGE = [{"$project": {"lines": 1}}, {"$unwind": "$lines"}, {"$sort": {"lines.charge_id": 1}}]
+_LINES_BY_CHARGE: Pipeline = [{"$project": {"lines": 1}}, {"$unwind": "$lines"}, {"$sort": {"lines.charge_id": 1}}]
 
 
 def _added(parts: Sequence[Recount]) -> Recount:

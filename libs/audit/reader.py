@@ -17,6 +17,7 @@ from libs.runtime.settings import RuntimeSettings
 
 READ_BATCH = 5_000
 Document = dict[str, Any]
+Pipeline = Sequence[Mapping[str, Any]]
 
 
 class Reader:
@@ -43,7 +44,7 @@ class Reader:
         async for document in found.sort(sort, 1).allow_disk_use(True) if sort else found:
             yield document
 
-    async def aggregate(self, service: str, collection: str, pipeline: Sequence[Mapping[str, Any]]) -> AsyncIterator[Document]:
+    async def aggregate(self, service: str, collection: str, pipeline: Pipeline) -> AsyncIterator[Document]:
         """The results of a pipeline; large sorts and groups go to disk."""
         results = await self._collection(service, collection).aggregate(
             list(pipeline), session=self._session, allowDiskUse=True, batchSize=READ_BATCH

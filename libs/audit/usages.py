@@ -8,7 +8,7 @@ from typing import Any
 from libs.audit.alignment import align
 from libs.audit.domain.usages import check_price, check_suspended
 from libs.audit.findings import Findings
-from libs.audit.reader import Document, Reader
+from libs.audit.reader import Document, Pipeline, Reader
 from libs.contracts import UsageReceived
 from libs.pricing import PricedUsage, RateBooks
 
@@ -109,7 +109,7 @@ def _received(usage: Mapping[str, Any]) -> UsageReceived:
 
 
 async def _suspended(reader: Reader) -> AsyncIterator[tuple[str, str]]:
-    pipeline = [{"$match": {"suspense_id": {"$exists": True}}}, {"$project": {"suspense_id": 1}}, {"$sort": {"suspense_id": 1}}]
+    pipeline: Pipeline = [{"$match": {"suspense_id": {"$exists": True}}}, {"$project": {"suspense_id": 1}}, {"$sort": {"suspense_id": 1}}]
     async for usage in reader.aggregate("rating", "usage", pipeline):
         yield usage["suspense_id"], usage["_id"]
 

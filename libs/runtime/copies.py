@@ -14,8 +14,11 @@ from pymongo.asynchronous.collection import AsyncCollection
 class Revised(Protocol):
     """A fact that tells the whole of something after a change."""
 
-    id: str
-    revision: int
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def revision(self) -> int: ...
 
     def model_dump(self, *, include: set[str]) -> dict[str, Any]:
         """The values of these fields, plain."""

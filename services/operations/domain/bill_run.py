@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from libs.contracts import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState
 from libs.periods import calendar_month
@@ -74,11 +75,10 @@ def advance(run: BillRunChanged, changes: Iterable[tuple[RunAccount, RunAccount]
     moved: Counter[AccountOutcome] = Counter()
     amounts = dict(run.counts.amounts)
     for before, after in changes:
-        if before.outcome is not None:
-            moved[before.outcome] -= 1
-        moved[after.outcome] += 1
-        if after.amount is not None:
-            amounts[after.currency] = amounts.get(after.currency, 0) + after.amount
+        moved.update({after.outcome: 1} if after.outcome else {})
+        moved.subtract({before.outcome: 1} if before.outcome else {})
+        if after.amount is not None and after.currency is not None:
+            amounts[after.currency] = amounts.get(after.currency, Decimal(0)) + after.amount
     counts = run.counts.model_copy(
         update={"amounts": amounts, **{outcome: getattr(run.counts, outcome) + moved[outcome] for outcome in AccountOutcome}}
     )
