@@ -129,11 +129,10 @@ class Dispatcher:
 
     async def _fill(self, lanes: dict[str, asyncio.Task[None]], subscription: SubscriptionChanged) -> bool:
         """Start what is due as far as there is room; False when nothing is under way."""
-        while len(lanes) < LANES_PER_SUBSCRIPTION_MAX:
-            resource_id = await self._store.due_resource(subscription.id, datetime.now(UTC), lanes)
-            if resource_id is None:
-                break
-            lanes[resource_id] = asyncio.create_task(self._deliver_lane(subscription, resource_id))
+        room = LANES_PER_SUBSCRIPTION_MAX - len(lanes)
+        if room:
+            for resource_id in await self._store.due_resources(subscription.id, datetime.now(UTC), lanes, room):
+                lanes[resource_id] = asyncio.create_task(self._deliver_lane(subscription, resource_id))
         return bool(lanes)
 
     async def _deliver_lane(self, subscription: SubscriptionChanged, resource_id: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from pymongo import AsyncMongoClient, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
 
 from libs.contracts import HubEventRaised, SubscriptionChanged
 from libs.runtime import Index, from_document, in_transaction, to_document
@@ -22,6 +23,8 @@ from services.notifications.domain.retry import Outcome
 EVENTS_KEPT_S = 3600
 # Enough to see how a delivery went, however often it is retried.
 ATTEMPTS_KEPT = 100
+LOOK_AGAIN_MAX = 5
+DUPLICATE_KEY = 11000
 DELIVERIES_KEPT_S = 30 * 24 * 3600
 
 INDEXES = (
@@ -92,8 +95,19 @@ class NotificationsStore:
     async def add_deliveries(self, planned: Sequence[Delivery]) -> None:
         """Write what was not planned before, numbered after the last of its lane, all or nothing.
 
-        Raises DuplicateKeyError when another instance numbered the same lane meanwhile; then everything is tried again.
+        Looks again when somebody wrote the same meanwhile: a new subscription and its first events are planned side by side.
         """
+        for _ in range(LOOK_AGAIN_MAX):
+            try:
+                await self._add_fresh(planned)
+            except BulkWriteError as error:
+                if any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
+                    raise
+            else:
+                return
+        await self._add_fresh(planned)
+
+    async def _add_fresh(self, planned: Sequence[Delivery]) -> None:
         ids = [delivery.id for delivery in planned]
         known = {document["_id"] async for document in self._deliveries.find({"_id": {"$in": ids}}, {"_id": 1})}
         fresh = [delivery for delivery in planned if delivery.id not in known]
@@ -107,29 +121,30 @@ class NotificationsStore:
         await in_transaction(self._client, add)
 
     async def _last_sequences(self, lanes: Iterable[Lane]) -> dict[Lane, int]:
-        lasts = {}
-        for subscription_id, resource_id in lanes:
-            lane = {"subscription_id": subscription_id, "resource_id": resource_id}
-            last = await self._deliveries.find_one(lane, {"sequence": 1}, sort=[("sequence", -1)])
-            if last:
-                lasts[subscription_id, resource_id] = last["sequence"]
-        return lasts
+        subscription_ids, resource_ids = (sorted(set(ids)) for ids in zip(*lanes, strict=True))
+        lasts = await self._deliveries.aggregate(
+            [
+                {"$match": {"subscription_id": {"$in": subscription_ids}, "resource_id": {"$in": resource_ids}}},
+                {"$group": {"_id": {"subscription": "$subscription_id", "resource": "$resource_id"}, "last": {"$max": "$sequence"}}},
+            ]
+        )
+        return {(found["_id"]["subscription"], found["_id"]["resource"]): found["last"] async for found in lasts}
 
     async def subscriptions_with_work(self, at: datetime) -> list[str]:
         """The subscriptions that a delivery is due for."""
         pending = await self._deliveries.distinct("subscription_id", {"state": DeliveryState.PENDING})
-        return [subscription_id for subscription_id in pending if await self.due_resource(subscription_id, at, ()) is not None]
+        return [subscription_id for subscription_id in pending if await self.due_resources(subscription_id, at, (), 1)]
 
-    async def due_resource(self, subscription_id: str, at: datetime, busy: Iterable[str]) -> str | None:
-        """The resource of a subscription that waited longest, other than the busy ones."""
+    async def due_resources(self, subscription_id: str, at: datetime, busy: Iterable[str], count: int) -> list[str]:
+        """Resources of a subscription that waited longest, other than the busy ones; at most `count`, at least one if any is due."""
         due: dict[str, Any] = {
             "state": DeliveryState.PENDING,
             "subscription_id": subscription_id,
             "due_at": {"$lte": at},
             "resource_id": {"$nin": list(busy)},
         }
-        found = await self._deliveries.find_one(due, {"resource_id": 1}, sort=[("due_at", 1)])
-        return found["resource_id"] if found else None
+        found = self._deliveries.find(due, {"_id": 0, "resource_id": 1}).sort("due_at", 1).limit(count)
+        return list(dict.fromkeys([delivery["resource_id"] async for delivery in found]))
 
     async def head(self, lane: Lane) -> Delivery | None:
         """The first pending delivery of a lane: none may overtake it."""
