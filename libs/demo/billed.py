@@ -1,6 +1,6 @@
 """What was billed to the demo's customers, read from invoicing's bills (read-only)."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -28,7 +28,7 @@ async def read_billed(settings: RuntimeSettings, account_ids: Mapping[int, str])
     try:
         numbers = {account_id: number for number, account_id in account_ids.items()}
         bills = database(client, settings, "invoicing")["bills"].find({"account_id": {"$in": list(numbers)}})
-        amounts: Counter[tuple[int, Band]] = Counter()
+        amounts: dict[tuple[int, Band], Decimal] = defaultdict(Decimal)
         bill_count = usage_count = 0
         async for document in bills:
             bill = from_document(BillIssued, document)
