@@ -27,10 +27,11 @@ async def issue_bills(batch: Batch[ChargesClosed], *, bills: BillStore, accounts
     issued = await bills.of_cuts(cuts)
     fresh = [charges for charges in cuts.values() if charges.id not in issued]
     known = await accounts.find(charges.account_id for charges in fresh if charges.lines)
-    outcomes = {charges.id: assemble_bill(charges, known.get(charges.account_id), terms) for charges in fresh}
-    kept = await bills.add([outcome for outcome in outcomes.values() if isinstance(outcome, BillDraft)])
-    refused = {cut_id: park(cuts[cut_id], reason) for cut_id, reason in kept.refusals.items()}
-    answers = {**outcomes, **issued, **kept.bills, **refused}
+    outcomes = [assemble_bill(charges, known.get(charges.account_id), terms) for charges in fresh]
+    kept = await bills.add([outcome for outcome in outcomes if isinstance(outcome, BillDraft)])
+    answers: dict[str, Fact] = {**issued, **kept.bills}
+    answers |= {outcome.id: outcome for outcome in outcomes if not isinstance(outcome, BillDraft)}
+    answers |= {cut_id: park(cuts[cut_id], reason) for cut_id, reason in kept.refusals.items()}
     return [answers[cut_id] for cut_id in cuts]
 
 

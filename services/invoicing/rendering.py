@@ -6,6 +6,7 @@ The same bill gives the same bytes: the creation date is the bill's, and layout,
 import json
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import typst
 
@@ -13,8 +14,7 @@ from libs.contracts import BillIssued
 from services.invoicing.domain.bill_page import bill_page
 
 TEMPLATES = Path(__file__).parent / "templates"
-ARCHIVE_STANDARD = "a-3b"
-MIME_TYPE = "application/pdf"
+ARCHIVE_STANDARD: Final = "a-3b"
 
 
 class UnknownTemplate(LookupError):
@@ -29,10 +29,12 @@ def render_bill(bill: BillIssued) -> bytes:
     issued_at = int(bill.bill_date.timestamp())
     compiler = typst.Compiler(TEMPLATES / f"{bill.template_version}.typ", root=TEMPLATES, font_paths=_fonts(), sys_inputs=page)
     try:
-        return compiler.compile(format="pdf", pdf_standards=ARCHIVE_STANDARD, timestamp=issued_at)
+        pdf = compiler.compile(format="pdf", pdf_standards=ARCHIVE_STANDARD, timestamp=issued_at)
     except typst.TypstError:
         # An archive may hold no character without a glyph, such as an emoji in a name on a machine without that font.
-        return compiler.compile(format="pdf", timestamp=issued_at)
+        pdf = compiler.compile(format="pdf", timestamp=issued_at)
+    assert isinstance(pdf, bytes), "a PDF is one file, whatever its pages"
+    return pdf
 
 
 @cache

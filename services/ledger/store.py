@@ -5,7 +5,7 @@ A balance document: `_id` = account and currency joined by a blank, `account_id`
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from pymongo import AsyncMongoClient, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -33,18 +33,20 @@ class LedgerStore:
 
     async def add(self, entries: Sequence[Entry]) -> None:
         """Write entries that are not there yet and move their balances, in one transaction; those that are there stay."""
-        left = {entry.id: entry for entry in entries}
-        while left := {entry_id: entry for entry_id, entry in left.items() if entry_id not in await self._present(left)}:
+        wanted = {entry.id: entry for entry in entries}
+        while left := await self._missing(wanted):
             try:
-                await self._insert(list(left.values()))
+                await self._insert(left)
                 return
             except BulkWriteError as error:
                 # Another instance was first, while partitions moved: look again what is left to do.
                 if any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
                     raise
 
-    async def _present(self, entry_ids: Iterable[str]) -> set[str]:
-        return {document["_id"] async for document in self._entries.find({"_id": {"$in": list(entry_ids)}}, {"_id": 1})}
+    async def _missing(self, wanted: Mapping[str, Entry]) -> list[Entry]:
+        found = self._entries.find({"_id": {"$in": list(wanted)}}, {"_id": 1})
+        present = {document["_id"] async for document in found}
+        return [entry for entry_id, entry in wanted.items() if entry_id not in present]
 
     async def _insert(self, entries: Sequence[Entry]) -> None:
         documents = [to_document(entry) for entry in entries]
