@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from libs.bench.api import ApiBench
 from libs.bench.billing import BillingBench
 from libs.bench.rating import RatingBench
 from libs.devstack import Infrastructure, StackSettings
@@ -80,5 +81,21 @@ def billing(
             async with servers(Path(directory)) as infrastructure:
                 bench = BillingBench(accounts, small_accounts, runs, documents)
                 return await bench.measure(infrastructure, Path(directory), progress.print)
+
+    tell(asyncio.run(measure()), as_json=as_json)
+
+
+@app.command()
+def api(
+    bills: Annotated[int, typer.Option(min=1_000, help="Bills stored, ten per account, each with four rates.")] = 100_000,
+    runs: Runs = 3,
+    as_json: AsJson = False,
+) -> None:
+    """How long clients of the gateway wait: list, get, PATCH, POST on demand and its time to done; one at a time and 32 at once."""
+
+    async def measure() -> dict[str, object]:
+        with tempfile.TemporaryDirectory(prefix="tarifa-bench-") as directory:
+            async with servers(Path(directory)) as infrastructure:
+                return await ApiBench(bills, runs).measure(infrastructure, Path(directory), progress.print)
 
     tell(asyncio.run(measure()), as_json=as_json)
