@@ -12,6 +12,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from libs.contracts import Fact
+from libs.runtime.consumers import Consumer, ConsumerLog, GroupPlace
 from libs.runtime.publisher import MESSAGE_BYTES_MAX
 from libs.runtime.settings import RuntimeSettings
 from libs.runtime.subscription import Subscription
@@ -21,8 +22,8 @@ POLL_TIMEOUT_MS = 20
 GRACEFUL_STOP_S = 20.0
 
 
-def new_broker(settings: RuntimeSettings) -> KafkaBroker:
-    """A broker that publishes nothing itself (FactPublisher does) and logs nothing per message."""
+def new_broker(settings: RuntimeSettings, log: ConsumerLog) -> KafkaBroker:
+    """A broker that publishes nothing itself (FactPublisher does) and tells `log` its faults."""
     return KafkaBroker(
         settings.kafka_bootstrap_servers,
         ack_policy=AckPolicy.NACK_ON_ERROR,
@@ -30,7 +31,7 @@ def new_broker(settings: RuntimeSettings) -> KafkaBroker:
         allow_auto_create_topics=False,
         parser=_parse_without_bad_headers,
         decoder=_records_as_they_are,
-        logger=None,
+        logger=log,
         apply_types=False,
         request_timeout_ms=30_000,
     )
@@ -44,11 +45,13 @@ def subscribe(
     *,
     group: str | None,
     batch_size: int,
-) -> Any:
+) -> Consumer:
     """Add a consumer. Without a group it reads, from now on, every partition: for answers that only this process awaits."""
+    place = GroupPlace() if group else None
     subscriber = broker.subscriber(
         *(settings.topic(fact.topic) for fact in facts),
         group_id=group,
+        listener=place,
         batch=True,
         max_records=batch_size,
         batch_timeout_ms=POLL_TIMEOUT_MS,
@@ -62,7 +65,7 @@ def subscribe(
     async def consume(records: Sequence[ConsumerRecord]) -> None:
         await subscription.consume(records)
 
-    return subscriber
+    return Consumer(subscription, subscriber, place)
 
 
 async def _records_as_they_are(message: KafkaMessage) -> Sequence[ConsumerRecord]:

@@ -1,11 +1,13 @@
 """Publishing facts: each to its topic, under its key, acknowledged by the broker before the call returns."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from libs.contracts import Fact
@@ -18,6 +20,8 @@ PRODUCER_LINGER_MS = 1
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 # Futures held at a time: bounds memory when a bill run publishes a cut for every account.
 PUBLISH_CHUNK = 5_000
+# While Kafka is away nothing can be flushed, and a service that was told to stop must stop.
+FLUSH_TIMEOUT_S = 5.0
 # From so many messages on, whole batches are built here: a future and a partition look-up for each message cost more than
 # the message. Fewer go one by one, so that those of concurrent requests share a batch.
 BATCHED_FROM = 100
@@ -28,15 +32,26 @@ Message = tuple[bytes, bytes]
 
 
 class FactPublisher:
-    """One idempotent producer per service."""
+    """One idempotent producer per service; one that failed is replaced before the next publishing.
+
+    A batch that Kafka refuses leaves a gap in its producer's sequence numbers, and Kafka then refuses whatever that producer
+    sends to the same partition, for ever.
+    """
 
     def __init__(self, service: str, settings: RuntimeSettings) -> None:
         self._service = service
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._has_failed = False
+        self._replacing = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Connect. Raises aiokafka.errors.KafkaConnectionError."""
+        """Connect, unless connected. Raises aiokafka.errors.KafkaConnectionError."""
+        if self._producer is None:
+            self._producer = await self._new_producer()
+
+    async def _new_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             acks="all",
@@ -50,50 +65,78 @@ class FactPublisher:
         except BaseException:
             await producer.stop()
             raise
-        self._producer = producer
+        return producer
 
     async def stop(self) -> None:
-        """Flush and disconnect."""
-        if self._producer is not None:
-            await self._producer.stop()
-            self._producer = None
+        """Flush and disconnect; what cannot be flushed in time was acknowledged to nobody."""
+        stopping = [*self._retiring, *([self._retire(self._producer)] if self._producer is not None else [])]
+        self._producer = None
+        if stopping:
+            _, unflushed = await asyncio.wait(stopping, timeout=FLUSH_TIMEOUT_S)
+            for task in unflushed:
+                task.cancel()
 
     async def publish(self, facts: Iterable[Fact]) -> None:
         """Publish all, in order per key. Raises KafkaError when one is not acknowledged; then all may be sent again."""
-        chunk: list[Fact] = []
-        for fact in facts:
-            chunk.append(fact)
-            if len(chunk) >= PUBLISH_CHUNK:
-                await self._publish_chunk(chunk)
-                chunk = []
-        await self._publish_chunk(chunk)
+        async with self._sound_producer() as producer:
+            chunk: list[Fact] = []
+            for fact in facts:
+                chunk.append(fact)
+                if len(chunk) >= PUBLISH_CHUNK:
+                    await self._publish_chunk(producer, chunk)
+                    chunk = []
+            await self._publish_chunk(producer, chunk)
 
     async def publish_raw(self, topic: str, key: bytes | None, body: bytes) -> None:
         """Publish bytes as they are; `topic` is the full name on the broker."""
-        await self._connected().send_and_wait(topic, value=body, key=key)
+        async with self._sound_producer() as producer:
+            await producer.send_and_wait(topic, value=body, key=key)
 
     async def publish_all_raw(self, topic: str, messages: Sequence[Message]) -> None:
         """Publish pairs of key and body as they are; `topic` is the full name on the broker."""
-        await asyncio.gather(*await self._send(topic, messages))
+        async with self._sound_producer() as producer:
+            await asyncio.gather(*await self._send(producer, topic, messages))
+
+    @asynccontextmanager
+    async def _sound_producer(self) -> AsyncIterator[AIOKafkaProducer]:
+        if self._has_failed:
+            async with self._replacing:
+                if self._has_failed:
+                    failed, self._producer = self._connected(), await self._new_producer()
+                    self._has_failed = False
+                    self._retire(failed)
+        producer = self._connected()
+        try:
+            yield producer
+        except KafkaError:
+            if producer is self._producer:
+                self._has_failed = True
+            raise
 
     def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
             raise RuntimeError("publish before start")
         return self._producer
 
-    async def _publish_chunk(self, facts: list[Fact]) -> None:
+    def _retire(self, producer: AIOKafkaProducer) -> asyncio.Task[None]:
+        # Beside what goes on: others may still await what they sent with it.
+        task = asyncio.create_task(producer.stop())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+        return task
+
+    async def _publish_chunk(self, producer: AIOKafkaProducer, facts: list[Fact]) -> None:
         by_topic: dict[str, list[Message]] = {}
         for fact in facts:
             by_topic.setdefault(fact.topic, []).append((fact.key.encode(), fact.to_message()))
         acknowledged: list[Awaitable[Any]] = []
         for topic, messages in by_topic.items():
-            acknowledged += await self._send(self._settings.topic(topic), messages)
+            acknowledged += await self._send(producer, self._settings.topic(topic), messages)
         await asyncio.gather(*acknowledged)
         for topic, messages in by_topic.items():
             PUBLISHED.labels(self._service, topic).inc(len(messages))
 
-    async def _send(self, topic: str, messages: Sequence[Message]) -> list[Awaitable[Any]]:
-        producer = self._connected()
+    async def _send(self, producer: AIOKafkaProducer, topic: str, messages: Sequence[Message]) -> list[Awaitable[Any]]:
         if len(messages) < BATCHED_FROM:
             return [await producer.send(topic, value=body, key=key) for key, body in messages]
         partition_count = len(await producer.partitions_for(topic))

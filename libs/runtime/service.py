@@ -6,6 +6,7 @@ service.run()
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -19,6 +20,7 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 from libs.contracts import Fact, ParkedRetryRequested
 from libs.runtime import parking
 from libs.runtime.broker import new_broker, subscribe
+from libs.runtime.consumers import Consumer, ConsumerLog
 from libs.runtime.fact_catalog import fact_catalog_routes
 from libs.runtime.health import health_routes
 from libs.runtime.logs import configure_logs
@@ -29,6 +31,8 @@ from libs.runtime.settings import RuntimeSettings
 from libs.runtime.subscription import Batch, Handler, Subscription, handler_name, subscribed_facts
 
 DEFAULT_BATCH_SIZE = 500
+# Python's own look through every batch several times, and through all that is cached after every few batches.
+GC_THRESHOLDS = (100_000, 20, 50)
 STARTUP_RETRY_MAX_S = 5.0
 PING_TIMEOUT_S = 2.0
 
@@ -51,10 +55,10 @@ class Service:
         self.http.include_router(health_routes(name, self._down))
         self.http.include_router(fact_catalog_routes(name, self._received))
         self._indexes = [*indexes, *parking.INDEXES]
-        self._broker = new_broker(settings)
+        self._consumer_log = ConsumerLog()
+        self._broker = new_broker(settings, self._consumer_log)
         self._parking = ParkingLot(name, self.database, self.publisher)
-        self._subscriptions: list[Subscription] = []
-        self._consumers: list = []
+        self._consumers: list[Consumer] = []
         self._background: list[Task] = []
         self._running: list[asyncio.Task[None]] = []
         self._started = False
@@ -86,7 +90,6 @@ class Service:
         )
         group = None if every_instance else self.settings.topic(f"{self.name}.{handler_name(handler)}")
         self._consumers.append(subscribe(self._broker, self.settings, subscription, facts, group=group, batch_size=batch_size))
-        self._subscriptions.append(subscription)
         return subscription
 
     def background(self, task: Task) -> None:
@@ -103,13 +106,13 @@ class Service:
         await retrying(self._connect)
         self._running = [asyncio.create_task(task(), name=f"{self.name}.{handler_name(task)}") for task in self._background]
         self._started = True
-        logger.info("service started", service=self.name, handlers=[s.name for s in self._subscriptions])
+        logger.info("service started", service=self.name, handlers=[consumer.subscription.name for consumer in self._consumers])
 
     async def stop(self) -> None:
         """Finish the batches in hand, commit, disconnect."""
         self._started = False
-        for subscription in self._subscriptions:
-            subscription.stop()
+        for consumer in self._consumers:
+            consumer.subscription.stop()
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -130,6 +133,7 @@ class Service:
     def run(self) -> None:
         """Be the process: serve HTTP at once, so that readiness can tell what is missing, until SIGTERM or SIGINT."""
         configure_logs(self.settings.log_format, self.settings.log_level)
+        gc.set_threshold(*GC_THRESHOLDS)
         config = uvicorn.Config(
             self.http, host=self.settings.http_host, port=self.settings.http_port, log_config=None, access_log=False, lifespan="off"
         )
@@ -151,7 +155,12 @@ class Service:
         await self.client.admin.command("ping")
         await ensure_indexes(self.database, self._indexes)
         await self.publisher.start()
-        await self._broker.start()
+        try:
+            await self._broker.start()
+        except BaseException:
+            # Else the next try would start once more those of its consumers that did start.
+            await self._broker.stop()
+            raise
 
     async def _down(self) -> dict[str, str]:
         down = {}
@@ -164,12 +173,9 @@ class Service:
             down["mongodb"] = f"{self.settings.mongodb_url} does not answer: {type(error).__name__}"
         if self._started and not await self._broker.ping(timeout=PING_TIMEOUT_S):
             down["kafka"] = f"{self.settings.kafka_bootstrap_servers} does not answer"
-        for subscription in self._subscriptions:
-            if subscription.halted_because:
-                down[subscription.name] = subscription.halted_because
-        for consumer in self._consumers if self._started else ():
-            if consumer.consumer is not None and not consumer.consumer.assignment() and consumer.group_id:
-                down.setdefault("consumers", f"{consumer.group_id} has no partition yet")
+        if self._started:
+            down |= {consumer.subscription.name: fault for consumer in self._consumers if (fault := consumer.fault()) is not None}
+            down |= self._consumer_log.faults()
         for task in self._running:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 down[task.get_name()] = repr(task.exception())

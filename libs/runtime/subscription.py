@@ -37,6 +37,10 @@ F = TypeVar("F", bound=Fact)
 logger = structlog.get_logger(__name__)
 
 
+class BatchFailed(Exception):
+    """A batch that keeps its offset and comes again; why was logged, and the back-off is over."""
+
+
 @dataclass(frozen=True)
 class Malformed:
     """A message that is not the fact its topic promises."""
@@ -117,7 +121,7 @@ class Subscription:
         self._stopping.set()
 
     async def consume(self, records: Sequence[ConsumerRecord]) -> None:
-        """Handle the records of one poll. Returning lets the offset go; raising keeps it."""
+        """Handle the records of one poll. Returning lets the offset go; raising BatchFailed keeps it."""
         started = time.perf_counter()
         with bound_contextvars(service=self._service, handler=self.name):
             try:
@@ -126,7 +130,7 @@ class Subscription:
                 raise
             except Exception as error:
                 await self._back_off(error)
-                raise
+                raise BatchFailed(self.name) from error
         self._failures_in_a_row = 0
         CONSUMED.labels(*self._labels).inc(len(records))
         BATCH_SECONDS.labels(*self._labels).observe(time.perf_counter() - started)

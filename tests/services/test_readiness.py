@@ -1,0 +1,45 @@
+"""/health/ready tells the truth: ready as soon as a service does its work, and not when one of its consumers does not."""
+
+import asyncio
+import time
+
+import httpx
+
+from libs.runtime import RuntimeSettings, Service
+from tests.world import WAIT_S, build_service
+
+
+async def what_is_down(service: Service) -> dict[str, str]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=service.http), base_url="http://service") as client:
+        answer = await client.get("/health/ready")
+    assert answer.status_code == (503 if "down" in answer.json() else 200)
+    return answer.json().get("down", {})
+
+
+async def ready(service: Service) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while down := await what_is_down(service):
+        assert time.monotonic() < deadline, down
+        await asyncio.sleep(0.05)
+
+
+async def test_a_second_worker_is_ready_although_the_first_has_the_only_partition(settings: RuntimeSettings) -> None:
+    async with build_service("ledger", settings).running() as first, build_service("ledger", settings).running() as second:
+        await ready(first)
+        await ready(second)
+
+
+async def test_a_service_is_not_ready_before_it_has_started(settings: RuntimeSettings) -> None:
+    ledger = build_service("ledger", settings)
+    assert await what_is_down(ledger) == {"service": "starting: waiting for Kafka and MongoDB"}
+    async with ledger.running():
+        await ready(ledger)
+
+
+async def test_a_consumer_that_ended_is_named(settings: RuntimeSettings) -> None:
+    async with build_service("ledger", settings).running() as ledger:
+        await ready(ledger)
+        consuming = next(task for task in asyncio.all_tasks() if "_run_consume_loop" in repr(task.get_coro()))
+        consuming.cancel()
+        await asyncio.wait([consuming])
+        assert "restart" in " ".join((await what_is_down(ledger)).values())
