@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
+from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from gridfs.asynchronous import AsyncGridOut
@@ -110,13 +111,13 @@ async def _rendered(gateway: Gateway, bill: Document, document_id: str) -> Async
 
 
 async def _ask(gateway: Gateway, request: BillStateRequested | BillDocumentRequested, wait_s: float) -> Answer | None:
-    """Publish a request and wait for its answer; None when there was none in time."""
+    """Publish a request and wait for its answer; None when there was none in time, or Kafka did not take the request."""
     with gateway.answers.awaiting(request.id) as answer:
         try:
             async with asyncio.timeout(wait_s):
                 await gateway.publish([request])
                 return await answer
-        except TimeoutError:
+        except (TimeoutError, KafkaError):
             return None
 
 
