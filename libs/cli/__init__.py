@@ -11,7 +11,7 @@ import typer
 from aiokafka.errors import KafkaConnectionError
 from pymongo.errors import ServerSelectionTimeoutError
 
-from libs.cli import asyncapi, audit, bench, bill_run, demo, hub, parked, stack
+from libs.cli import asyncapi, audit, bench, bill_run, demo, hub, parked, stack, suspense
 from libs.cli.errors import CommandError
 from libs.devstack.errors import StackError
 
@@ -31,6 +31,7 @@ def tarifa() -> None:
 
 app.add_typer(stack.app)
 app.add_typer(parked.app, name="parked")
+app.add_typer(suspense.app, name="suspense")
 app.add_typer(bench.app, name="bench")
 app.add_typer(demo.app)
 app.add_typer(audit.app)

@@ -1,0 +1,204 @@
+"""`tarifa suspense`: usages that could not be rated, why, and what became of them.
+
+Rating's collection is only read here; a retry or a discard is a fact that rating acts on and answers.
+"""
+
+import asyncio
+import base64
+import json
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import typer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from pymongo.asynchronous.collection import AsyncCollection
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from libs.cli.errors import CommandError
+from libs.contracts import RejectionReason, SuspenseDiscardRequested, SuspenseResolved, SuspenseRetryRequested
+from libs.devstack.stack import running_settings
+from libs.runtime import RuntimeSettings
+from libs.runtime.mongo import connect, database
+from libs.runtime.publisher import FactPublisher
+
+# A table of more is not read; --json has them all.
+SHOWN_MAX = 100
+OUTCOME_TIMEOUT_S = 60.0
+
+app = typer.Typer(help="Look at usages that could not be rated; rate them once mended, or give them up.", no_args_is_help=True)
+progress = Console(stderr=True, highlight=False)
+result = Console(highlight=False)
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As listed.")]
+Reason = Annotated[RejectionReason | None, typer.Option(help="Only those with this reason.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Tell it as JSON.")]
+Request = SuspenseRetryRequested | SuspenseDiscardRequested
+
+
+@app.command("list")
+def list_suspended(
+    reason: Reason = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were rated or discarded since.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the usages that wait, the latest first."""
+    query: dict[str, Any] = {} if everything else {"state": "open"}
+    if reason is not None:
+        query["reason"] = reason.value
+    entries = asyncio.run(_find(query))
+    if as_json:
+        result.print_json(json.dumps(entries))
+        return
+    if not entries:
+        progress.print("nothing is in suspense")
+        return
+    for entry in entries[:SHOWN_MAX]:
+        state = "" if entry["state"] == "open" else f"  [dim]{entry['state']}[/dim]"
+        usage = f"usage {escape(entry['usage_id'])}" if entry["usage_id"] else "a message that is no usage"
+        result.print(f"{entry['suspended_at'][:19]}  [bold]{entry['id']}[/bold]  {entry['reason']}  {usage}{state}", soft_wrap=True)
+        result.print(f"                     {escape(entry['detail'])}", soft_wrap=True)
+    if len(entries) > SHOWN_MAX:
+        progress.print(f"and {len(entries) - SHOWN_MAX} more; --json has them all")
+
+
+@app.command()
+def show(suspense_id: Annotated[str, typer.Argument(metavar="ID", help="As listed.")], as_json: AsJson = False) -> None:
+    """Show an entry with its usage, or with the message as it came."""
+    entries = asyncio.run(_find({"_id": suspense_id}))
+    if not entries:
+        raise CommandError(f"nothing is in suspense under {suspense_id}", "see `tarifa suspense list --all`")
+    if as_json:
+        result.print_json(json.dumps(entries[0]))
+        return
+    table = Table(box=None, show_header=False)
+    for name, told in entries[0].items():
+        if told is not None:
+            table.add_row(f"[dim]{name}[/dim]", escape(json.dumps(told, indent=2) if isinstance(told, dict) else str(told)))
+    result.print(table)
+
+
+@app.command()
+def retry(
+    suspense_ids: Ids = None,
+    reason: Reason = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rate usages again, once what was missing is there. Each is rated once, however often it is retried."""
+    if [bool(suspense_ids), reason is not None, everything].count(True) != 1:
+        raise typer.BadParameter("name the usages to retry, or choose --reason or --all")
+    requests = [SuspenseRetryRequested(id=_new_id("retry"), suspense_id=id, reason=reason) for id in suspense_ids or [None]]
+    _tell(asyncio.run(_ask(requests)), as_json=as_json)
+
+
+@app.command()
+def discard(
+    suspense_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="As listed.")],
+    note: Annotated[str, typer.Option(help="Why they are given up; kept for good.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give usages up: they will not be billed. The entries stay, with the note."""
+    requests = [SuspenseDiscardRequested(id=_new_id("discard"), suspense_id=id, note=note) for id in suspense_ids]
+    _tell(asyncio.run(_ask(requests)), as_json=as_json)
+
+
+def _new_id(kind: str) -> str:
+    return f"{kind}-{uuid.uuid4().hex}"
+
+
+def _tell(outcomes: Sequence[SuspenseResolved], *, as_json: bool) -> None:
+    counts = {
+        "rated": sum(outcome.rated_count for outcome in outcomes),
+        "suspended": sum(outcome.suspended_count for outcome in outcomes),
+        "discarded": sum(outcome.discarded_count for outcome in outcomes),
+    }
+    refusals = [outcome.refusal for outcome in outcomes if outcome.refusal is not None]
+    if as_json:
+        result.print_json(json.dumps({**counts, "refusals": refusals}))
+    else:
+        told = {"rated": "rated", "suspended": "still in suspense", "discarded": "discarded"}
+        result.print(", ".join(f"{count} {told[what]}" for what, count in counts.items() if count) or "nothing was there to do")
+    if refusals:
+        raise CommandError(f"{len(refusals)} of {len(outcomes)} refused: {refusals[0]}")
+
+
+async def _find(query: dict[str, Any]) -> list[dict[str, Any]]:
+    async with _suspense(running_settings()) as suspense:
+        return [_as_json(document) async for document in suspense.find(query).sort([("suspended_at", -1), ("_id", 1)])]
+
+
+async def _ask(requests: Sequence[Request]) -> list[SuspenseResolved]:
+    """Publish the requests and wait for what becomes of each."""
+    settings = running_settings()
+    async with _outcomes(settings) as consumer:
+        publisher = FactPublisher("cli", settings)
+        await publisher.start()
+        try:
+            await publisher.publish(requests)
+        finally:
+            await publisher.stop()
+        waiting = {request.id for request in requests}
+        found: dict[str, SuspenseResolved] = {}
+        try:
+            async with asyncio.timeout(OUTCOME_TIMEOUT_S):
+                while waiting - found.keys():
+                    outcome = SuspenseResolved.from_message((await consumer.getone()).value)
+                    if outcome.id in waiting:
+                        found[outcome.id] = outcome
+        except TimeoutError:
+            raise CommandError(
+                f"rating answered {len(found)} of {len(requests)} requests within {OUTCOME_TIMEOUT_S:g} s",
+                "see `tarifa status`; it acts on the others once it is up",
+            ) from None
+        return [found[request.id] for request in requests]
+
+
+@asynccontextmanager
+async def _outcomes(settings: RuntimeSettings) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(settings.topic(SuspenseResolved.topic), number) for number in range(SuspenseResolved.partitions)]
+        consumer.assign(partitions)
+        # Settled before anything is published: the answer may come at once.
+        for partition, end in (await consumer.end_offsets(partitions)).items():
+            consumer.seek(partition, end)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+@asynccontextmanager
+async def _suspense(settings: RuntimeSettings) -> AsyncIterator[AsyncCollection]:
+    client = connect(settings)
+    try:
+        yield database(client, settings, "rating")["suspense"]
+    finally:
+        await client.close()
+
+
+def _as_json(document: dict[str, Any]) -> dict[str, Any]:
+    usage = document["usage"]
+    body = document["body"]
+    return {
+        "id": document["_id"],
+        "state": document["state"],
+        "reason": document["reason"],
+        "detail": document["detail"],
+        "usage_id": document["usage_id"],
+        "suspended_at": document["suspended_at"].isoformat(),
+        "resolved_at": document["resolved_at"].isoformat() if "resolved_at" in document else None,
+        "note": document.get("note"),
+        "usage": None if usage is None else {("id" if name == "_id" else name): _plain(value) for name, value in usage.items()},
+        "body": None if body is None else base64.b64decode(body).decode(errors="backslashreplace"),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value if isinstance(value, str | int | dict) else str(value)
