@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +28,22 @@ class CommandOutcome:
 
 async def run_tarifa(settings: RuntimeSettings, *arguments: str) -> CommandOutcome:
     """Run the command against the Kafka, MongoDB and namespace of `settings`."""
-    environment = {
-        **os.environ,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "MONGODB_URL": settings.mongodb_url,
-        "TARIFA_NAMESPACE": settings.namespace,
-    }
+    return await run_tarifa_in(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "MONGODB_URL": settings.mongodb_url,
+            "TARIFA_NAMESPACE": settings.namespace,
+        },
+        *arguments,
+    )
+
+
+async def run_tarifa_in(environment: Mapping[str, str], *arguments: str) -> CommandOutcome:
+    """Run the command with these variables added to the environment."""
     command = [sys.executable, "-c", "from libs.cli import main; main()", *arguments]
-    running = await asyncio.create_subprocess_exec(*command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    running = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, "COLUMNS": "200", **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     out, err = await running.communicate()
     assert running.returncode is not None
     return CommandOutcome(running.returncode, out.decode(), err.decode())

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from libs.cli.errors import CommandError
+from libs.devstack.program import READY_TIMEOUT_S
 from libs.devstack.settings import SERVICES, StackSettings
 from libs.devstack.stack import Condition, Stack
 
@@ -30,7 +31,7 @@ def up(
     only: Annotated[list[str] | None, typer.Option(help="Only this service, and the infrastructure. Repeatable.")] = None,
     infrastructure_only: Annotated[bool, typer.Option("--infrastructure-only", help="Kafka, MongoDB and topics; no service.")] = False,
     port: Annotated[list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Another port, e.g. kafka=9192. Repeatable.")] = None,
-    ready_timeout_s: Annotated[float, typer.Option(help="How long a service may take to become ready.")] = 60.0,
+    ready_timeout_s: Annotated[float, typer.Option(help="How long a service may take to become ready.")] = READY_TIMEOUT_S,
     as_json: Annotated[bool, typer.Option("--json", help="Tell the outcome as JSON.")] = False,
 ) -> None:
     """Start Kafka, MongoDB and the services that do not run yet, and wait until they are ready.

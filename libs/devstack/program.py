@@ -20,7 +20,8 @@ from libs.devstack.errors import StackError
 from libs.devstack.ports import PortUse, require_free
 
 POLL_S = 0.05
-READY_TIMEOUT_S = 60.0
+# Seven services that start at once on a busy two-core machine take most of a minute.
+READY_TIMEOUT_S = 120.0
 TERMINATE_TIMEOUT_S = 30.0
 # The kernel counts start times in ticks since boot; a clock that is stepped moves them a little.
 START_TIME_TOLERANCE_S = 1.0
@@ -170,7 +171,7 @@ class Program:
         """Ask it to finish what it has in hand and end; kill it when it does not."""
         if self.identity is not None:
             await self.identity.terminate(timeout_s)
-        self._reap()
+        await self._reap()
 
     async def stop(self) -> None:
         """Terminate: the word that everything in the stack has."""
@@ -180,15 +181,17 @@ class Program:
         """End it at once, as a crash would."""
         if self.identity is not None:
             await self.identity.end(signal.SIGKILL, TERMINATE_TIMEOUT_S)
-        self._reap()
+        await self._reap()
 
     async def restart(self) -> None:
         """Terminate and start again, on the same ports and data."""
         await self.terminate()
         await self.start()
 
-    def _reap(self) -> None:
-        if self._child is not None and self._child.poll() is not None:
+    async def _reap(self) -> None:
+        # A zombie may have threads that still end: only after the wait are its ports free.
+        if self._child is not None and not self.is_alive:
+            await asyncio.to_thread(self._child.wait)
             self._child = None
 
     def _ends_with_us(self) -> list[str]:
