@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from itertools import count, islice
 from pathlib import Path
 from statistics import median, quantiles
@@ -96,7 +97,7 @@ class ApiBench:
                     accounts = self.bills // BILLS_PER_ACCOUNT
                     steps = {
                         "list_by_account": [_list_of(_account(n * 37 % accounts)) for n in range(requests)],
-                        "get_by_id": [_bill_of(_bill_id(n * 101 % self.bills)) for n in range(requests)],
+                        "get_by_id": [_get_of(_bill_id(n * 101 % self.bills)) for n in range(requests)],
                         "patch": [_hold_of(_bill_id(next(untouched) % self.bills)) for _ in range(requests)],
                         "on_demand": [_request_of(next(waiting)) for _ in range(ON_DEMAND_REQUESTS[concurrency])],
                     }
@@ -198,7 +199,7 @@ def _list_of(account_id: str) -> Step:
     return step
 
 
-def _bill_of(bill_id: str) -> Step:
+def _get_of(bill_id: str) -> Step:
     async def step(connection: Connection) -> dict[str, float]:
         return {"": (await _asked(connection, 200, "GET", f"{BILLS}/{quote(bill_id)}"))[1]}
 
@@ -265,15 +266,49 @@ def _bill_id(number: int) -> str:
 
 def _bill_document(number: int) -> dict[str, Any]:
     account_id, month = _account(number // BILLS_PER_ACCOUNT), number % BILLS_PER_ACCOUNT
-    period = Period(start=datetime(2025, 1 + month, 1, tzinfo=UTC), end=datetime(2025, 2 + month, 1, tzinfo=UTC))
-    amount = Decimal("12.50")
-    tax = AppliedTax(category="standard", rate=Decimal("21"), amount=Decimal("10.50"))
+    bill = _bill_of(month)
+    return {
+        **bill,
+        "_id": _bill_id(number),
+        "bill_no": f"SEEDED-{number:08d}",
+        "account_id": account_id,
+        "cut_id": f"cut-{number}",
+        "lines": [{**line, "charge_id": _rate_id(account_id, price, month)} for price, line in enumerate(bill["lines"])],
+        "documents": [{**document, "id": f"document-{number}"} for document in bill["documents"]],
+    }
+
+
+def _rate_documents(number: int) -> Iterator[dict[str, Any]]:
+    account_id, month = _account(number // BILLS_PER_ACCOUNT), number % BILLS_PER_ACCOUNT
+    for price in range(RATES_PER_BILL):
+        yield {
+            **_rate_of(month),
+            "_id": _rate_id(account_id, price, month),
+            "account_id": account_id,
+            "price_id": f"price-{price}",
+            "cut_id": f"cut-{number}",
+            "bill_id": _bill_id(number),
+        }
+
+
+def _rate_id(account_id: str, price: int, month: int) -> str:
+    return f"{account_id}|flat|price-{price}|2025-{1 + month:02d}-01|0"
+
+
+def _period_of(month: int) -> Period:
+    return Period(start=datetime(2025, 1 + month, 1, tzinfo=UTC), end=datetime(2025, 2 + month, 1, tzinfo=UTC))
+
+
+@cache
+def _bill_of(month: int) -> dict[str, Any]:
+    """The document of somebody's bill of a month; half a million of them are copies with their own ids."""
+    period = _period_of(month)
     lines = tuple(
         BillLine(
-            charge_id=charge["_id"],
-            product_id=charge["product_id"],
+            charge_id=f"charge-{price}",
+            product_id="flat",
             product_name="Flat",
-            price_id=charge["price_id"],
+            price_id=f"price-{price}",
             kind=ChargeKind.USAGE,
             description="Calls",
             usage_type="voice",
@@ -281,20 +316,20 @@ def _bill_document(number: int) -> dict[str, Any]:
             usage_count=12,
             quantity=Decimal(4321),
             period=period,
-            amount=amount,
+            amount=Decimal("12.50"),
         )
-        for charge in _rate_documents(number)
+        for price in range(RATES_PER_BILL)
     )
     bill = BillIssued(
-        id=_bill_id(number),
-        bill_no=f"SEEDED-{number:08d}",
-        account_id=account_id,
+        id="bill",
+        bill_no="bill",
+        account_id="account",
         account_name="Seeded Customer",
         address=PostalAddress(street="Calle de la Marina 1", post_code="08005", city="Barcelona", country="Spain"),
-        related_party_id=f"party-{account_id}",
+        related_party_id="party",
         related_party_name="Seeded Customer",
         run_type=RunType.ON_CYCLE,
-        cut_id=f"cut-{number}",
+        cut_id="cut",
         cause_id=f"monthly:2025-{1 + month:02d}",
         period=period,
         bill_date=period.end,
@@ -302,49 +337,48 @@ def _bill_document(number: int) -> dict[str, Any]:
         currency="EUR",
         time_zone="Europe/Madrid",
         lines=lines,
-        tax_items=(tax,),
+        tax_items=(AppliedTax(category="standard", rate=Decimal("21"), amount=Decimal("10.50")),),
         tax_excluded_amount=Decimal("50.00"),
         tax_included_amount=Decimal("60.50"),
         amount_due=Decimal("60.50"),
         remaining_amount=Decimal("60.50"),
-        documents=(BillDocument(id=f"document-{number}", name="bill.pdf", mime_type="application/pdf"),),
+        documents=(BillDocument(id="document", name="bill.pdf", mime_type="application/pdf"),),
         template_version="bill-1",
         last_update_at=period.end,
     )
     return to_document(bill)
 
 
-def _rate_documents(number: int) -> Iterator[dict[str, Any]]:
-    account_id, month = _account(number // BILLS_PER_ACCOUNT), number % BILLS_PER_ACCOUNT
-    period = Period(start=datetime(2025, 1 + month, 1, tzinfo=UTC), end=datetime(2025, 2 + month, 1, tzinfo=UTC))
-    for price in range(RATES_PER_BILL):
-        yield to_document(
-            Charge(
-                id=f"{account_id}|product-{account_id}|price-{price}|2025-{1 + month:02d}-01|0",
-                account_id=account_id,
-                product_id=f"product-{account_id}",
-                product_name="Flat",
-                offering_id="flat",
-                price_id=f"price-{price}",
-                kind=ChargeKind.USAGE,
-                description="Calls",
-                usage_type="voice",
-                unit="s",
-                currency="EUR",
-                period=period,
-                sequence=0,
-                state=ChargeState.BILLED,
-                usage_count=12,
-                quantity=Decimal(4321),
-                sums={"60": Decimal(750)},
-                amount=Decimal("12.50"),
-                cut_id=f"cut-{number}",
-                bill_id=_bill_id(number),
-                applied_taxes=(AppliedTax(category="standard", rate=Decimal("21"), amount=Decimal("2.63")),),
-                opened_at=period.start,
-                updated_at=period.end,
-            )
-        )
+@cache
+def _rate_of(month: int) -> dict[str, Any]:
+    """The document of somebody's rate of a month."""
+    period = _period_of(month)
+    rate = Charge(
+        id="rate",
+        account_id="account",
+        product_id="flat",
+        product_name="Flat",
+        offering_id="flat",
+        price_id="price",
+        kind=ChargeKind.USAGE,
+        description="Calls",
+        usage_type="voice",
+        unit="s",
+        currency="EUR",
+        period=period,
+        sequence=0,
+        state=ChargeState.BILLED,
+        usage_count=12,
+        quantity=Decimal(4321),
+        sums={"60": Decimal(750)},
+        amount=Decimal("12.50"),
+        cut_id="cut",
+        bill_id="bill",
+        applied_taxes=(AppliedTax(category="standard", rate=Decimal("21"), amount=Decimal("2.63")),),
+        opened_at=period.start,
+        updated_at=period.end,
+    )
+    return to_document(rate)
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """What the gateway does with facts: end on-demand requests, wake clients that wait, raise hub events of bills."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from libs.contracts import (
     BillDocumentRendered,
@@ -30,11 +31,7 @@ async def complete_requests(batch: Batch[OnDemandBillCompleted], *, store: Gatew
         if completion.id in requests and requests[completion.id]["state"] == OnDemandState.IN_PROGRESS
     }
     await store.complete_requests(list(ended.values()))
-    shown = {**requests, **ended}
-    return [
-        hub_event(BILL_ON_DEMAND, "StateChange", bill_on_demand(request, links), cause=request["_id"], at=request["last_update_at"])
-        for request in shown.values()
-    ]
+    return [event for request in {**requests, **ended}.values() for event in _events_until_its_end(request, links)]
 
 
 async def hear_answers(batch: Batch[BillStateChanged | BillStateRefused | BillDocumentRendered], *, answers: Answers) -> Sequence[Fact]:
@@ -60,6 +57,13 @@ async def raise_bill_events(batch: Batch[BillIssued | BillStateChanged], *, stor
             events.append(hub_event(CUSTOMER_BILL, "StateChange", shown, cause=fact.id, at=bill.last_update_at))
     await store.remember_announced(announced)
     return events
+
+
+def _events_until_its_end(request: dict[str, Any], links: Links) -> Iterator[HubEventRaised]:
+    """The end comes after the beginning: an event that still waits in the outbox goes first, and again from there."""
+    waiting = [entry["message"] for entry in request["outbox"] if entry["topic"] == HubEventRaised.topic]
+    yield from map(HubEventRaised.from_message, waiting)
+    yield hub_event(BILL_ON_DEMAND, "StateChange", bill_on_demand(request, links), cause=request["_id"], at=request["last_update_at"])
 
 
 def _bill_created(bill: BillIssued, links: Links) -> HubEventRaised:

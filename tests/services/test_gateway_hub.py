@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from libs.contracts import AccountChanged, BillState, BillStateChanged, HubEventRaised, OnDemandBillRequested, SubscriptionChanged
+from libs.contracts import (
+    AccountChanged,
+    BillState,
+    BillStateChanged,
+    HubEventRaised,
+    OnDemandBillCompleted,
+    OnDemandBillRequested,
+    SubscriptionChanged,
+)
 from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
 from tests.gateway_client import GatewayDoor, a_bill, open_gateway
 from tests.world import build_service, read_facts
@@ -99,6 +107,36 @@ async def test_a_change_that_overtakes_its_bill_is_still_told_after_it(door):
     created, changed, repeated = await events_of(door, bill.id)
     assert (created.event_type, changed.event_type) == ("CustomerBillCreateEvent", "CustomerBillStateChangeEvent")
     assert repeated.id == created.id
+
+
+async def test_the_end_of_a_request_is_never_told_before_its_beginning(settings):
+    service = build_service("tmf_gateway", settings)
+    now = datetime.now(UTC)
+    wanted = {
+        "_id": "r1",
+        "account_id": "a1",
+        "state": "inProgress",
+        "requested_at": now,
+        "last_update_at": now,
+        "changed_at": now,
+        "revision": 1,
+    }
+    created = HubEventRaised(
+        id="e1", api="TMF678", event_type="CustomerBillOnDemandCreateEvent", resource_id="r1", raised_at=now, envelope={"eventId": "e1"}
+    )
+    waiting = [{"revision": 1, "topic": created.topic, "message": created.to_message()}]
+    await service.database["on_demand_requests"].insert_one({**wanted, "outbox": waiting})
+    async with service.running():
+        await service.publish(
+            [OnDemandBillCompleted(id="r1", account_id="a1", state="rejected", reason="nothing to bill", completed_at=now)]
+        )
+
+        async def told() -> bool:
+            return len(await read_facts(settings, HubEventRaised)) >= 2
+
+        await eventually(told)
+        events = await read_facts(settings, HubEventRaised)
+        assert [event.event_type for event in events][:2] == ["CustomerBillOnDemandCreateEvent", "CustomerBillOnDemandStateChangeEvent"]
 
 
 async def test_what_a_crash_left_unpublished_is_published_after_the_start(settings):
