@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import murmur2
 
 from libs.contracts import Fact
@@ -115,7 +115,8 @@ class FactPublisher:
 
     def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
-            raise RuntimeError("publish before start")
+            # As if Kafka were away: HTTP is served before the service has started.
+            raise KafkaConnectionError("not yet connected to Kafka")
         return self._producer
 
     def _retire(self, producer: AIOKafkaProducer) -> asyncio.Task[None]:

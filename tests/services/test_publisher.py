@@ -2,7 +2,7 @@
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from libs.runtime import RuntimeSettings
 from libs.runtime.publisher import FactPublisher
@@ -27,3 +27,8 @@ async def test_a_message_that_kafka_refuses_does_not_spoil_those_after_it(settin
         await publisher.stop()
         await admin.delete_topics([narrow])
         await admin.close()
+
+
+async def test_publishing_before_the_start_fails_as_if_kafka_were_away(settings: RuntimeSettings) -> None:
+    with pytest.raises(KafkaError):
+        await FactPublisher("test", settings).publish_raw(settings.topic("narrow"), KEY, b"too early")
