@@ -15,7 +15,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, model
 
 def to_utc_milliseconds(instant: datetime) -> datetime:
     """The same instant in UTC, cut to the millisecond. Raises OverflowError beyond the years 1 to 9999."""
-    return instant.astimezone(UTC).replace(microsecond=instant.microsecond // 1000 * 1000)
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    beyond = utc.microsecond % 1000
+    return utc.replace(microsecond=utc.microsecond - beyond) if beyond else utc
 
 
 def _valid_instant(instant: datetime) -> datetime:

@@ -15,6 +15,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from libs.contracts import UsageRated, UsageReceived
 from libs.runtime import RuntimeSettings, in_transaction
 from libs.runtime.broker import new_broker, subscribe
+from libs.runtime.consumers import ConsumerLog
 from libs.runtime.mongo import connect, database
 from libs.runtime.publisher import FactPublisher
 
@@ -50,7 +51,7 @@ class RawCopies:
 
 async def copy(settings: FloorSettings) -> None:
     """Consume until the process is ended."""
-    client, publisher, broker = connect(settings), FactPublisher(NAME, settings), new_broker(settings)
+    client, publisher, broker = connect(settings), FactPublisher(NAME, settings), new_broker(settings, ConsumerLog())
     copies = RawCopies(settings, client, publisher)
     subscribe(broker, settings, copies, [UsageReceived], group=settings.topic(GROUP), batch_size=settings.rating_batch_size)
     await publisher.start()

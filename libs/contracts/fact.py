@@ -8,7 +8,7 @@ Optional fields may be added freely; any other change is a new class with a new 
 """
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -49,6 +49,16 @@ class Fact(Record):
     def to_message(self) -> bytes:
         """The body of the Kafka message."""
         return self.__pydantic_serializer__.to_json(self)
+
+    @classmethod
+    def of_checked(cls, fields: dict[str, Any]) -> Self:
+        """A fact of values that were all validated elsewhere, every field given: four times faster, and checks nothing."""
+        fact = cls.__new__(cls)
+        object.__setattr__(fact, "__dict__", fields)
+        object.__setattr__(fact, "__pydantic_fields_set__", set(fields))
+        object.__setattr__(fact, "__pydantic_extra__", None)
+        object.__setattr__(fact, "__pydantic_private__", None)
+        return fact
 
     @classmethod
     def from_message(cls, body: bytes) -> Self:

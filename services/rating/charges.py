@@ -12,6 +12,7 @@ from datetime import datetime
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError
 
 from libs.contracts import BillIssued, ChargeState
 from services.rating.collisions import Collision
@@ -21,6 +22,8 @@ from services.rating.domain.deciding import Rated
 
 # Charges that are there need not be told again what they are; 200 bytes each.
 KNOWN_CHARGES_MAX = 100_000
+# A command holds 16 MB; an increment of a known charge is 2 KB at most.
+UPDATED_AT_A_TIME = 5_000
 
 
 class BilledTwice(Exception):
@@ -31,6 +34,7 @@ class ChargeStore:
     """The collection `charges`, open and billed."""
 
     def __init__(self, store: AsyncDatabase) -> None:
+        self._store = store
         self._charges = store["charges"]
         self._known: OrderedDict[str, None] = OrderedDict()
 
@@ -38,10 +42,26 @@ class ChargeStore:
         """Add to open charges, opening those that are missing. Raises Collision, or BulkWriteError when one is sealed."""
         if not increments:
             return
-        writes = [self._write(charge_id, increment, at) for charge_id, increment in increments.items()]
-        result = await self._charges.bulk_write(writes, ordered=False, session=session)
-        if result.matched_count + result.upserted_count != len(writes):
-            raise Collision
+        known = [(charge_id, increment) for charge_id, increment in increments.items() if charge_id in self._known]
+        await self._add_to_known(known, at, session)
+        fresh = [
+            UpdateOne({"_id": charge_id}, charge_upsert(increment, at), upsert=True)
+            for charge_id, increment in increments.items()
+            if charge_id not in self._known
+        ]
+        if fresh:
+            await self._charges.bulk_write(fresh, ordered=False, session=session)
+
+    async def _add_to_known(self, known: Sequence[tuple[str, Increment]], at: datetime, session: AsyncClientSession) -> None:
+        # By id and nothing else: any further condition takes an update off MongoDB's fast path, four times slower. And as a
+        # plain command: the driver's bulk write costs as much as the update does.
+        for start in range(0, len(known), UPDATED_AT_A_TIME):
+            updates = [{"q": {"_id": id}, "u": charge_update(increment, at)} for id, increment in known[start : start + UPDATED_AT_A_TIME]]
+            result = await self._store.command({"update": "charges", "updates": updates, "ordered": False}, session=session)
+            if result.get("writeErrors"):
+                raise BulkWriteError(result)
+            if result["n"] != len(updates):
+                raise Collision
 
     @contextmanager
     def known_after(self, charge_ids: Iterable[str]) -> Iterator[None]:
@@ -95,9 +115,3 @@ class ChargeStore:
                     raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which rating never made")
                 if bill_of[line.charge_id] != bill.id:
                     raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which is on bill {bill_of[line.charge_id]} already")
-
-    def _write(self, charge_id: str, increment: Increment, at: datetime) -> UpdateOne:
-        # By its id and nothing else: any further condition takes the update off MongoDB's fast path, four times slower.
-        if charge_id in self._known:
-            return UpdateOne({"_id": charge_id}, charge_update(increment, at))
-        return UpdateOne({"_id": charge_id}, charge_upsert(increment, at), upsert=True)

@@ -65,14 +65,13 @@ class Rater:
     def __init__(self, holdings: Holdings, books: RateBooks, limits: UsageLimits, now: datetime) -> None:
         self._holdings = holdings
         self._books = books
-        self._limits = limits
-        self._now = now
+        self._window = limits.at(now)
         self._months = BillingMonths()
         self._charge_ids: dict[tuple[str, str, str], str] = {}
 
     def rate(self, usage: UsageReceived) -> Rated | UsageRejected:
         """Guide the usage to its product and price it, or say why not."""
-        fault = fault_of(usage, self._limits, self._now)
+        fault = fault_of(usage, self._window)
         if fault is not None:
             return reject(usage, *fault)
         product = holder_at(self._holdings.by_identifier.get(usage.identifier, ()), usage.started_at)
@@ -139,24 +138,26 @@ def _decide_new(usage: UsageReceived, rater: Rater, decisions: Decisions) -> Usa
 
 
 def rated_fact(rated: Rated) -> UsageRated:
-    """The fact of a rated usage."""
+    """The fact of a rated usage. Its parts were checked when they were received, remembered or loaded."""
     usage, priced = rated.usage, rated.priced
-    return UsageRated(
-        id=usage.id,
-        identifier=usage.identifier,
-        usage_type=usage.usage_type,
-        started_at=usage.started_at,
-        quantity=usage.quantity,
-        unit=usage.unit,
-        called_number=usage.called_number,
-        characteristics=usage.characteristics,
-        account_id=rated.account.id,
-        product_id=rated.product.id,
-        price_id=priced.price_id,
-        charge_id=rated.charge_id,
-        charged_quantity=priced.charged_quantity,
-        numerator=priced.numerator,
-        denominator=priced.denominator,
-        currency=priced.currency,
-        rate_book=priced.rate_book,
+    return UsageRated.of_checked(
+        {
+            "id": usage.id,
+            "identifier": usage.identifier,
+            "usage_type": usage.usage_type,
+            "started_at": usage.started_at,
+            "quantity": usage.quantity,
+            "unit": usage.unit,
+            "called_number": usage.called_number,
+            "characteristics": usage.characteristics,
+            "account_id": rated.account.id,
+            "product_id": rated.product.id,
+            "price_id": priced.price_id,
+            "charge_id": rated.charge_id,
+            "charged_quantity": priced.charged_quantity,
+            "numerator": priced.numerator,
+            "denominator": priced.denominator,
+            "currency": priced.currency,
+            "rate_book": priced.rate_book,
+        }
     )

@@ -17,20 +17,33 @@ class UsageLimits:
     future_tolerance: timedelta
     age_max: timedelta
 
+    def at(self, now: datetime) -> "Window":
+        """The limits as instants."""
+        return Window(now - self.age_max, now + self.future_tolerance, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a usage that arrives `now` may have started."""
+
+    earliest: datetime
+    latest: datetime
+    now: datetime
+
 
 Fault = tuple[RejectionReason, str]
 
 
-def fault_of(usage: UsageReceived, limits: UsageLimits, now: datetime) -> Fault | None:
+def fault_of(usage: UsageReceived, window: Window) -> Fault | None:
     """Why the usage cannot be right, with what to do about it; None when it can."""
-    if usage.started_at > now + limits.future_tolerance:
+    if usage.started_at > window.latest:
         return RejectionReason.IN_THE_FUTURE, (
-            f"it started at {usage.started_at.isoformat()}, more than {limits.future_tolerance} after its arrival at {now.isoformat()}: "
+            f"it started at {usage.started_at.isoformat()} but arrived at {window.now.isoformat()}: "
             "mend the clock of the network element and discard it, or retry it when its time has come"
         )
-    if usage.started_at < now - limits.age_max:
+    if usage.started_at < window.earliest:
         return RejectionReason.TOO_OLD, (
-            f"it started at {usage.started_at.isoformat()}, more than {limits.age_max.days} days before its arrival: "
+            f"it started at {usage.started_at.isoformat()}, too long before it arrived at {window.now.isoformat()}: "
             "raise USAGE_AGE_DAYS_MAX and retry it, or discard it"
         )
     return _quantity_fault(usage.quantity)
@@ -47,6 +60,8 @@ def _quantity_fault(quantity: Decimal) -> Fault | None:
             RejectionReason.ABSURD_QUANTITY,
             f"a quantity of {quantity:.6g} is above {QUANTITY_MAX:.0E}: discard it",
         )
+    if quantity == int(quantity):
+        return None
     exponent = quantity.as_tuple().exponent
     if quantity and isinstance(exponent, int) and exponent < -QUANTITY_DECIMALS_MAX:
         return RejectionReason.ABSURD_QUANTITY, (
