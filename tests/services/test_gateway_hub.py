@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from libs.contracts import (
@@ -16,9 +17,11 @@ from libs.contracts import (
     OnDemandBillRequested,
     SubscriptionChanged,
 )
+from libs.runtime import to_document
+from libs.runtime.mongo import database
 from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
-from tests.gateway_client import GatewayDoor, a_bill, open_gateway
-from tests.world import build_service, read_facts
+from tests.gateway_client import GatewayClient, GatewayDoor, a_bill, open_gateway
+from tests.world import GATEWAY, build_service, read_facts
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 WAIT_S = 20.0
@@ -169,6 +172,26 @@ async def test_what_a_crash_left_unpublished_is_published_after_the_start(settin
 
         await eventually(published)
         await eventually(tidied)
+
+
+async def test_while_kafka_is_away_accounts_are_opened_and_told_later(settings):
+    door = build_service("tmf_gateway", settings)
+    await database(door.client, settings, "invoicing")["bills"].insert_one(to_document(a_bill(1)))
+    # Built and not started: as it is while Kafka does not answer.
+    async with GatewayClient(transport=httpx.ASGITransport(app=door.http), base_url=GATEWAY) as client:
+        account = await client.open_account()
+        refused = await client.patch(f"{TMF678}/customerBill/{a_bill(1).id}", json={"state": "onHold"})
+    await door.database["billing_accounts"].update_one({}, {"$set": {"changed_at": LONG_AGO}})
+    await door.client.close()
+
+    assert refused.status_code == 503
+    assert await read_facts(settings, AccountChanged) == []
+    async with build_service("tmf_gateway", settings).running():
+
+        async def told() -> bool:
+            return [fact.id for fact in await read_facts(settings, AccountChanged)] == [account["id"]]
+
+        await eventually(told)
 
 
 async def test_a_request_that_nobody_answered_is_asked_again(settings):
