@@ -17,7 +17,7 @@ help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(if $(filter uv,$(UV)),,$(OWN_UV)) ## Python dependencies at their locked versions
-	@$(UV) sync --frozen --quiet $(if $(NODE),,--group node)
+	@$(UV) sync --frozen --inexact --quiet $(if $(NODE),,--group node)
 
 demo: setup ## A month of real telephone traffic through the stack, to bills; DEMO="--customers all" for all of it
 	@$(UV) run --frozen tarifa demo $(DEMO)

@@ -1,22 +1,18 @@
 """A last resort where there is neither Java nor Docker: librdkafka's test cluster in a helper process.
 
 It speaks Kafka's protocol and lasts as long as its process. It keeps about 5 MB per partition and silently drops older
-messages, so nothing that counts may run on it. `python -m libs.devstack.memory_kafka FILE` writes its address to FILE.
+messages, so nothing that counts may run on it.
 """
 
-import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from libs.contracts import all_facts
 from libs.devstack.kafka import kafka_fault
 from libs.devstack.program import Program
 from libs.devstack.settings import PROJECT_ROOT
-from libs.runtime import RuntimeSettings
 
 MEMORY_KAFKA_EXTRA = "memory-kafka"
-METADATA_TIMEOUT_S = 10.0
 
 
 def memory_kafka_is_installed() -> bool:
@@ -37,7 +33,7 @@ def memory_kafka(directory: Path, *, log: Path, detached: bool = False) -> Progr
 
     program = Program(
         "Kafka",
-        [sys.executable, "-m", "libs.devstack.memory_kafka", str(address)],
+        [sys.executable, "-m", "libs.devstack.memory_cluster", str(address)],
         address="",
         origin="WARNING: an in-memory stand-in for Kafka; nothing on it survives a restart, and old messages are dropped",
         log=log,
@@ -46,21 +42,3 @@ def memory_kafka(directory: Path, *, log: Path, detached: bool = False) -> Progr
         detached=detached,
     )
     return program
-
-
-def _serve(address: Path) -> None:
-    from confluent_kafka import Producer
-
-    address.unlink(missing_ok=True)
-    cluster = Producer({"bootstrap.servers": "replaced by the test cluster", "test.mock.num.brokers": 1})
-    settings = RuntimeSettings()
-    # It cannot create topics on request, but makes those that a client asks about.
-    for fact in all_facts():
-        cluster.list_topics(settings.topic(fact.topic), timeout=METADATA_TIMEOUT_S)
-    brokers = cluster.list_topics(timeout=METADATA_TIMEOUT_S).brokers.values()
-    address.write_text(",".join(f"{broker.host}:{broker.port}" for broker in brokers))
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
-
-
-if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))

@@ -1,9 +1,9 @@
 """Where the stack lives and listens, from the environment: KAFKA_PORT, MONGODB_PORT, GATEWAY_PORT, TARIFA_HOME …"""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.devstack.ports import free_port
@@ -20,7 +20,7 @@ class StackSettings(BaseSettings):
     kafka_bootstrap_servers: str | None = None
     mongodb_url: str | None = None
     namespace: str = Field("", validation_alias="TARIFA_NAMESPACE")
-    home: Path = Field(PROJECT_ROOT / ".tarifa", validation_alias="TARIFA_HOME")
+    home: Annotated[Path, AfterValidator(Path.absolute)] = Field(PROJECT_ROOT / ".tarifa", validation_alias="TARIFA_HOME")
     kafka_port: int = Field(9092, gt=0, lt=65536)
     kafka_controller_port: int = Field(9093, gt=0, lt=65536)
     mongodb_port: int = Field(27017, gt=0, lt=65536)

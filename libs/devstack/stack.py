@@ -96,7 +96,8 @@ class Stack:
 
     async def _start(self, name: str, backend: Backend) -> None:
         before = self.state.members.get(name)
-        if before is not None and (before.origin, before.address) != (backend.origin, backend.address):
+        # A backend that chooses its own port has no address yet.
+        if before is not None and (before.origin != backend.origin or backend.address not in ("", before.address)):
             await self._stop(name)
             before = None
         if isinstance(backend, Program) and before is not None and before.process is not None:
