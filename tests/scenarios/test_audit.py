@@ -14,6 +14,7 @@ from libs.audit.domain.difference import Category
 from libs.contracts import UsageReceived
 from libs.devstack.settings import PROJECT_ROOT
 from libs.pricing import load_rate_books
+from tests.command_line import run_tarifa
 from tests.world import World
 
 BOOKS = load_rate_books(PROJECT_ROOT / "deploy" / "rate-books")
@@ -175,3 +176,17 @@ async def corrupted(collection: AsyncCollection, corruption: Corruption) -> Asyn
 
 async def test_nothing_differs_any_more_once_all_of_it_is_restored(busy: World) -> None:
     assert (await findings_of(busy)).differences == []
+
+
+async def test_the_command_tells_it_to_machines_and_fails_when_anything_differs(busy: World) -> None:
+    clean = await run_tarifa(busy.settings, "audit", "--json")
+    assert (clean.exit_code, clean.json["clean"], clean.json["differences"]) == (0, True, [])
+    assert "auditing charges" in clean.err
+    numbers = busy.services["invoicing"].database["numbers"]
+    async with corrupted(numbers, corruption("invoicing.numbers", {}, add("last", 1), Category.BILL_NUMBER)):
+        wrong = await run_tarifa(busy.settings, "audit", "--json")
+        shown = await run_tarifa(busy.settings, "audit")
+    assert (wrong.exit_code, wrong.json["difference_counts"]) == (1, {"bill-number": 1})
+    (difference,) = wrong.json["differences"]
+    assert (difference["expected"], difference["found"]) == ("counter at 2, the last number given", "3")
+    assert (shown.exit_code, "1 differences" in shown.err, "bill-number" in shown.out) == (1, True, True)

@@ -1,37 +1,19 @@
 """`tarifa bill-run` as a process beside operations; the test plays rating and invoicing."""
 
 import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from libs.contracts import Fact, PeriodCut, RunType
 from libs.runtime import RuntimeSettings, Service
 from libs.runtime.lag import lag_reader
+from tests.command_line import run_tarifa
 from tests.outcomes import account, issued, parked
 from tests.world import build_service, read_facts
 
 RUN_ID = "monthly:2026-03"
 Tell = Callable[..., Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How the command ended."""
-
-    exit_code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture
@@ -52,37 +34,16 @@ async def tell(operations: Service) -> AsyncIterator[Tell]:
         yield settled
 
 
-async def tarifa(settings: RuntimeSettings, home: Path, *arguments: str) -> Outcome:
-    environment = {
-        **os.environ,
-        "TARIFA_HOME": str(home),
-        "TARIFA_NAMESPACE": settings.namespace,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "MONGODB_URL": settings.mongodb_url,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from libs.cli import main; main()",
-        *arguments,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
-    return Outcome(process.returncode or 0, out.decode(), err.decode())
-
-
 async def cut_accounts(settings: RuntimeSettings, count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while len(await read_facts(settings, PeriodCut)) < count:
             await asyncio.sleep(0.05)
 
 
-async def test_a_run_is_started_watched_shown_again_and_its_parked_accounts_run_again(operations: Service, tell: Tell, tmp_path: Path):
+async def test_a_run_is_started_watched_shown_again_and_its_parked_accounts_run_again(operations: Service, tell: Tell):
     settings = operations.settings
     await tell(account("ada"), account("bob"))
-    watching = asyncio.create_task(tarifa(settings, tmp_path, "bill-run", "--period", "2026-03", "--json"))
+    watching = asyncio.create_task(run_tarifa(settings, "bill-run", "--period", "2026-03", "--json"))
     await cut_accounts(settings, 2)
     await tell(issued("ada", RUN_ID, RunType.ON_CYCLE, "12.10"), parked("bob", RUN_ID, RunType.ON_CYCLE, "no tax rate"))
     first = await watching
@@ -92,40 +53,40 @@ async def test_a_run_is_started_watched_shown_again_and_its_parked_accounts_run_
     assert first.json["parked"] == [{"account_id": "bob", "reason": "no tax rate"}]
     assert "1 accounts are parked" in first.err
 
-    again = await tarifa(settings, tmp_path, "bill-run", "--cycle", "monthly", "--period", "2026-03", "--json")
+    again = await run_tarifa(settings, "bill-run", "--cycle", "monthly", "--period", "2026-03", "--json")
     assert (again.exit_code, again.json) == (1, first.json)
     assert len(await read_facts(settings, PeriodCut)) == 2
 
-    rerunning = asyncio.create_task(tarifa(settings, tmp_path, "bill-run", "--rerun", RUN_ID))
+    rerunning = asyncio.create_task(run_tarifa(settings, "bill-run", "--rerun", RUN_ID))
     await cut_accounts(settings, 3)
     await tell(issued("bob", RUN_ID, RunType.ON_CYCLE, "0.90"))
     second = await rerunning
     assert second.exit_code == 0, second.err
     assert "attempt 1: 2 accounts, 2 billed (13.00 EUR), 0 skipped, 0 parked" in second.out
 
-    nothing = await tarifa(settings, tmp_path, "bill-run", "--rerun", RUN_ID)
+    nothing = await run_tarifa(settings, "bill-run", "--rerun", RUN_ID)
     assert nothing.exit_code == 0
     assert "nothing is asked for again" in nothing.err
-    shown = await tarifa(settings, tmp_path, "bill-run", "show", RUN_ID, "--json")
+    shown = await run_tarifa(settings, "bill-run", "show", RUN_ID, "--json")
     assert (shown.exit_code, shown.json["attempt"]) == (0, 1)
-    listed = await tarifa(settings, tmp_path, "bill-run", "list", "--json")
+    listed = await run_tarifa(settings, "bill-run", "list", "--json")
     assert [run["id"] for run in listed.json] == [RUN_ID]
 
 
-async def test_a_refused_run_says_why_and_fails(operations: Service, tell: Tell, tmp_path: Path):
+async def test_a_refused_run_says_why_and_fails(operations: Service, tell: Tell):
     await tell(account("ada"))
-    outcome = await tarifa(operations.settings, tmp_path, "bill-run", "--period", "march")
+    outcome = await run_tarifa(operations.settings, "bill-run", "--period", "march")
     assert outcome.exit_code == 1
     assert "run monthly:march was refused: 'march' is not a month written as YYYY-MM" in outcome.err
 
 
-async def test_a_run_that_never_was_cannot_be_run_again(operations: Service, tmp_path: Path):
-    outcome = await tarifa(operations.settings, tmp_path, "bill-run", "--rerun", "monthly:2020-01")
+async def test_a_run_that_never_was_cannot_be_run_again(operations: Service):
+    outcome = await run_tarifa(operations.settings, "bill-run", "--rerun", "monthly:2020-01")
     assert outcome.exit_code == 1
     assert "there is no run monthly:2020-01" in outcome.err
 
 
-async def test_the_command_asks_for_a_period_or_a_run(operations: Service, tmp_path: Path):
-    outcome = await tarifa(operations.settings, tmp_path, "bill-run")
+async def test_the_command_asks_for_a_period_or_a_run(operations: Service):
+    outcome = await run_tarifa(operations.settings, "bill-run")
     assert outcome.exit_code == 2
     assert "--period" in outcome.err
