@@ -1,6 +1,5 @@
 """What rating decides, with no infrastructure: repeats, ids, sums, months, cuts."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -71,7 +70,7 @@ def test_a_stored_usage_repeats_its_answer() -> None:
 def test_sums_are_exact_beyond_the_digits_of_ordinary_decimals() -> None:
     (rated,) = decide([call("a", ADA)], {}, rater()).rated
     parts = (Decimal("0.000000001"), Decimal(10) ** 20)
-    usages = [replace(rated, priced=rated.priced._replace(charged_quantity=part, numerator=10**28 + 1)) for part in parts]
+    usages = [rated._replace(priced=rated.priced._replace(charged_quantity=part, numerator=10**28 + 1)) for part in parts]
     (increment,) = accumulate(usages).values()
     assert increment.quantity == Decimal("100000000000000000000.000000001")
     assert increment.sums == {6000: 2 * 10**28 + 2}

@@ -6,6 +6,7 @@ Pure. What was decided before comes in as `earlier`; a repeat within the batch i
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from libs.contracts import Fact, RejectionReason, UsageRated, UsageReceived, UsageRejected
 from libs.pricing import PricedUsage, RateBooks, RejectedUsage
@@ -28,9 +29,8 @@ REMEDIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """A usage with everything that its price was found by."""
+class Rated(NamedTuple):
+    """A usage with everything that its price was found by. A named tuple: there is one for each usage."""
 
     usage: UsageReceived
     account: Account
