@@ -8,6 +8,7 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import Processor
 
 from libs.contracts import Fact
 
@@ -22,7 +23,7 @@ def ids_of(fact: Fact) -> dict[str, str]:
 
 def configure_logs(log_format: str, log_level: str) -> None:
     """Send structlog and the standard library's loggers through one renderer to standard error."""
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -30,7 +31,7 @@ def configure_logs(log_format: str, log_level: str) -> None:
     ]
     json = log_format == "json"
     # Plain tracebacks: rich ones print local variables, and those hold customers' data.
-    renderer = (
+    renderer: Processor = (
         structlog.processors.JSONRenderer()
         if json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
@@ -42,7 +43,7 @@ def configure_logs(log_format: str, log_level: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    finish = [structlog.processors.format_exc_info, renderer] if json else [renderer]
+    finish: list[Processor] = [structlog.processors.format_exc_info, renderer] if json else [renderer]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -7,8 +7,9 @@ service.run()
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 import uvicorn
@@ -37,7 +38,7 @@ STARTUP_RETRY_MAX_S = 5.0
 PING_TIMEOUT_S = 2.0
 
 logger = structlog.get_logger(__name__)
-Task = Callable[[], Awaitable[None]]
+Task = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Service:

@@ -67,7 +67,7 @@ class Batch(Generic[F]):
 Handler = Callable[[Batch[Any]], Awaitable[Sequence[Fact]]]
 
 
-def handler_name(handler: Handler) -> str:
+def handler_name(handler: Callable[..., Any]) -> str:
     """The name of the function below any `functools.partial`."""
     while isinstance(handler, partial):
         handler = handler.func
