@@ -26,6 +26,7 @@ from libs.runtime.lag import LagReader, lag_reader
 from libs.runtime.mongo import connect, database
 from libs.runtime.publisher import FactPublisher
 from libs.runtime.topics import create_topics
+from services.tmf_gateway.store import WITH_OUTBOX
 from tests.world import TMF637, TMF666
 
 # The shortest that Kafka allows: a killed consumer's partitions wait this long for their next owner.
@@ -96,8 +97,13 @@ class LiveStack:
         await self._publisher.publish_raw(self.settings.topic(fact.topic), key, body)
 
     async def settle(self) -> None:
-        """Wait until every service is ready and has handled everything."""
+        """Wait until every service is ready, the gateway has published all that it stored, and everything is handled."""
         await asyncio.gather(*(service.wait_ready() for service in self.services.values()))
+        deadline = time.monotonic() + SETTLE_TIMEOUT_S
+        while unpublished := await self._persist(self._unpublished):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the gateway has not published {unpublished} documents")
+            await asyncio.sleep(AGAIN_AFTER_S)
         await self._persist(lambda: self._lag.settled(SETTLE_TIMEOUT_S))
 
     async def customers(self, count: int, cycle: str) -> list[LiveCustomer]:
@@ -157,6 +163,10 @@ class LiveStack:
         """Whether a service, or any, has something in hand."""
         lags = await self._persist(self._lag.lags)
         return any(lag for group, lag in lags.items() if group.startswith(self.settings.topic(name)))
+
+    async def _unpublished(self) -> int:
+        outboxes = [self.collection("tmf_gateway", name) for name in WITH_OUTBOX]
+        return sum([await outbox.count_documents({"outbox.revision": {"$gt": 0}}) for outbox in outboxes])
 
     async def _customer(self, cycle: str) -> LiveCustomer:
         number = next(self._numbers)

@@ -12,7 +12,7 @@ from tests.faults.load import SLICE_S, ask, call
 
 # The first half is only billed by the run; the others ask for bills on demand all the while.
 CUSTOMERS = 12
-ASKING = slice(CUSTOMERS // 2, None)
+NOT_ASKING, ASKING = slice(CUSTOMERS // 2), slice(CUSTOMERS // 2, None)
 # Downstream first: the others go on feeding those that come next.
 VICTIMS = ("ledger", "on_demand_bill", "invoicing", "rating", "tmf_gateway")
 
@@ -50,6 +50,7 @@ async def assert_all_is_counted_once(live: LiveStack, customers: Sequence[LiveCu
     of_the_cycle = Counter(bill["account_id"] for bill in bills if bill["run_type"] == "onCycle")
     assert set(of_the_cycle.values()) == {1}
     assert of_the_cycle.total() == counts["billed"]
+    assert set(identifiers(customers[NOT_ASKING])) <= of_the_cycle.keys()
     assert {bill["account_id"] for bill in bills} == set(identifiers(customers))
     requests = Counter([request["state"] async for request in live.collection("tmf_gateway", "on_demand_requests").find(of_these)])
     assert requests["done"] > 0
