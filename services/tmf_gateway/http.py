@@ -1,5 +1,6 @@
 """HTTP as TM Forum wants it: JSON bodies, refusals in TM Forum's error body whoever raised them, and CORS."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,12 +24,12 @@ _REASONS = {404: "Resource not found", 405: "Method not allowed"}
 logger = structlog.get_logger(__name__)
 
 
-def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A body of exact JSON."""
     return Response(write_json(body), status, headers, "application/json;charset=utf-8")
 
 
-def error_response(status: int, reason: str, message: str, headers: dict[str, str] | None = None) -> Response:
+def error_response(status: int, reason: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """TMF's Error."""
     return json_response(error_body(status, reason, message), status, headers)
 

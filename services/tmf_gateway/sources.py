@@ -87,5 +87,5 @@ async def _total(collection: AsyncCollection, query: Query, wanted: dict[str, An
     if last_page:
         return query.offset + result_count
     # Without a filter, counting keys of the id index is far cheaper than reading documents.
-    hint = {} if wanted else {"hint": "_id_"}
+    hint: dict[str, Any] = {} if wanted else {"hint": "_id_"}
     return await collection.count_documents(wanted, maxTimeMS=QUERY_TIME_MS_MAX, **hint)

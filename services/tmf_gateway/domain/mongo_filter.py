@@ -14,7 +14,7 @@ from services.tmf_gateway.domain.refusal import BadRequest
 from services.tmf_gateway.domain.resource import Kind, Resource, Stored
 
 REGEX_LENGTH_MAX = 128
-_MATCHES_NOTHING = {"_id": {"$in": []}}
+_MATCHES_NOTHING: dict[str, Any] = {"_id": {"$in": []}}
 _ORDER_OPERATORS = {"gt": "$gt", "gte": "$gte", "lt": "$lt", "lte": "$lte"}
 _DECIMAL_DIGITS_MAX = 34
 _DECIMAL_EXPONENT_MAX = 6_000

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from gridfs.asynchronous import AsyncGridOut
 
-from libs.contracts import AccountState, BillDocumentRequested, BillState, BillStateChanged, BillStateRequested
+from libs.contracts import AccountState, BillDocumentRequested, BillState, BillStateChanged, BillStateRefused, BillStateRequested
 from libs.runtime import to_document
 from services.tmf_gateway.answers import Answer
 from services.tmf_gateway.domain.body import JSON, MERGE_PATCH
@@ -48,9 +48,8 @@ def tmf678_routes(gateway: Gateway) -> APIRouter:
         patch = await read_object(request, JSON, MERGE_PATCH)
         bill = await find(bills, CUSTOMER_BILL, request.path_params["id"])
         state = requested_bill_state(patch, bill["state"])
-        if state is not None:
-            bill = await _move_bill(gateway, bill, state)
-        return json_response(customer_bill(bill, links))
+        moved = bill if state is None else await _move_bill(gateway, bill, state)
+        return json_response(customer_bill(moved, links))
 
     @routes.post(f"{TMF678}/customerBillOnDemand")
     async def request_bill(request: Request) -> Response:
@@ -93,7 +92,7 @@ async def _move_bill(gateway: Gateway, bill: Document, state: BillState) -> Docu
     present = await find(gateway.sources.bills, CUSTOMER_BILL, bill["_id"])
     if answer is None and present["state"] != state:
         raise Unavailable("invoicing did not answer in time; the change may still happen", {"Retry-After": "5"})
-    if answer is not None and not answer.unchanged:
+    if isinstance(answer, BillStateRefused) and not answer.unchanged:
         raise Conflict(answer.reason)
     return present
 
