@@ -129,7 +129,7 @@ async def _show(customers: Sequence[ChurnCustomer], period: str, seed: int, sett
 
     calling = [customer for customer in customers if customer.call_count]
     bill, on_demand_s = await _bill_now(account_ids[calling[0].number], gateway)
-    with _bars() as bars:
+    with _counter() as bars:
         run = await run_cycle(settings, cycle_name(mediation.cohort), period, bars)
     if run.state is BillRunState.REFUSED or run.completed_at is None:
         raise CommandError(f"the run {run.id} is {run.state}: {run.reason}", "see `tarifa logs operations`")
@@ -197,11 +197,16 @@ def _bars() -> Progress:
     return Progress(*columns, console=Console(stderr=True, highlight=False))
 
 
+def _counter() -> Progress:
+    """Without a bar: what it describes is long."""
+    return Progress(TextColumn("{task.description}"), MofNCompleteColumn(), console=Console(stderr=True, highlight=False))
+
+
 def _tell(show: Show) -> None:
     outcome, comparison = show.outcome, show.outcome.comparison
     table = Table("", "", "", show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.columns[1].justify = "right"
-    table.add_row("customers", f"{outcome.customer_count:,}", f"account and product over the TM Forum APIs in {outcome.onboarding_s:.1f} s")
+    table.add_row("customers", f"{outcome.customer_count:,}", f"opened over the TM Forum APIs in {outcome.onboarding_s:.1f} s")
     table.add_row("calls", f"{outcome.usage_count:,}", f"rated in {outcome.rating_s:.1f} s: {outcome.usages_per_s:,} a second")
     table.add_row("bill on demand", "1", f"done in {outcome.on_demand_s:.2f} s")
     table.add_row("bills by the run", f"{outcome.run_bill_count:,}", f"in {outcome.run_s:.1f} s: {outcome.bills_per_s:,} a second")
