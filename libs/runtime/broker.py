@@ -20,6 +20,8 @@ from libs.runtime.subscription import Subscription
 # FastStream sleeps this long after an empty poll, so it bounds the latency that a hop adds.
 POLL_TIMEOUT_MS = 20
 GRACEFUL_STOP_S = 20.0
+# Thirty consumers that try ten times a second, aiokafka's own pace, take the processor that a returning Kafka needs.
+RETRY_BACKOFF_MS = 500
 
 
 def new_broker(settings: RuntimeSettings, log: ConsumerLog) -> KafkaBroker:
@@ -34,6 +36,7 @@ def new_broker(settings: RuntimeSettings, log: ConsumerLog) -> KafkaBroker:
         logger=log,
         apply_types=False,
         request_timeout_ms=30_000,
+        retry_backoff_ms=RETRY_BACKOFF_MS,
     )
 
 

@@ -6,6 +6,7 @@ The runtime binds service, handler and, for a batch of one, `ids_of` its fact; m
 
 import logging
 import sys
+import time
 
 import structlog
 from structlog.typing import Processor
@@ -13,6 +14,31 @@ from structlog.typing import Processor
 from libs.contracts import Fact
 
 ID_FIELDS = ("id", "account_id", "product_id", "usage_id", "suspense_id", "bill_id", "cut_id", "cause_id", "request_id")
+
+# While Kafka is away every consumer says so many times a second, and hundreds of lines tell no more than one.
+REPEATED_EVERY_S = 10.0
+TEMPLATES_REMEMBERED_MAX = 1_000
+
+
+class Seldom(logging.Filter):
+    """Lets what a library and its modules say through once in a while: each message template, whatever its arguments."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._told_at: dict[tuple[str, int, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to tell it."""
+        if not record.name.startswith(self.name):
+            return True
+        now = time.monotonic()
+        said = (record.name, record.levelno, str(record.msg))
+        if now - self._told_at.get(said, -REPEATED_EVERY_S) < REPEATED_EVERY_S:
+            return False
+        if len(self._told_at) >= TEMPLATES_REMEMBERED_MAX:
+            self._told_at.clear()
+        self._told_at[said] = now
+        return True
 
 
 def ids_of(fact: Fact) -> dict[str, str]:
@@ -50,6 +76,7 @@ def configure_logs(log_format: str, log_level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
     )
+    handler.addFilter(Seldom("aiokafka"))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(log_level)
