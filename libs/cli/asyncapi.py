@@ -32,6 +32,7 @@ _SOURCES = {
     "every_service": ("libs/runtime",),
     "operator": ("libs/cli", "libs/demo"),
 }
+_CONSTRUCTORS = ("model_validate", "of_checked")
 
 app = typer.Typer()
 progress = Console(stderr=True, highlight=False)
@@ -77,6 +78,11 @@ def _received(tree: ast.Module) -> Iterator[str]:
 
 
 def _made(tree: ast.Module) -> Iterator[str]:
+    """The classes that are called, or built by one of a fact's own constructors."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name):
             yield node.func.id
+        elif isinstance(node.func, ast.Attribute) and node.func.attr in _CONSTRUCTORS and isinstance(node.func.value, ast.Name):
+            yield node.func.value.id

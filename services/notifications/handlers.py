@@ -27,10 +27,15 @@ async def follow_subscriptions(batch: Batch[SubscriptionChanged], *, store: Noti
 
 
 async def plan_deliveries(batch: Batch[HubEventRaised], *, store: NotificationsStore, wake: Callable[[], None]) -> Sequence[Fact]:
-    """Decide who gets these events; the dispatcher delivers them."""
+    """Decide who gets these events; the dispatcher delivers them.
+
+    Earlier events of the same resources are looked at again: a subscription that was just read may not have got them yet,
+    and must get them first.
+    """
     await store.keep_events(batch, batch.received_at)
+    received = await store.events_of_resources({event.resource_id for event in batch})
     subscriptions = await store.active_subscriptions({event.api for event in batch})
-    await store.add_deliveries(plan(batch, subscriptions, batch.received_at))
+    await store.add_deliveries(plan(received, subscriptions, batch.received_at))
     wake()
     return []
 

@@ -32,8 +32,8 @@ class Leases:
                 {"_id": subscription_id}, [{"$set": take}], upsert=True, return_document=ReturnDocument.AFTER
             )
         except DuplicateKeyError:
-            lease = {}
-        if lease.get("holder") != self._holder:
+            lease = None
+        if lease is None or lease["holder"] != self._holder:
             self._held_until.pop(subscription_id, None)
             return False
         self._held_until[subscription_id] = held_until

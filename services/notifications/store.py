@@ -2,7 +2,8 @@
 
 Events are kept for a while because subscriptions and events come on different topics: a subscription that is read
 late still gets the events that were received since it was made. Writer of an event: first the event, then look for
-subscriptions; writer of a subscription: first the subscription, then look for events. One of the two sees the other.
+subscriptions; writer of a subscription: first the subscription, then look for events. One of the two sees the other,
+and whoever plans an event plans the earlier ones of its resource with it, so that none is overtaken.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,11 +13,11 @@ from typing import Any
 from pymongo import AsyncMongoClient, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from libs.contracts import HubEventRaised, SubscriptionChanged
 from libs.runtime import Index, from_document, in_transaction, to_document
-from services.notifications.domain.delivery import Attempt, Delivery, DeliveryState, Lane, in_sequence
+from services.notifications.domain.delivery import Attempt, Delivery, DeliveryState, Lane, ReceivedEvent, in_sequence
 from services.notifications.domain.retry import Outcome
 
 # Far more than the two consumers ever lie apart.
@@ -24,12 +25,15 @@ EVENTS_KEPT_S = 3600
 # Enough to see how a delivery went, however often it is retried.
 ATTEMPTS_KEPT = 100
 LOOK_AGAIN_MAX = 5
+# Bounds the time and the size of a transaction when many events meet many subscriptions.
+DELIVERIES_PER_TRANSACTION_MAX = 1_000
 DUPLICATE_KEY = 11000
 DELIVERIES_KEPT_S = 30 * 24 * 3600
 
 INDEXES = (
     Index("subscriptions", (("api", 1), ("removed", 1)), "who may want an event of an API"),
     Index("events", (("api", 1), ("received_at", 1)), "what a subscription that was read late has missed"),
+    Index("events", (("resource_id", 1), ("received_at", 1)), "what came before an event of a resource"),
     Index("events", (("received_at", 1),), "forgetting events", expire_after_s=EVENTS_KEPT_S),
     Index(
         "deliveries",
@@ -75,50 +79,72 @@ class NotificationsStore:
         return [from_document(SubscriptionChanged, document) async for document in found]
 
     async def keep_events(self, events: Iterable[HubEventRaised], received_at: datetime) -> None:
-        """Keep events for subscriptions that are read late; as messages, so that nothing is lost on the way."""
+        """Keep events in their order for subscriptions that are read late; as messages, so that nothing is lost on the way."""
         writes = [
             UpdateOne(
                 {"_id": event.id},
-                {"$setOnInsert": {"api": event.api, "received_at": received_at, "message": event.to_message()}},
+                {
+                    "$setOnInsert": {
+                        "api": event.api,
+                        "resource_id": event.resource_id,
+                        "received_at": received_at,
+                        "position": position,
+                        "message": event.to_message(),
+                    }
+                },
                 upsert=True,
             )
-            for event in events
+            for position, event in enumerate(events)
         ]
         if writes:
             await self._events.bulk_write(writes)
 
-    async def events_received_since(self, api: str, since: datetime) -> list[HubEventRaised]:
+    async def events_received_since(self, api: str, since: datetime) -> list[ReceivedEvent]:
         """What came in at an API's hub, in order."""
-        found = self._events.find({"api": api, "received_at": {"$gte": since}}).sort([("received_at", 1), ("_id", 1)])
-        return [HubEventRaised.from_message(document["message"]) async for document in found]
+        return await self._received({"api": api, "received_at": {"$gte": since}})
+
+    async def events_of_resources(self, resource_ids: Iterable[str]) -> list[ReceivedEvent]:
+        """What came in about these resources, in order."""
+        return await self._received({"resource_id": {"$in": list(resource_ids)}})
+
+    async def _received(self, wanted: dict[str, Any]) -> list[ReceivedEvent]:
+        # A snapshot: no event without those that were kept before it.
+        async with self._client.start_session(snapshot=True) as session:
+            found = self._events.find(wanted, session=session).sort([("received_at", 1), ("position", 1)])
+            return [ReceivedEvent(HubEventRaised.from_message(document["message"]), document["received_at"]) async for document in found]
 
     async def add_deliveries(self, planned: Sequence[Delivery]) -> None:
-        """Write what was not planned before, numbered after the last of its lane, all or nothing.
+        """Write what was not planned before, in order, each numbered after the last of its lane.
 
         Looks again when somebody wrote the same meanwhile: a new subscription and its first events are planned side by side.
         """
-        for _ in range(LOOK_AGAIN_MAX):
-            try:
-                await self._add_fresh(planned)
-            except BulkWriteError as error:
-                if any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
-                    raise
+        for start in range(0, len(planned), DELIVERIES_PER_TRANSACTION_MAX):
+            chunk = planned[start : start + DELIVERIES_PER_TRANSACTION_MAX]
+            for _ in range(LOOK_AGAIN_MAX):
+                if await self._add_fresh(chunk):
+                    break
             else:
-                return
-        await self._add_fresh(planned)
+                raise DuplicateKeyError(f"deliveries planned by somebody else {LOOK_AGAIN_MAX} times in a row", DUPLICATE_KEY)
 
-    async def _add_fresh(self, planned: Sequence[Delivery]) -> None:
+    async def _add_fresh(self, planned: Sequence[Delivery]) -> bool:
+        """False when somebody else wrote some of it meanwhile."""
         ids = [delivery.id for delivery in planned]
         known = {document["_id"] async for document in self._deliveries.find({"_id": {"$in": ids}}, {"_id": 1})}
         fresh = [delivery for delivery in planned if delivery.id not in known]
         if not fresh:
-            return
+            return True
         numbered = in_sequence(fresh, await self._last_sequences({delivery.lane for delivery in fresh}))
 
         async def add(session: AsyncClientSession) -> None:
             await self._deliveries.insert_many([to_document(delivery) for delivery in numbered], session=session)
 
-        await in_transaction(self._client, add)
+        try:
+            await in_transaction(self._client, add)
+        except BulkWriteError as error:
+            if any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
+                raise
+            return False
+        return True
 
     async def _last_sequences(self, lanes: Iterable[Lane]) -> dict[Lane, int]:
         subscription_ids, resource_ids = (sorted(set(ids)) for ids in zip(*lanes, strict=True))

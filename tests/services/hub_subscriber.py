@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-WAIT_S = 20.0
+WAIT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,21 @@ class Subscriber:
             await asyncio.sleep(0.02)
         return self.received
 
+    async def gets_all(self, event_ids: set[str]) -> None:
+        """Wait until each of these arrived at least once."""
+        deadline = time.monotonic() + WAIT_S
+        while missing := event_ids.difference(self.event_ids()):
+            assert time.monotonic() < deadline, f"{len(missing)} never arrived, such as {min(missing)}"
+            await asyncio.sleep(0.05)
+
     async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
         """ASGI."""
         body = b""
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                # The sender died within the request: nothing was received.
+                return
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break

@@ -263,6 +263,19 @@ async def test_a_subscription_read_after_an_event_still_gets_it(service, crm):
     await crm.gets(1)
 
 
+async def test_a_subscription_read_amid_many_events_gets_them_in_order(service, crm):
+    made = subscription("late", crm)
+    events = [event(f"e{number:03}", f"bill-{number % 5}") for number in range(300)]
+    await service.publish([*events[:150], made])
+    await service.publish(events[150:])
+
+    await crm.gets(300)
+
+    for bill in range(5):
+        arrived = [event_id for event_id in crm.event_ids() if int(event_id[1:]) % 5 == bill]
+        assert arrived == sorted(arrived), f"bill-{bill}"
+
+
 async def test_a_subscription_does_not_get_what_came_before_it_was_made(service, crm):
     await service.publish([event("before")])
     await eventually(lambda: service.database["events"].find_one({"_id": "before"}))

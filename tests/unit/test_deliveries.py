@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from libs.contracts import HubEventRaised, SubscriptionChanged
-from services.notifications.domain.delivery import Attempt, DeliveryState, in_sequence, plan
+from services.notifications.domain.delivery import Attempt, DeliveryState, ReceivedEvent, in_sequence, plan
 from services.notifications.domain.retry import RetryPolicy, after_attempt
 from services.notifications.domain.signature import signature
 
@@ -21,6 +21,10 @@ def event(number: int, resource: str = "b1", api: str = "TMF678") -> HubEventRai
     return HubEventRaised(
         id=f"e{number}", api=api, event_type="CustomerBillCreateEvent", resource_id=resource, raised_at=NOW, envelope=envelope
     )
+
+
+def received(*events: HubEventRaised) -> list[ReceivedEvent]:
+    return [ReceivedEvent(event, NOW) for event in events]
 
 
 def subscription(name: str, query: str = "", **changes) -> SubscriptionChanged:
@@ -40,17 +44,18 @@ def test_an_event_is_owed_to_each_matching_subscription_of_its_api():
         subscription("other-state", "event.customerBill.state=settled"),
         subscription("other-api", api="TMF666"),
         subscription("removed", removed=True),
+        subscription("made-later", changed_at=NOW + timedelta(seconds=1)),
         subscription("new", "event.customerBill.state=new&fields=event.customerBill.id"),
     ]
 
-    planned = plan([event(1)], subscriptions, NOW)
+    planned = plan(received(event(1)), subscriptions, NOW)
 
     assert [delivery.id for delivery in planned] == ["all|e1", "new|e1"]
     assert json.loads(planned[1].body) == {"eventId": "e1", "event": {"customerBill": {"id": "b1"}}}
 
 
 def test_deliveries_are_numbered_per_resource_and_subscription():
-    planned = plan([event(1), event(2, "b2"), event(3)], [subscription("s")], NOW)
+    planned = plan(received(event(1), event(2, "b2"), event(3)), [subscription("s")], NOW)
 
     numbered = in_sequence(planned, {("s", "b1"): 7})
 

@@ -4,6 +4,7 @@ Deliveries of one resource to one subscription form a lane; `sequence` is their 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -65,13 +66,24 @@ class Delivery(Record):
         return (self.subscription_id, self.resource_id)
 
 
-def plan(events: Iterable[HubEventRaised], subscriptions: Sequence[SubscriptionChanged], at: datetime) -> list[Delivery]:
-    """The deliveries that these events owe these subscriptions, in order; their `sequence` is still to be given."""
+@dataclass(frozen=True)
+class ReceivedEvent:
+    """An event, and when it was first received."""
+
+    event: HubEventRaised
+    received_at: datetime
+
+
+def plan(received: Iterable[ReceivedEvent], subscriptions: Sequence[SubscriptionChanged], at: datetime) -> list[Delivery]:
+    """The deliveries that these events owe these subscriptions, in order; their `sequence` is still to be given.
+
+    A subscription gets what was received since it was made.
+    """
     return [
         _owed(event, subscription, query, at)
-        for event in events
+        for event, received_at in ((one.event, one.received_at) for one in received)
         for subscription in subscriptions
-        if subscription.api == event.api and not subscription.removed
+        if subscription.api == event.api and not subscription.removed and subscription.changed_at <= received_at
         if (query := parse_hub_query(subscription.query)).wants(event.event_type, event.envelope)
     ]
 
