@@ -1,6 +1,7 @@
 """What invoicing does with each fact: find, decide, add, return."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -36,8 +37,19 @@ async def issue_bills(batch: Batch[ChargesClosed], *, bills: BillStore, accounts
 
 
 async def change_bill_states(batch: Batch[BillStateRequested], *, bills: BillStore) -> Sequence[Fact]:
-    """Answer each request for a state with what became of the bill; once decided, the answer stays."""
-    return [await bills.answer_state(request, partial(change_state, request=request, at=batch.received_at)) for request in batch]
+    """Answer each request for a state with what became of the bill; once decided, the answer stays.
+
+    Bills side by side, because clients wait; the requests of one bill in their order.
+    """
+    of_bill: defaultdict[str, list[BillStateRequested]] = defaultdict(list)
+    for request in batch:
+        of_bill[request.bill_id].append(request)
+    answers = await asyncio.gather(*(_move_bill(requests, bills, batch.received_at) for requests in of_bill.values()))
+    return [answer for answers_of_bill in answers for answer in answers_of_bill]
+
+
+async def _move_bill(requests: Sequence[BillStateRequested], bills: BillStore, at: datetime) -> list[Fact]:
+    return [await bills.answer_state(request, partial(change_state, request=request, at=at)) for request in requests]
 
 
 async def render_documents(batch: Batch[BillDocumentRequested], *, bills: BillStore, documents: DocumentStore) -> Sequence[Fact]:

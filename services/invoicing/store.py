@@ -117,6 +117,7 @@ class BillStore:
                 counter = await self._numbers.find_one_and_update(
                     {"_id": series}, {"$inc": {"last": len(block)}}, upsert=True, return_document=ReturnDocument.AFTER, session=session
                 )
+                assert counter is not None, "an upsert returns what it left"
                 for (draft, document), bill_no in zip(block, bill_numbers(series, counter["last"], len(block)), strict=True):
                     document["bill_no"] = bill_no
                     issued[draft.unnumbered.cut_id] = draft.numbered(bill_no)
