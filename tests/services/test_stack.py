@@ -13,6 +13,7 @@ import pytest
 from libs.devstack import free_port
 from libs.devstack.java import kafka_obstacle
 from libs.devstack.mongod import find_mongod
+from libs.devstack.state import StackState
 from tests.command_line import CommandOutcome, run_tarifa_in
 
 PORTS = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "MONGODB_PORT", "LEDGER_PORT", "OPERATIONS_PORT")
@@ -34,8 +35,18 @@ class Desk:
     async def status(self) -> dict[str, Any]:
         return (await self.tarifa("status", "--json")).json
 
-    async def pids(self) -> dict[str, int]:
-        return {name: member["pid"] for name, member in (await self.status()).items()}
+    def pids(self) -> dict[str, int]:
+        """Of what `up` remembers to have started."""
+        members = StackState.load(Path(self.environment["TARIFA_HOME"])).members
+        return {name: started.process.pid for name, started in members.items() if started.process is not None}
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that ended may wait a while for init to take note."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -61,21 +72,21 @@ async def test_all_that_was_asked_for_is_ready_and_told(desk: Desk) -> None:
 
 
 async def test_coming_up_again_changes_nothing(desk: Desk) -> None:
-    before = await desk.pids()
+    before = desk.pids()
     again = await desk.tarifa("up", "--only", "ledger")
     assert again.exit_code == 0
     assert "topics created" not in again.err
-    assert await desk.pids() == before
+    assert desk.pids() == before
 
 
 async def test_what_died_is_told_and_only_that_is_started_again(desk: Desk) -> None:
-    before = await desk.pids()
+    before = desk.pids()
     os.kill(before["ledger"], signal.SIGKILL)
     told = await desk.tarifa("status")
     assert told.exit_code == 1
     assert "ledger: not running" in told.err
     assert (await desk.tarifa("up", "--only", "ledger")).exit_code == 0
-    after = await desk.pids()
+    after = desk.pids()
     assert after["ledger"] != before["ledger"]
     assert (after["kafka"], after["mongodb"]) == (before["kafka"], before["mongodb"])
 
@@ -88,20 +99,19 @@ async def test_a_service_on_a_taken_port_is_refused_naming_the_port_and_the_vari
 
 
 async def test_a_service_that_is_configured_otherwise_starts_again(desk: Desk) -> None:
-    before = await desk.pids()
+    before = desk.pids()
     moved = str(free_port())
-    assert (await desk.tarifa("up", "--only", "ledger", "--port", f"ledger={moved}")).exit_code == 0
-    status = await desk.status()
-    assert status["ledger"]["address"].endswith(moved)
-    assert status["kafka"]["pid"] == before["kafka"]
+    told = (await desk.tarifa("up", "--only", "ledger", "--port", f"ledger={moved}", "--json")).json
+    assert told["ledger"]["address"].endswith(moved)
+    assert told["ledger"]["pid"] != before["ledger"]
+    assert told["kafka"]["pid"] == before["kafka"]
 
 
 async def test_going_down_stops_all_of_it_keeps_the_data_and_nothing_else_is_touched(desk: Desk) -> None:
-    pids = await desk.pids()
+    pids = desk.pids()
     assert (await desk.tarifa("down")).exit_code == 0
-    assert not [pid for pid in pids.values() if psutil.pid_exists(pid)]
+    assert not [pid for pid in pids.values() if runs(pid)]
     assert "nothing was running" in (await desk.tarifa("down")).err
-    assert (await desk.tarifa("status")).exit_code == 1
     again = await desk.tarifa("up", "--infrastructure-only")
     assert again.exit_code == 0, again.err
     assert "topics created" not in again.err, "the topics were kept"
@@ -111,10 +121,3 @@ async def test_purging_removes_data_and_logs(desk: Desk) -> None:
     assert (await desk.tarifa("down", "--purge")).exit_code == 0
     home = Path(desk.environment["TARIFA_HOME"])
     assert not [left for left in ("kafka", "mongodb", "logs") if (home / left).exists()]
-
-
-async def test_a_wrong_name_or_number_is_refused_with_those_that_are_right(desk: Desk) -> None:
-    service = await desk.tarifa("up", "--only", "raiting")
-    assert (service.exit_code, "rating, ledger" in service.err) == (2, True)
-    port = await desk.tarifa("up", "--port", "kafka=many")
-    assert (port.exit_code, "KAFKA_PORT is 'many'" in port.err) == (2, True)

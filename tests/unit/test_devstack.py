@@ -13,7 +13,10 @@ from typing import get_type_hints
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from libs.cli import app
+from libs.cli.errors import CommandError
 from libs.devstack.errors import StackError
 from libs.devstack.infrastructure import External, Infrastructure
 from libs.devstack.ports import PortUse, free_port, require_free
@@ -212,3 +215,23 @@ def test_commands_reach_the_stack_that_was_started(tmp_path: Path, monkeypatch: 
     assert running_service_url("tmf_gateway") == "http://127.0.0.1:3"
     with pytest.raises(StackError, match="tarifa up --only rating"):
         running_service_url("rating")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["up", "--only", "raiting"], "raiting is not a service; the services are rating, ledger"),
+        (["up", "--only", "rating", "--infrastructure-only"], "exclude each other"),
+        (["up", "--port", "raiting=1"], "'raiting' has no port; those that have are kafka"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_those_that_are_right(arguments: list[str], told: str) -> None:
+    refused = CliRunner().invoke(app, arguments, env={"COLUMNS": "300"})
+    assert refused.exit_code == 2
+    assert told in refused.stderr
+
+
+def test_a_port_that_is_no_number_is_refused() -> None:
+    refused = CliRunner().invoke(app, ["up", "--port", "kafka=many"])
+    assert isinstance(refused.exception, CommandError)
+    assert refused.exception.problem.startswith("KAFKA_PORT is 'many'")
