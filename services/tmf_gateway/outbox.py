@@ -40,6 +40,10 @@ class Outbox:
         self._something_sent = asyncio.Event()
         self._facts = {fact.topic: fact for fact in all_facts()}
 
+    def waiting(self, document: Mapping[str, Any]) -> list[Fact]:
+        """What a stored document has still to tell, oldest first."""
+        return [self._facts[entry["topic"]].from_message(entry["message"]) for entry in document["outbox"]]
+
     async def send(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> None:
         """Publish the facts of a document just stored. When the broker does not answer they stay in the outbox."""
         try:
@@ -85,8 +89,7 @@ class Outbox:
     async def _republish(self) -> None:
         for collection in WITH_OUTBOX:
             for document in await self._store.unpublished(collection, datetime.now(UTC) - LEFT_BEHIND_AFTER, REPUBLISH_BATCH):
-                facts = [self._facts[entry["topic"]].from_message(entry["message"]) for entry in document["outbox"]]
-                await self._publish(facts)
+                await self._publish(self.waiting(document))
                 self._sent.append((collection, document["_id"], document["outbox"][-1]["revision"]))
                 logger.info("published what was left behind", collection=collection, id=document["_id"])
         for request in await self._store.requests_in_progress(datetime.now(UTC) - self._unanswered_after, REPUBLISH_BATCH):

@@ -34,6 +34,7 @@ async def store_change(
             return before
         facts = facts_of(after, before)
         if await replace(after, before, facts):
-            await gateway.outbox.send(collection, after, facts)
+            # What an earlier revision could not tell goes first: once this one is told, the outbox is emptied up to it.
+            await gateway.outbox.send(collection, after, [*gateway.outbox.waiting(before), *facts])
             return after
     raise Conflict(f"{resource.name} {id} is being changed by others; ask again")
