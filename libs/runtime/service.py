@@ -106,6 +106,8 @@ class Service:
         )
         await retrying(self._connect)
         self._running = [asyncio.create_task(task(), name=f"{self.name}.{handler_name(task)}") for task in self._background]
+        for running in self._running:
+            running.add_done_callback(_tell_if_failed)
         self._started = True
         logger.info("service started", service=self.name, handlers=[consumer.subscription.name for consumer in self._consumers])
 
@@ -143,6 +145,7 @@ class Service:
 
     async def _serve(self, server: uvicorn.Server) -> None:
         starting = asyncio.create_task(self.start())
+        starting.add_done_callback(lambda started: _end_if_failed(started, server))
         try:
             await server.serve()
         finally:
@@ -187,3 +190,19 @@ class Service:
             if request.service == self.name:
                 await self._parking.retry(request)
         return []
+
+
+def _failure(task: asyncio.Task[None]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
+
+
+def _tell_if_failed(task: asyncio.Task[None]) -> None:
+    failure = _failure(task)
+    if failure is not None:
+        logger.error("background task failed, restart the service", task=task.get_name(), exc_info=failure)
+
+
+def _end_if_failed(starting: asyncio.Task[None], server: uvicorn.Server) -> None:
+    # What `start` does not try again never gets better: the process must end with it, not stay «starting» for ever.
+    if _failure(starting) is not None:
+        server.should_exit = True
