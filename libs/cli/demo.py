@@ -181,7 +181,7 @@ async def _bill_now(account_id: str, gateway: httpx.AsyncClient) -> tuple[dict[s
     request = await request_bill(gateway, account_id, lambda state, after_s: say(f"bill on demand: {state} after {after_s:.2f} s"))
     taken_s = time.monotonic() - started
     if request["state"] != "done":
-        raise GatewayRefused(f"the bill on demand ended as {request['state']}: {request.get('description', '')}")
+        raise GatewayRefused(f"the bill on demand ended as {request['state']}: {request.get('stateReason', '')}")
     return await read_bill(gateway, request["customerBill"]["id"]), taken_s
 
 
