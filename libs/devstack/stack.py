@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from libs.runtime import RuntimeSettings
 from libs.runtime.topics import create_topics
 
 INFRASTRUCTURE = ("kafka", "mongodb")
+# Hub subscribers of a stack on one machine are on that machine; elsewhere the services refuse to call there.
+LOOPBACK_SUBSCRIBERS = {"HUB_ALLOWED_NETWORKS": os.environ.get("HUB_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128")}
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ class Stack:
 
     async def _launch(self, name: str, runtime: RuntimeSettings) -> Program:
         log = self.settings.home / "logs" / f"{name}.log"
-        program = service_process(name, runtime, port=self.settings.service_port(name), log=log, detached=True)
+        port = self.settings.service_port(name)
+        program = service_process(name, runtime, port=port, log=log, environment=LOOPBACK_SUBSCRIBERS, detached=True)
         configuration = _digest(program.environment)
         before = self.state.members.get(name)
         if before is not None and before.is_alive and before.configuration != configuration:
