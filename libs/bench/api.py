@@ -9,49 +9,36 @@ import json
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from itertools import count, islice
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 from urllib.parse import quote
 
 import psutil
 from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import AsyncMongoClient
 
+from libs.bench.api_seed import BILLS_PER_ACCOUNT, RATES_PER_BILL, account, bill_document, bill_id, rate_documents
 from libs.bench.billing import RATE_BOOK
 from libs.bench.connection import Answer, Connection
 from libs.contracts import (
-    AppliedTax,
-    BillDocument,
-    BillIssued,
-    BillLine,
-    Charge,
-    ChargeKind,
-    ChargeState,
-    PostalAddress,
-    RunType,
     UsageReceived,
     all_facts,
 )
 from libs.devstack import Program, free_port, service_process
 from libs.devstack.ports import LOOPBACK
-from libs.periods import Period
-from libs.runtime import RuntimeSettings, to_document
+from libs.runtime import RuntimeSettings
 from libs.runtime.lag import settled
 from libs.runtime.mongo import connect, database
 from libs.runtime.publisher import FactPublisher
 from libs.runtime.topics import create_topics
 
 SERVICES = ("rating", "invoicing", "ledger", "on_demand_bill", "tmf_gateway")
-BILLS_PER_ACCOUNT = 10
-RATES_PER_BILL = 4
 CONCURRENCIES = (1, 32)
 # Enough for a 99th percentile, and few enough to stay short.
 REQUESTS = {1: 200, 32: 1_600}
@@ -96,9 +83,9 @@ class ApiBench:
                     requests = REQUESTS[concurrency]
                     accounts = self.bills // BILLS_PER_ACCOUNT
                     steps = {
-                        "list_by_account": [_list_of(_account(n * 37 % accounts)) for n in range(requests)],
-                        "get_by_id": [_get_of(_bill_id(n * 101 % self.bills)) for n in range(requests)],
-                        "patch": [_hold_of(_bill_id(next(untouched) % self.bills)) for _ in range(requests)],
+                        "list_by_account": [_list_of(account(n * 37 % accounts)) for n in range(requests)],
+                        "get_by_id": [_get_of(bill_id(n * 101 % self.bills)) for n in range(requests)],
+                        "patch": [_hold_of(bill_id(next(untouched) % self.bills)) for _ in range(requests)],
                         "on_demand": [_request_of(next(waiting)) for _ in range(ON_DEMAND_REQUESTS[concurrency])],
                     }
                     for name, work in steps.items():
@@ -139,8 +126,8 @@ class _Stack:
         """Bills and their rates, as their services store them."""
         numbers = iter(range(bills))
         while chunk := list(islice(numbers, SEEDED_AT_A_TIME)):
-            await self._bills.insert_many([_bill_document(number) for number in chunk], ordered=False)
-            await self._charges.insert_many([rate for number in chunk for rate in _rate_documents(number)], ordered=False)
+            await self._bills.insert_many([bill_document(number) for number in chunk], ordered=False)
+            await self._charges.insert_many([rate for number in chunk for rate in rate_documents(number)], ordered=False)
 
     async def open_customers(self, customers: int) -> list[str]:
         """Accounts, each with a product and a call that is not billed yet."""
@@ -252,133 +239,8 @@ def _open_customer(number: int, opened: list[str]) -> Step:
     return step
 
 
-def _account(number: int) -> str:
-    return f"seeded-{number:06d}"
-
-
 def _msisdn(number: int) -> str:
     return f"+346{number:08d}"
-
-
-def _bill_id(number: int) -> str:
-    return f"{_account(number // BILLS_PER_ACCOUNT)}.{number:06d}.onCycle"
-
-
-def _bill_document(number: int) -> dict[str, Any]:
-    account_id, month = _account(number // BILLS_PER_ACCOUNT), number % BILLS_PER_ACCOUNT
-    bill = _bill_of(month)
-    return {
-        **bill,
-        "_id": _bill_id(number),
-        "bill_no": f"SEEDED-{number:08d}",
-        "account_id": account_id,
-        "cut_id": f"cut-{number}",
-        "lines": [{**line, "charge_id": _rate_id(account_id, price, month)} for price, line in enumerate(bill["lines"])],
-        "documents": [{**document, "id": f"document-{number}"} for document in bill["documents"]],
-    }
-
-
-def _rate_documents(number: int) -> Iterator[dict[str, Any]]:
-    account_id, month = _account(number // BILLS_PER_ACCOUNT), number % BILLS_PER_ACCOUNT
-    for price in range(RATES_PER_BILL):
-        yield {
-            **_rate_of(month),
-            "_id": _rate_id(account_id, price, month),
-            "account_id": account_id,
-            "price_id": f"price-{price}",
-            "cut_id": f"cut-{number}",
-            "bill_id": _bill_id(number),
-        }
-
-
-def _rate_id(account_id: str, price: int, month: int) -> str:
-    return f"{account_id}|flat|price-{price}|2025-{1 + month:02d}-01|0"
-
-
-def _period_of(month: int) -> Period:
-    return Period(start=datetime(2025, 1 + month, 1, tzinfo=UTC), end=datetime(2025, 2 + month, 1, tzinfo=UTC))
-
-
-@cache
-def _bill_of(month: int) -> dict[str, Any]:
-    """The document of somebody's bill of a month; half a million of them are copies with their own ids."""
-    period = _period_of(month)
-    lines = tuple(
-        BillLine(
-            charge_id=f"charge-{price}",
-            product_id="flat",
-            product_name="Flat",
-            price_id=f"price-{price}",
-            kind=ChargeKind.USAGE,
-            description="Calls",
-            usage_type="voice",
-            unit="s",
-            usage_count=12,
-            quantity=Decimal(4321),
-            period=period,
-            amount=Decimal("12.50"),
-        )
-        for price in range(RATES_PER_BILL)
-    )
-    bill = BillIssued(
-        id="bill",
-        bill_no="bill",
-        account_id="account",
-        account_name="Seeded Customer",
-        address=PostalAddress(street="Calle de la Marina 1", post_code="08005", city="Barcelona", country="Spain"),
-        related_party_id="party",
-        related_party_name="Seeded Customer",
-        run_type=RunType.ON_CYCLE,
-        cut_id="cut",
-        cause_id=f"monthly:2025-{1 + month:02d}",
-        period=period,
-        bill_date=period.end,
-        payment_due_at=period.end + timedelta(days=14),
-        currency="EUR",
-        time_zone="Europe/Madrid",
-        lines=lines,
-        tax_items=(AppliedTax(category="standard", rate=Decimal("21"), amount=Decimal("10.50")),),
-        tax_excluded_amount=Decimal("50.00"),
-        tax_included_amount=Decimal("60.50"),
-        amount_due=Decimal("60.50"),
-        remaining_amount=Decimal("60.50"),
-        documents=(BillDocument(id="document", name="bill.pdf", mime_type="application/pdf"),),
-        template_version="bill-1",
-        last_update_at=period.end,
-    )
-    return to_document(bill)
-
-
-@cache
-def _rate_of(month: int) -> dict[str, Any]:
-    """The document of somebody's rate of a month."""
-    period = _period_of(month)
-    rate = Charge(
-        id="rate",
-        account_id="account",
-        product_id="flat",
-        product_name="Flat",
-        offering_id="flat",
-        price_id="price",
-        kind=ChargeKind.USAGE,
-        description="Calls",
-        usage_type="voice",
-        unit="s",
-        currency="EUR",
-        period=period,
-        sequence=0,
-        state=ChargeState.BILLED,
-        usage_count=12,
-        quantity=Decimal(4321),
-        sums={"60": Decimal(750)},
-        amount=Decimal("12.50"),
-        cut_id="cut",
-        bill_id="bill",
-        applied_taxes=(AppliedTax(category="standard", rate=Decimal("21"), amount=Decimal("2.63")),),
-        opened_at=period.start,
-        updated_at=period.end,
-    )
-    return to_document(rate)
 
 
 @asynccontextmanager
