@@ -13,8 +13,8 @@ from tests.faults.load import SLICE_S, ask, call
 # The first half is only billed by the run; the others ask for bills on demand all the while.
 CUSTOMERS = 12
 NOT_ASKING, ASKING = slice(CUSTOMERS // 2), slice(CUSTOMERS // 2, None)
-# Downstream first: the others go on feeding those that come next.
-VICTIMS = ("ledger", "on_demand_bill", "invoicing", "rating", "tmf_gateway")
+# In an order in which those that still live give work to the next.
+VICTIMS = ("ledger", "tmf_gateway", "invoicing", "rating", "on_demand_bill")
 
 
 async def storm(live: LiveStack, cycle: str, kill: Callable[[], Awaitable[None]], kill_in_run: Callable[[], Awaitable[None]]) -> None:
