@@ -16,7 +16,7 @@ SLICE = 5_000
 # Products and accounts kept while walking: usages of one customer lie near each other.
 KNOWN_MAX = 100_000
 PRICING_FIELDS = (
-    *("usage_type", "started_at", "quantity", "unit", "called_number", "characteristics"),
+    *("identifier", "usage_type", "started_at", "quantity", "unit", "called_number", "characteristics"),
     *("product_id", "account_id", "rate_book", "price_id", "charged_quantity", "numerator", "denominator", "currency"),
 )
 
@@ -102,6 +102,7 @@ def _received(usage: Mapping[str, Any]) -> UsageReceived:
     # Only what pricing asks for, and not validated again: it was when it came.
     return UsageReceived.model_construct(
         id=usage["_id"],
+        identifier=usage["identifier"],
         usage_type=usage["usage_type"],
         started_at=usage["started_at"],
         quantity=Decimal(usage["quantity"]),
