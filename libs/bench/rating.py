@@ -1,8 +1,8 @@
 """`tarifa bench rating`: usages per second through Kafka, priced, into MongoDB, published and committed by one worker.
 
 The same messages go through a floor worker, which does all of that but rate them. Each worker is a process of its own
-that finds its messages waiting; its rate is taken between its first and its last commit. Every account has one product
-and calls at one price, so that a batch touches about as many charges as accounts; each run is a month of its own.
+that finds its messages waiting; its rate is taken between its first and its last commit. Every account has one product,
+calls at one price and has called before in that month: charges are opened once a month, and then added to.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ POLL_S = 0.02
 RUN_TIMEOUT_S = 600.0
 PUBLISHED_AT_A_TIME = 20_000
 SEED = 20260301
+MONTH = datetime(2026, 3, 2, tzinfo=UTC)
 RATING_GROUP = "rating.rate_usages"
 FLOOR_GROUP = "rating_floor.copy"
 RATE_BOOK = """
@@ -88,10 +89,12 @@ class RatingBench:
             await loader.start()
             await _publish(publisher, self._customers())
             await settled(settings, RUN_TIMEOUT_S)
+            await _publish(publisher, self._first_calls())
+            await settled(settings, RUN_TIMEOUT_S)
             await loader.terminate()
             for number in range(self.runs):
                 say(f"run {number + 1} of {self.runs}: publishing {self.usages} usages")
-                await _publish(publisher, self._month(number))
+                await _publish(publisher, self._calls(number))
                 for runs, group, worker in (
                     (rated, RATING_GROUP, _rating(settings, books, directory, self.batch_size)),
                     (floors, FLOOR_GROUP, _floor(settings, directory, self.batch_size)),
@@ -106,7 +109,7 @@ class RatingBench:
     async def _run(self, settings: RuntimeSettings, worker: Program, group: str) -> Run:
         async with _offsets(settings, group) as offsets:
             total = await offsets.end()
-            before = await offsets.committed()
+            before = total - self.usages
             worker.launch()
             try:
                 process = psutil.Process(worker.pid)
@@ -155,19 +158,26 @@ class RatingBench:
                 changed_at=at,
             )
 
-    def _month(self, run: int) -> Iterator[Fact]:
+    def _first_calls(self) -> Iterator[Fact]:
+        for number in range(self.accounts):
+            yield _call(f"first-{number:09d}", number, random.Random(number))
+
+    def _calls(self, run: int) -> Iterator[Fact]:
         chance = random.Random(SEED + run)
-        start = datetime(2026, 1 + run % 9, 2, tzinfo=UTC)
         for number in range(self.usages):
-            yield UsageReceived(
-                id=f"call-{run}-{number:09d}",
-                identifier=_msisdn(chance.randrange(self.accounts)),
-                usage_type="voice",
-                started_at=start + timedelta(seconds=chance.randrange(26 * 86_400)),
-                quantity=chance.randrange(1, 600),
-                unit="s",
-                called_number=_msisdn(chance.randrange(10**6)),
-            )
+            yield _call(f"call-{run}-{number:09d}", chance.randrange(self.accounts), chance)
+
+
+def _call(id: str, caller: int, chance: random.Random) -> UsageReceived:
+    return UsageReceived(
+        id=id,
+        identifier=_msisdn(caller),
+        usage_type="voice",
+        started_at=MONTH + timedelta(seconds=chance.randrange(26 * 86_400)),
+        quantity=chance.randrange(1, 600),
+        unit="s",
+        called_number=_msisdn(chance.randrange(10**6)),
+    )
 
 
 def _summary(rated: list[Run], floors: list[Run]) -> dict[str, object]:
