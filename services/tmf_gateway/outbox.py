@@ -26,6 +26,8 @@ LEFT_BEHIND_AFTER = timedelta(seconds=5)
 REPUBLISH_EVERY_S = 5.0
 REPUBLISH_BATCH = 500
 
+Entry = Mapping[str, Any]
+
 logger = structlog.get_logger(__name__)
 
 
@@ -37,22 +39,27 @@ class Outbox:
         self._publish = publish
         self._unanswered_after = unanswered_after
         self._sent: list[tuple[str, str, int]] = []
+        # What could not be sent and was not since, as far as this process knows; the store knows all.
+        self._unsent: set[tuple[str, str, int]] = set()
         self._something_sent = asyncio.Event()
         self._facts = {fact.topic: fact for fact in all_facts()}
 
-    def waiting(self, document: Mapping[str, Any]) -> list[Fact]:
-        """What a stored document has still to tell, oldest first."""
-        return [self._facts[entry["topic"]].from_message(entry["message"]) for entry in document["outbox"]]
+    def left_behind(self, collection: str, document: Mapping[str, Any]) -> list[Entry]:
+        """The entries of a document's outbox that could not be sent: a later revision sends them before its own."""
+        return [entry for entry in document["outbox"] if (collection, document["_id"], entry["revision"]) in self._unsent]
 
-    async def send(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> None:
+    async def send(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact], left_behind: Sequence[Entry] = ()) -> None:
         """Publish the facts of a document just stored. When the broker does not answer they stay in the outbox."""
+        revisions = {document["revision"], *(entry["revision"] for entry in left_behind)}
+        sending = {(collection, document["_id"], revision) for revision in revisions}
         try:
             async with asyncio.timeout(PUBLISH_WAIT_S):
-                await self._publish(facts)
+                await self._publish([*map(self._fact, left_behind), *facts])
         except (KafkaError, TimeoutError) as error:
+            self._unsent |= sending
             logger.warning("not published yet, will retry", collection=collection, id=document["_id"], reason=repr(error))
             return
-        self._sent.append((collection, document["_id"], document["revision"]))
+        self._remember_sent(sending)
         self._something_sent.set()
 
     async def tidy(self) -> None:
@@ -89,10 +96,17 @@ class Outbox:
     async def _republish(self) -> None:
         for collection in WITH_OUTBOX:
             for document in await self._store.unpublished(collection, datetime.now(UTC) - LEFT_BEHIND_AFTER, REPUBLISH_BATCH):
-                await self._publish(self.waiting(document))
-                self._sent.append((collection, document["_id"], document["outbox"][-1]["revision"]))
+                await self._publish([self._fact(entry) for entry in document["outbox"]])
+                self._remember_sent({(collection, document["_id"], entry["revision"]) for entry in document["outbox"]})
                 logger.info("published what was left behind", collection=collection, id=document["_id"])
         for request in await self._store.requests_in_progress(datetime.now(UTC) - self._unanswered_after, REPUBLISH_BATCH):
             await self._publish([on_demand_fact(request)])
             self._sent.append((ON_DEMAND_REQUESTS, request["_id"], request["revision"]))
             logger.info("asked again for a bill", request_id=request["_id"])
+
+    def _remember_sent(self, revisions: set[tuple[str, str, int]]) -> None:
+        self._sent += revisions
+        self._unsent -= revisions
+
+    def _fact(self, entry: Entry) -> Fact:
+        return self._facts[entry["topic"]].from_message(entry["message"])

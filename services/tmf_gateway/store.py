@@ -108,10 +108,10 @@ class GatewayStore:
         return await self.replace(SUBSCRIPTIONS, ended, facts)
 
     async def published(self, collection: str, revisions: Sequence[tuple[str, int]], at: datetime) -> None:
-        """Empty the outboxes of documents up to the revisions that were published."""
+        """Take these revisions, which were published, out of the outboxes of their documents; what others still hold stays."""
         await self._database[collection].bulk_write(
             [
-                UpdateOne({"_id": id}, {"$pull": {"outbox": {"revision": {"$lte": revision}}}, "$set": {"published_at": at}})
+                UpdateOne({"_id": id}, {"$pull": {"outbox": {"revision": revision}}, "$set": {"published_at": at}})
                 for id, revision in revisions
             ],
             ordered=False,

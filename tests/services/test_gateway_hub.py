@@ -194,6 +194,17 @@ async def test_while_kafka_is_away_accounts_are_opened_and_told_later(settings):
         await eventually(told)
 
 
+async def test_what_could_not_be_told_goes_before_what_is_told_next(settings):
+    door = build_service("tmf_gateway", settings)
+    async with GatewayClient(transport=httpx.ASGITransport(app=door.http), base_url=GATEWAY) as client:
+        account = await client.open_account()
+        async with door.running():
+            await client.patch(account["href"], json={"name": "Ada Lovelace"})
+            events = await read_facts(settings, HubEventRaised)
+
+    assert [event.event_type for event in events] == ["BillingAccountCreateEvent", "BillingAccountAttributeValueChangeEvent"]
+
+
 async def test_a_request_that_nobody_answered_is_asked_again(settings):
     service = build_service("tmf_gateway", settings)
     await service.database["on_demand_requests"].insert_one(

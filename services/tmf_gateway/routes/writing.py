@@ -34,7 +34,6 @@ async def store_change(
             return before
         facts = facts_of(after, before)
         if await replace(after, before, facts):
-            # What an earlier revision could not tell goes first: once this one is told, the outbox is emptied up to it.
-            await gateway.outbox.send(collection, after, [*gateway.outbox.waiting(before), *facts])
+            await gateway.outbox.send(collection, after, facts, gateway.outbox.left_behind(collection, before))
             return after
     raise Conflict(f"{resource.name} {id} is being changed by others; ask again")
