@@ -80,11 +80,6 @@ class Directory:
         await remember_newest(self._products, products, PRODUCT_FIELDS)
         await self._raise_version()
 
-    async def currencies(self, account_ids: Iterable[str]) -> dict[str, str]:
-        """The currency of each account that is known."""
-        found = self._accounts.find({"_id": {"$in": list(account_ids)}}, {"currency": 1})
-        return {document["_id"]: document["currency"] async for document in found}
-
     async def holdings(self, identifiers: Iterable[str]) -> Holdings:
         """What is known now about these identifiers."""
         await self._empty_if_changed()

@@ -104,15 +104,16 @@ async def discard_suspended(batch: Batch[SuspenseDiscardRequested], *, suspense:
 
 async def remember_accounts(batch: Batch[AccountChanged], *, directory: Directory) -> Sequence[Fact]:
     """Keep rating's copy of accounts."""
-    currencies = await directory.currencies(account.id for account in batch)
+    known = await directory.accounts(account.id for account in batch)
+    fixed = {account_id: (account.currency, account.time_zone) for account_id, account in known.items()}
     for account in batch:
-        _check(account, currencies.setdefault(account.id, account.currency))
+        _check(account, *fixed.setdefault(account.id, (account.currency, account.time_zone)))
     await directory.remember_accounts(batch)
     return []
 
 
-def _check(account: AccountChanged, currency: str) -> None:
-    """Raises Unprocessable for an account that nothing could be rated for."""
+def _check(account: AccountChanged, currency: str, zone_name: str) -> None:
+    """Raises Unprocessable for an account that nothing could be rated for, or whose charges are in another currency or zone."""
     try:
         time_zone(account.time_zone)
         minor_unit_decimals(account.currency)
@@ -120,6 +121,9 @@ def _check(account: AccountChanged, currency: str) -> None:
         raise Unprocessable(f"account {account.id}: {error}") from error
     if account.currency != currency:
         raise Unprocessable(f"account {account.id} is in {currency} and cannot change to {account.currency}: open another account")
+    if account.time_zone != zone_name:
+        # Months of charges are named by their local days: in another zone, cuts would be counted under names that no charge has.
+        raise Unprocessable(f"account {account.id} lives in {zone_name} and cannot move to {account.time_zone}: open another account")
 
 
 async def remember_products(batch: Batch[ProductChanged], *, directory: Directory) -> Sequence[Fact]:

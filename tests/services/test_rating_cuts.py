@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
 from libs.contracts import (
     AppliedTax,
     BillIssued,
@@ -149,6 +151,19 @@ async def test_a_billed_charge_knows_its_bill_and_is_never_on_two(rating: Rating
     assert charge.applied_taxes == (AppliedTax(category="standard", rate=Decimal(10), amount=Decimal("0.17")),)
     (parked,) = await rating.facts(MessageParked)
     assert "bill-1 already" in parked.reason
+
+
+@pytest.mark.parametrize("otherwise", [{"currency": "EUR"}, {"zone": "UTC"}])
+async def test_an_account_keeps_the_currency_and_the_zone_that_its_charges_are_in(rating: RatingWorld, otherwise: dict[str, str]) -> None:
+    await rating.publish(account("ada"))
+    await rating.settle()
+    await rating.publish(account("ada", revision=2, **otherwise))
+    await rating.settle()
+
+    (parked,) = await rating.facts(MessageParked)
+    assert "open another account" in parked.reason
+    (kept,) = await rating.documents("accounts")
+    assert (kept["currency"], kept["time_zone"]) == ("USD", ZONE)
 
 
 def bill(id: str, closed: ChargesClosed) -> BillIssued:
