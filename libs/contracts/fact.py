@@ -8,6 +8,7 @@ Optional fields may be added freely; any other change is a new class with a new 
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -55,7 +56,8 @@ class Fact(Record):
         """A fact of values that were all validated elsewhere, every field given: four times faster, and checks nothing."""
         fact = cls.__new__(cls)
         object.__setattr__(fact, "__dict__", fields)
-        object.__setattr__(fact, "__pydantic_fields_set__", set(fields))
+        # One set for all of them: a set of its own takes longer to fill than everything else here.
+        object.__setattr__(fact, "__pydantic_fields_set__", _all_fields(cls))
         object.__setattr__(fact, "__pydantic_extra__", None)
         object.__setattr__(fact, "__pydantic_private__", None)
         return fact
@@ -64,6 +66,11 @@ class Fact(Record):
     def from_message(cls, body: bytes) -> Self:
         """Parse a Kafka message. Raises pydantic.ValidationError."""
         return cls.__pydantic_validator__.validate_json(body)
+
+
+@cache
+def _all_fields(cls: type[Fact]) -> set[str]:
+    return set(cls.model_fields)
 
 
 def all_facts() -> Iterator[type[Fact]]:

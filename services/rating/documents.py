@@ -31,7 +31,7 @@ def decimal128(value: int | Decimal) -> Decimal128:
 
 def _number(value: int | Decimal) -> int | Decimal128:
     whole = int(value)
-    return whole if whole == value and -INT64_MAX <= whole <= INT64_MAX else Decimal128(Decimal(value))
+    return whole if -INT64_MAX <= whole <= INT64_MAX and whole == value else Decimal128(Decimal(value))
 
 
 def _any_number(value: Decimal) -> int | Decimal128 | str:
@@ -63,17 +63,28 @@ def received_fields(usage: UsageReceived, quantity: int | Decimal128 | str) -> D
 
 def rated_document(rated: Rated) -> Document:
     """A usage with its price and the charge that counts it."""
-    priced = rated.priced
-    document = received_fields(rated.usage, _number(rated.usage.quantity))
-    document["account_id"] = rated.account.id
-    document["product_id"] = rated.product.id
-    document["price_id"] = priced.price_id
-    document["charge_id"] = rated.charge_id
-    document["charged_quantity"] = _number(priced.charged_quantity)
-    document["numerator"] = _number(priced.numerator)
-    document["denominator"] = priced.denominator
-    document["currency"] = priced.currency
-    document["rate_book"] = priced.rate_book
+    # In one go, for a dictionary that grows is built several times.
+    usage, priced = rated.usage, rated.priced
+    document: Document = {
+        "_id": usage.id,
+        "identifier": usage.identifier,
+        "usage_type": usage.usage_type,
+        "started_at": usage.started_at,
+        "quantity": _number(usage.quantity),
+        "unit": usage.unit,
+        "called_number": usage.called_number,
+        "account_id": rated.account.id,
+        "product_id": rated.product.id,
+        "price_id": priced.price_id,
+        "charge_id": rated.charge_id,
+        "charged_quantity": _number(priced.charged_quantity),
+        "numerator": _number(priced.numerator),
+        "denominator": priced.denominator,
+        "currency": priced.currency,
+        "rate_book": priced.rate_book,
+    }
+    if usage.characteristics:
+        document["characteristics"] = usage.characteristics
     return document
 
 
