@@ -9,7 +9,8 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(OWN_UV))
 # The system's Node.js when it is recent enough and has npm, else the one that PyPI brings.
 NODE := $(shell [ "$$(node --version 2>/dev/null | tr -dc '0-9.' | cut -d. -f1)" -ge 18 ] 2>/dev/null && npm --version >/dev/null 2>&1 && echo system)
 FAST_TESTS := tests/unit tests/contracts tests/architecture
-SLOW_TESTS := $(filter-out $(FAST_TESTS),$(patsubst %/,%,$(wildcard tests/*/)))
+# Killing processes takes longest and so comes last.
+SLOW_TESTS := $(filter-out $(FAST_TESTS) tests/faults tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/))) tests/faults
 
 .PHONY: help setup demo test test-fast lint format bench up down clean
 

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -48,8 +49,13 @@ def modules(*folders: str) -> Iterator[Module]:
     """Every module below these folders of the repository; of libs and services when none is named."""
     for folder in folders or ("libs", "services"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            text = path.read_text(encoding="utf-8")
-            yield Module(path.relative_to(ROOT).as_posix(), text, ast.parse(text))
+            yield _read(path)
+
+
+@cache
+def _read(path: Path) -> Module:
+    text = path.read_text(encoding="utf-8")
+    return Module(path.relative_to(ROOT).as_posix(), text, ast.parse(text))
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:

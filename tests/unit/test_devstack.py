@@ -5,7 +5,6 @@ import importlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -104,21 +103,18 @@ async def test_a_program_that_takes_too_long_is_told_with_what_it_lacks(tmp_path
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
 async def test_a_program_ends_with_the_process_that_started_it_unless_detached(tmp_path: Path) -> None:
-    script = f"""
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {str(Path.cwd())!r})
-from tests.unit.test_devstack import program
-pids = []
-for detached in (False, True):
-    started = program(Path({str(tmp_path)!r}) / "log", detached=detached)
-    started.launch()
-    pids.append(str(started.pid))
-print(*pids, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stdout
-    bound, detached = (int(pid) for pid in told.split())
+    reading, writing = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        started = [program(tmp_path / "log", detached=detached) for detached in (False, True)]
+        for each in started:
+            each.launch()
+        os.write(writing, " ".join(str(each.pid) for each in started).encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(parent, 0)
+    bound, detached = (int(pid) for pid in os.read(reading, 100).split())
+    os.close(reading)
+    os.close(writing)
     try:
         async with asyncio.timeout(10):
             while psutil.pid_exists(bound) and psutil.Process(bound).status() != psutil.STATUS_ZOMBIE:

@@ -12,9 +12,9 @@ from libs.money import UnknownCurrency, minor_unit_decimals, round_to_minor_unit
 CURRENCIES = {"JPY": 0, "EUR": 2, "USD": 2, "KWD": 3, "CLF": 4}
 
 currencies = st.sampled_from(sorted(CURRENCIES))
-fractions = st.fractions(min_value=-(10**15), max_value=10**15, max_denominator=10**7)
+fractions = st.builds(Fraction, st.integers(-(10**18), 10**18), st.integers(1, 10**7))
 decimals = st.decimals(min_value=-(10**15), max_value=10**15, allow_nan=False, allow_infinity=False, places=12)
-weights = st.lists(st.fractions(min_value=0, max_value=10**9, max_denominator=10**6), min_size=1, max_size=40)
+weights = st.lists(st.builds(Fraction, st.integers(0, 10**12), st.integers(1, 10**6)), min_size=1, max_size=12)
 
 
 def minor_unit(currency: str) -> Fraction:
