@@ -16,7 +16,7 @@ from libs.devstack.errors import StackError
 from libs.devstack.java import INSTALL_JAVA, kafka_obstacle
 from libs.devstack.kafka import kafka_fault, native_kafka
 from libs.devstack.memory_kafka import MEMORY_KAFKA_EXTRA, memory_kafka, memory_kafka_is_installed
-from libs.devstack.mongod import find_mongod, mongodb_fault, native_mongod
+from libs.devstack.mongod import INSTALL_LIBRARY, INSTALL_MONGOD, LIBRARY, find_mongod, mongod_obstacle, mongodb_fault, native_mongod
 from libs.devstack.ports import LOOPBACK
 from libs.devstack.settings import StackSettings
 from libs.runtime import RuntimeSettings
@@ -121,7 +121,8 @@ def resolve_mongodb(settings: StackSettings, directory: Path, *, detached: bool)
     if settings.mongodb_url is not None:
         return External("MongoDB", settings.mongodb_url, "MONGODB_URL")
     mongod = find_mongod()
-    if mongod is not None:
+    obstacle = "no mongod on the PATH, none from PyPI for this machine" if mongod is None else mongod_obstacle(mongod[0])
+    if mongod is not None and obstacle is None:
         log = directory / "logs" / "mongodb.log"
         return native_mongod(*mongod, directory / "mongodb", settings.mongodb_port, log=log, detached=detached)
     if docker_compose_answers():
@@ -129,6 +130,6 @@ def resolve_mongodb(settings: StackSettings, directory: Path, *, detached: bool)
         address = f"mongodb://{LOOPBACK}:{settings.mongodb_port}/?directConnection=true"
         return ComposeService("MongoDB", "mongodb", address=address, environment={"MONGODB_PORT": str(settings.mongodb_port)})
     raise StackError(
-        "there is no MongoDB to be had: no mongod on the PATH, none from PyPI for this machine, and no Docker engine answers",
-        "install MongoDB's server (mongod); or set MONGODB_URL to a replica set that runs",
+        f"there is no MongoDB to be had: {obstacle}, and no Docker engine answers",
+        f"{INSTALL_LIBRARY if obstacle and LIBRARY in obstacle else INSTALL_MONGOD}; or set MONGODB_URL to a replica set that runs",
     )

