@@ -1,7 +1,16 @@
 """Settings that every service shares; each service extends this class with its own, read from the environment."""
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class DocumentedVariables(EnvSettingsSource):
+    """The environment, read by documented names alone: a field with an alias answers to its own name in code only.
+    Else a NAMESPACE that a machine sets for something else would move all topics and databases."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        self.config = {**self.config, "populate_by_name": False}
 
 
 class RuntimeSettings(BaseSettings):
@@ -20,6 +29,18 @@ class RuntimeSettings(BaseSettings):
     log_format: str = Field("console", pattern="^(json|console)$")
     log_level: str = "INFO"
     parked_in_a_row_max: int = Field(100, gt=0, description="A consumer stops after so many parkings with no success between")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the caller gives, then the environment; nothing else is read."""
+        return init_settings, DocumentedVariables(settings_cls)
 
     def topic(self, name: str) -> str:
         """The name of a topic on the broker."""
