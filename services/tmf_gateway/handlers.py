@@ -1,4 +1,4 @@
-"""What the gateway does with facts: end on-demand requests, wake clients that wait, raise hub events of bills."""
+"""What the gateway does with facts: end on-demand requests, wake clients that wait, raise hub events of bills in order."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -16,10 +16,12 @@ from libs.contracts import (
 )
 from libs.runtime import Batch, to_document
 from services.tmf_gateway.answers import Answers
-from services.tmf_gateway.domain.events import hub_event
+from services.tmf_gateway.domain.events import event_type, hub_event
 from services.tmf_gateway.domain.links import Links
 from services.tmf_gateway.domain.tmf678 import BILL_ON_DEMAND, CUSTOMER_BILL, bill_on_demand, completed, customer_bill
 from services.tmf_gateway.store import GatewayStore
+
+_BILL_CREATED = event_type(CUSTOMER_BILL, "Create")
 
 
 async def complete_requests(batch: Batch[OnDemandBillCompleted], *, store: GatewayStore, links: Links) -> Sequence[Fact]:
@@ -44,8 +46,7 @@ async def hear_answers(batch: Batch[BillStateChanged | BillStateRefused | BillDo
 async def raise_bill_events(batch: Batch[BillIssued | BillStateChanged], *, store: GatewayStore, links: Links) -> Sequence[Fact]:
     """Hub events of bills. The two facts come on topics of their own, so a change may arrive before its bill: then the
     bill is announced first, and its own announcement, coming later, repeats the same event."""
-    changed_first = [fact for fact in batch if isinstance(fact, BillStateChanged)]
-    announced = await store.announced_bills(change.bill.id for change in changed_first)
+    announced = await store.announced_bills(change.bill.id for change in batch if isinstance(change, BillStateChanged))
     events = []
     for fact in sorted(batch, key=_happened_at):
         bill = fact if isinstance(fact, BillIssued) else fact.bill
@@ -55,8 +56,14 @@ async def raise_bill_events(batch: Batch[BillIssued | BillStateChanged], *, stor
         if isinstance(fact, BillStateChanged):
             shown = customer_bill(to_document(bill), links)
             events.append(hub_event(CUSTOMER_BILL, "StateChange", shown, cause=fact.id, at=bill.last_update_at))
-    await store.remember_announced(announced)
     return events
+
+
+async def remember_announced(batch: Batch[HubEventRaised], *, store: GatewayStore) -> Sequence[Fact]:
+    """A bill is announced once its Create event has come back from its topic. Remembered any sooner, a crash before the
+    event was published would let a change go out first."""
+    await store.remember_announced(event.resource_id for event in batch if event.event_type == _BILL_CREATED)
+    return []
 
 
 def _events_until_its_end(request: dict[str, Any], links: Links) -> Iterator[HubEventRaised]:

@@ -12,7 +12,7 @@ from services.tmf_gateway.answers import Answers
 from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678, Links
 from services.tmf_gateway.domain.tmf666 import AccountDefaults
 from services.tmf_gateway.gateway import Gateway
-from services.tmf_gateway.handlers import complete_requests, hear_answers, raise_bill_events
+from services.tmf_gateway.handlers import complete_requests, hear_answers, raise_bill_events, remember_announced
 from services.tmf_gateway.http import new_app
 from services.tmf_gateway.outbox import Outbox
 from services.tmf_gateway.routes.hub import hub_routes
@@ -82,6 +82,7 @@ def build(settings: GatewaySettings) -> Service:
     add_pages(app, settings.public_base_url)
     service.subscribe(partial(complete_requests, store=store, links=gateway.links))
     service.subscribe(partial(raise_bill_events, store=store, links=gateway.links))
+    service.subscribe(partial(remember_announced, store=store))
     service.subscribe(partial(hear_answers, answers=gateway.answers), every_instance=True)
     service.background(outbox.tidy)
     return service

@@ -156,7 +156,7 @@ class GatewayStore:
         return {document["_id"] async for document in found}
 
     async def remember_announced(self, ids: Iterable[str]) -> None:
-        """The hub has heard of these bills, perhaps not for the first time."""
+        """The hub has heard of these bills; some it may have heard of before."""
         remembered = [UpdateOne({"_id": id}, {"$setOnInsert": {"_id": id}}, upsert=True) for id in ids]
         if remembered:
             await self._database[BILLS_ANNOUNCED].bulk_write(remembered, ordered=False)

@@ -17,9 +17,12 @@ from libs.contracts import (
     OnDemandBillRequested,
     SubscriptionChanged,
 )
-from libs.runtime import to_document
+from libs.runtime import Batch, to_document
+from libs.runtime.lag import lag_reader
 from libs.runtime.mongo import database
-from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
+from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678, Links
+from services.tmf_gateway.handlers import raise_bill_events
+from services.tmf_gateway.store import GatewayStore
 from tests.gateway_client import GatewayClient, GatewayDoor, a_bill, open_gateway
 from tests.world import GATEWAY, build_service, read_facts
 
@@ -110,6 +113,34 @@ async def test_a_change_that_overtakes_its_bill_is_still_told_after_it(door):
     created, changed, repeated = await events_of(door, bill.id)
     assert (created.event_type, changed.event_type) == ("CustomerBillCreateEvent", "CustomerBillStateChangeEvent")
     assert repeated.id == created.id
+
+
+async def test_a_bill_whose_creation_a_crash_kept_back_is_not_first_heard_of_by_its_change(settings):
+    bill = a_bill(3)
+    service = build_service("tmf_gateway", settings)
+    async with service.running(), lag_reader(settings) as lag:
+        # As a crash leaves it: the handler has stored what it stores, and what it returned was not published.
+        store = GatewayStore(service.client, service.database)
+        await raise_bill_events(Batch([bill], [], bill.bill_date), store=store, links=Links(GATEWAY))
+        await service.publish([held(bill)])
+        await lag.settled(WAIT_S)
+        await service.publish([bill])
+        await lag.settled(WAIT_S)
+        events = await read_facts(settings, HubEventRaised)
+
+    assert [event.event_type for event in events][:2] == ["CustomerBillCreateEvent", "CustomerBillStateChangeEvent"]
+
+
+async def test_a_bill_is_announced_once_when_all_is_well(door):
+    bill = a_bill(4)
+    await door.service.publish([bill])
+    await door.world.settle()
+    later = held(bill).model_copy(update={"id": f"{bill.id}-again"})
+    await door.service.publish([held(bill), later])
+    await door.world.settle()
+
+    kinds = [event.event_type for event in await events_of(door, bill.id)]
+    assert kinds == ["CustomerBillCreateEvent", "CustomerBillStateChangeEvent", "CustomerBillStateChangeEvent"]
 
 
 async def test_the_end_of_a_request_is_never_told_before_its_beginning(settings):

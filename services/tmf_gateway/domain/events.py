@@ -16,19 +16,24 @@ _TITLES = {
 }
 
 
+def event_type(resource: Resource, change: str) -> str:
+    """The name of an event, such as CustomerBillCreateEvent."""
+    return f"{resource.definition}{change}Event"
+
+
 def hub_event(
     resource: Resource, change: str, representation: Representation, *, cause: str, at: datetime, changed: tuple[str, ...] = ()
 ) -> HubEventRaised:
     """The event of a `change` (Create, StateChange or AttributeValueChange); `cause` is unique per resource name and change,
     `changed` names the attributes of an AttributeValueChange."""
-    event_type = f"{resource.definition}{change}Event"
-    event_id = str(uuid.uuid5(_EVENT_IDS, f"{event_type}:{cause}"))
+    named = event_type(resource, change)
+    event_id = str(uuid.uuid5(_EVENT_IDS, f"{named}:{cause}"))
     title = _TITLES[change].format(name=resource.name)
     payload = {resource.name: representation}
     envelope: dict[str, Any] = {
         "eventId": event_id,
         "eventTime": at,
-        "eventType": event_type,
+        "eventType": named,
         "correlationId": cause,
         "domain": resource.api,
         "title": title,
@@ -44,5 +49,5 @@ def hub_event(
         # What every other API calls event, TMF666 v4 calls payload; queries say event everywhere.
         envelope["payload"] = payload
     return HubEventRaised(
-        id=event_id, api=resource.api, event_type=event_type, resource_id=representation["id"], raised_at=at, envelope=envelope
+        id=event_id, api=resource.api, event_type=named, resource_id=representation["id"], raised_at=at, envelope=envelope
     )
