@@ -1,6 +1,8 @@
-"""`tarifa hub deliveries | retry`: what the hub's subscribers were sent, and sending parked deliveries again."""
+"""`tarifa hub deliveries | retry | key`: what the hub's subscribers were sent, sending parked deliveries again, and the
+key that a subscriber verifies its deliveries with."""
 
 import asyncio
+import os
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,10 +15,13 @@ from libs.cli.errors import CommandError
 from libs.contracts import DeliveryRetryRequested
 from libs.devstack.stack import running_settings
 from libs.exact_json import read_json, write_json
+from libs.hub_signature import subscription_key
 from libs.runtime import RuntimeSettings
 from libs.runtime.mongo import connect, database
 from libs.runtime.publisher import FactPublisher
 
+# An environment variable and no option: a command line is seen by everybody on the machine, and kept in histories.
+SIGNING_SECRET = "HUB_SIGNING_SECRET"
 STATES = ("pending", "delivered", "parked", "cancelled")
 
 app = typer.Typer(no_args_is_help=True)
@@ -49,6 +54,23 @@ def retry(delivery_id: Annotated[str, typer.Argument(metavar="ID", help="As `tar
     """Send a parked delivery again, with all its tries anew."""
     asyncio.run(_retry(running_settings(), delivery_id))
     progress.print(f"asked for {delivery_id} to be sent again; see `tarifa hub deliveries`", markup=False, soft_wrap=True)
+
+
+@app.command()
+def key(subscription_id: Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="The id that POST /hub answered with.")]) -> None:
+    """The key that this subscriber verifies X-Tarifa-Signature with; hand it over on a safe way."""
+    secret = os.environ.get(SIGNING_SECRET)
+    if not secret:
+        raise CommandError(f"{SIGNING_SECRET} is not set", "set it to what notifications runs with")
+    if not asyncio.run(_is_subscribed(running_settings(), subscription_id)):
+        raise CommandError(f"there is no subscription {subscription_id}", "POST /hub answers with the id of the one it made")
+    print(subscription_key(secret, subscription_id))
+
+
+async def _is_subscribed(settings: RuntimeSettings, subscription_id: str) -> bool:
+    wanted = {"_id": subscription_id, "removed": False}
+    async with connect(settings) as client:
+        return await database(client, settings, "notifications")["subscriptions"].count_documents(wanted) == 1
 
 
 async def _deliveries(settings: RuntimeSettings, wanted: dict[str, str], limit: int) -> list[dict[str, Any]]:

@@ -17,12 +17,12 @@ from pydantic import SecretStr
 from pymongo.errors import PyMongoError
 
 from libs.contracts import SubscriptionChanged
+from libs.hub_signature import HEADER, signature, subscription_key
 from libs.runtime.metrics import HUB_ATTEMPTS
 from services.notifications.callback_client import CallbackClient
 from services.notifications.domain.callback import CallbackRefused, delivery_url
 from services.notifications.domain.delivery import Attempt, Delivery, DeliveryState
 from services.notifications.domain.retry import Outcome, RetryPolicy, after_attempt
-from services.notifications.domain.signature import HEADER, signature
 from services.notifications.lease import Leases
 from services.notifications.store import NotificationsStore
 
@@ -53,7 +53,7 @@ class Dispatcher:
         self._leases = leases
         self._client = client
         self._policy = policy
-        self._secret = secret.get_secret_value().encode() if secret else None
+        self._secret = secret.get_secret_value() if secret else None
         self._verbatim = verbatim
         self._woken = asyncio.Event()
         self._serving: dict[str, asyncio.Task[None]] = {}
@@ -152,14 +152,14 @@ class Dispatcher:
         body = delivery.body.encode()
         try:
             url = delivery_url(subscription.callback, delivery.event_type, self._verbatim)
-            attempt = await self._client.post(url, body, self._headers(body))
+            attempt = await self._client.post(url, body, self._headers(subscription.id, body))
         except CallbackRefused as refused:
             attempt = Attempt(at=datetime.now(UTC), duration_ms=0, error=str(refused))
             return attempt, Outcome(DeliveryState.PARKED, reason=str(refused))
         return attempt, after_attempt(attempt, delivery.tries + 1, self._policy, random.uniform(*JITTER))
 
-    def _headers(self, body: bytes) -> dict[str, str]:
+    def _headers(self, subscription_id: str, body: bytes) -> dict[str, str]:
         headers = {"Content-Type": "application/json;charset=utf-8", "User-Agent": "Tarifa"}
         if self._secret is not None:
-            headers[HEADER] = signature(body, self._secret, int(time.time()))
+            headers[HEADER] = signature(body, subscription_key(self._secret, subscription_id), int(time.time()))
         return headers

@@ -4,9 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,8 +15,10 @@ import pytest
 
 from libs.contracts import DeliveryRetryRequested, HubEventRaised, SubscriptionChanged
 from libs.exact_json import read_json
+from libs.hub_signature import subscription_key
 from libs.runtime import RuntimeSettings, Service
 from services.notifications.service import NotificationsSettings, build
+from tests.command_line import run_tarifa
 from tests.services.hub_subscriber import WAIT_S, Answer, Received, Subscriber, listening
 
 SECRET = "a secret of the test"
@@ -96,7 +95,7 @@ async def test_an_event_arrives_as_its_envelope_signed(service, crm):
     assert b'"value":12.30}' in received.body
     assert received.headers["content-type"] == "application/json;charset=utf-8"
     signed = dict(part.split("=", 1) for part in received.headers["x-tarifa-signature"].split(","))
-    expected = hmac.new(SECRET.encode(), f"{signed['t']}.".encode() + received.body, hashlib.sha256).hexdigest()
+    expected = hmac.new(subscription_key(SECRET, "s").encode(), f"{signed['t']}.".encode() + received.body, hashlib.sha256).hexdigest()
     assert hmac.compare_digest(signed["v1"], expected)
     assert abs(int(signed["t"]) - time.time()) < 60
 
@@ -379,17 +378,6 @@ async def test_a_subscription_with_an_invalid_query_is_parked_and_the_others_are
     assert "eventType is given twice" in parked["reason"]
 
 
-def tarifa(settings: RuntimeSettings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "MONGODB_URL": settings.mongodb_url,
-        "TARIFA_NAMESPACE": settings.namespace,
-    }
-    command = [sys.executable, "-c", "from libs.cli import main; main()", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-
 async def test_an_operative_lists_the_deliveries_and_sends_a_parked_one_again(settings, crm):
     crm.answer = lambda _: Answer(500)
     async with notifications(settings, hub_tries_max=1) as service:
@@ -399,15 +387,27 @@ async def test_an_operative_lists_the_deliveries_and_sends_a_parked_one_again(se
         await delivery(service, "s|e2", "parked")
         crm.answer = lambda _: Answer(200)
 
-        listed = await asyncio.to_thread(tarifa, settings, "hub", "deliveries", "--json", "--state", "parked", "--subscription", "s")
-        retried = await asyncio.to_thread(tarifa, settings, "hub", "retry", "s|e1")
+        listed = await run_tarifa(settings, "hub", "deliveries", "--json", "--state", "parked", "--subscription", "s")
+        retried = await run_tarifa(settings, "hub", "retry", "s|e1")
         await delivery(service, "s|e1", "delivered")
-        refused = await asyncio.to_thread(tarifa, settings, "hub", "retry", "s|e1")
+        refused = await run_tarifa(settings, "hub", "retry", "s|e1")
 
-    shown = {entry["id"]: entry for entry in json.loads(listed.stdout)}
+    shown = {entry["id"]: entry for entry in listed.json}
     assert set(shown) == {"s|e1", "s|e2"}
     assert shown["s|e1"]["attempts"][0]["status"] == 500
-    assert '"value":12.30' in listed.stdout
-    assert retried.returncode == 0, retried.stderr
-    assert refused.returncode == 1
-    assert "delivery s|e1 is delivered" in refused.stderr
+    assert '"value":12.30' in listed.out
+    assert retried.exit_code == 0, retried.err
+    assert refused.exit_code == 1
+    assert "delivery s|e1 is delivered" in refused.err
+
+
+async def test_the_operator_is_told_the_key_of_a_subscription_that_there_is(settings, crm, monkeypatch):
+    async with notifications(settings) as service:
+        await subscribed(service, subscription("s", crm))
+    without_secret = await run_tarifa(settings, "hub", "key", "s")
+    monkeypatch.setenv("HUB_SIGNING_SECRET", SECRET)
+    told, unknown = await run_tarifa(settings, "hub", "key", "s"), await run_tarifa(settings, "hub", "key", "t")
+
+    assert (told.exit_code, told.out.strip()) == (0, subscription_key(SECRET, "s"))
+    assert (unknown.exit_code, unknown.out) == (1, "")
+    assert "HUB_SIGNING_SECRET is not set" in without_secret.err

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from libs.contracts import HubEventRaised, SubscriptionChanged
+from libs.hub_signature import signature, subscription_key
 from services.notifications.domain.delivery import Attempt, DeliveryState, ReceivedEvent, in_sequence, plan
 from services.notifications.domain.retry import RetryPolicy, after_attempt
-from services.notifications.domain.signature import signature
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 POLICY = RetryPolicy(tries_max=5, pause_first_s=2, pause_max_s=10)
@@ -93,7 +93,14 @@ def test_the_last_try_parks_with_what_went_wrong(attempt):
 
 
 def test_the_signature_covers_time_and_body():
-    header = signature(b'{"a":1}', b"secret", 1_772_323_200)
+    header = signature(b'{"a":1}', "secret", 1_772_323_200)
 
     expected = hmac.new(b"secret", b'1772323200.{"a":1}', hashlib.sha256).hexdigest()
     assert header == f"t=1772323200,v1={expected}"
+
+
+def test_each_subscription_has_a_key_of_its_own_that_stays():
+    keys = {subscription_key(secret, name) for secret in ("secret", "other") for name in ("crm", "selfcare")}
+
+    assert len(keys) == 4
+    assert subscription_key("secret", "crm") in keys
