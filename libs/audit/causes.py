@@ -77,10 +77,10 @@ class _Counts:
 async def _cuts(reader: Reader) -> AsyncIterator[tuple[str, Cut]]:
     pipeline: Pipeline = [
         {"$sort": {"_id": 1}},
-        {"$project": {"account_id": 1, "run_type": 1, "cause_id": 1, "line_count": {"$size": "$lines"}}},
+        {"$project": {"account_id": 1, "run_type": 1, "cause_id": 1, "line_count": {"$size": "$lines"}, "returned_at": 1}},
     ]
     async for cut in reader.aggregate("rating", "cuts", pipeline):
-        yield cut["_id"], Cut(cut["account_id"], RunType(cut["run_type"]), cut["cause_id"], cut["line_count"])
+        yield cut["_id"], Cut(cut["account_id"], RunType(cut["run_type"]), cut["cause_id"], cut["line_count"], "returned_at" in cut)
 
 
 async def _bills(reader: Reader, query: Mapping[str, Any] | None = None, *, key: str) -> AsyncIterator[tuple[str, Bill]]:

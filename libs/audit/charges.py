@@ -66,7 +66,7 @@ async def _recounts(reader: Reader) -> AsyncIterator[tuple[str, Recount]]:
 async def _cut_lines(reader: Reader) -> AsyncIterator[tuple[str, CutLine]]:
     async for document in reader.aggregate("rating", "cuts", _LINES_BY_CHARGE):
         line = ChargeLine.model_validate(document["lines"])
-        yield line.charge_id, CutLine(document["_id"], line)
+        yield line.charge_id, CutLine(document["_id"], line, "returned_at" in document)
 
 
 async def _bill_lines(reader: Reader) -> AsyncIterator[tuple[str, BilledLine]]:
@@ -75,7 +75,7 @@ async def _bill_lines(reader: Reader) -> AsyncIterator[tuple[str, BilledLine]]:
         yield line.charge_id, BilledLine(document["_id"], line, line.taxes)
 
 
-_LINES_BY_CHARGE: Pipeline = [{"$project": {"lines": 1}}, {"$unwind": "$lines"}, {"$sort": {"lines.charge_id": 1}}]
+_LINES_BY_CHARGE: Pipeline = [{"$project": {"lines": 1, "returned_at": 1}}, {"$unwind": "$lines"}, {"$sort": {"lines.charge_id": 1}}]
 
 
 def _added(parts: Sequence[Recount]) -> Recount:

@@ -74,10 +74,19 @@ def assemble_bill(charges: ChargesClosed, account: AccountChanged | None, terms:
     return BillDraft(bill)
 
 
-def park(charges: ChargesClosed, reason: str) -> AccountParked:
-    """The cut's charges are not billed, because of `reason`."""
+def park(charges: ChargesClosed, reason: str, *, is_final: bool | None = None) -> AccountParked:
+    """The cut's charges are not billed, because of `reason`.
+
+    A bill run asks for the same cut again once the reason is mended. Nobody does for a bill on demand: unless said otherwise, its
+    parking is final, and the charges go to the next cut.
+    """
     return AccountParked(
-        id=charges.id, account_id=charges.account_id, run_type=charges.run_type, cause_id=charges.cause_id, reason=reason[:4000]
+        id=charges.id,
+        account_id=charges.account_id,
+        run_type=charges.run_type,
+        cause_id=charges.cause_id,
+        reason=reason[:4000],
+        is_final=charges.run_type is RunType.OFF_CYCLE if is_final is None else is_final,
     )
 
 

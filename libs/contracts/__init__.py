@@ -16,7 +16,18 @@ from libs.contracts.bills import (
     BillStateRefused,
     BillStateRequested,
 )
-from libs.contracts.charges import AppliedTax, Charge, ChargeKind, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
+from libs.contracts.charges import (
+    UNBILLED,
+    AppliedTax,
+    Charge,
+    ChargeKind,
+    ChargeLine,
+    ChargesClosed,
+    ChargeState,
+    CutRefused,
+    PeriodCut,
+    RunType,
+)
 from libs.contracts.fact import Fact, Id, Record, Text, all_facts
 from libs.contracts.hub import DeliveryRetryRequested, HubEventRaised, SubscriptionChanged
 from libs.contracts.on_demand import OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
@@ -34,6 +45,7 @@ from libs.contracts.usage import (
 
 __all__ = [
     "QUANTITY_MAX",
+    "UNBILLED",
     "AccountChanged",
     "AccountParked",
     "AccountState",

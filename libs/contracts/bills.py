@@ -95,13 +95,17 @@ class BillSkipped(Fact, topic="bill.skipped.v1", key="account_id"):
 
 
 class AccountParked(Fact, topic="account.parked.v1", key="account_id"):
-    """A bill that would break an invariant was not issued; the account can be rerun once the reason is mended."""
+    """A bill that would break an invariant was not issued; the account can be rerun once the reason is mended.
+
+    `is_final`: this cut will never be billed, however often it comes again; its charges go to the next cut of the account.
+    """
 
     id: Id
     account_id: Id
     run_type: RunType
     cause_id: Id
     reason: Text
+    is_final: bool = False
 
 
 class BillStateRequested(Fact, topic="bill.state_requested.v1", key="account_id"):

@@ -21,11 +21,19 @@ class ChargeKind(StrEnum):
 
 
 class ChargeState(StrEnum):
-    """open: still growing; closed: cut, its amount rounded; billed: on an issued bill. Never backwards."""
+    """open: still growing; closed: cut, its amount rounded; billed: on an issued bill.
+
+    returned: its cut will never be billed, so the next cut of the account closes it again. It does not grow either.
+    """
 
     OPEN = "open"
     CLOSED = "closed"
+    RETURNED = "returned"
     BILLED = "billed"
+
+
+# What the next cut of the account takes.
+UNBILLED = (ChargeState.OPEN, ChargeState.RETURNED)
 
 
 class AppliedTax(Record):

@@ -8,7 +8,16 @@ from functools import partial
 
 from libs.billing import BillDraft, BillTerms, assemble_bill, change_state
 from libs.billing.bill import park
-from libs.contracts import AccountChanged, BillDocumentRendered, BillDocumentRequested, BillStateRequested, ChargesClosed, Fact
+from libs.contracts import (
+    AccountChanged,
+    AccountParked,
+    BillDocumentRendered,
+    BillDocumentRequested,
+    BillSkipped,
+    BillStateRequested,
+    ChargesClosed,
+    Fact,
+)
 from libs.runtime import Batch, Unprocessable
 from services.invoicing.accounts import AccountCopies
 from services.invoicing.documents import DocumentStore
@@ -23,16 +32,17 @@ async def remember_accounts(batch: Batch[AccountChanged], *, accounts: AccountCo
 
 
 async def issue_bills(batch: Batch[ChargesClosed], *, bills: BillStore, accounts: AccountCopies, terms: BillTerms) -> Sequence[Fact]:
-    """Answer each cut with its bill, BillSkipped or AccountParked. What was parked is decided anew when it comes again."""
+    """Answer each cut with its bill, BillSkipped or AccountParked. What was not parked for good is decided anew when it comes again."""
     cuts = {charges.id: charges for charges in batch}
-    issued = await bills.of_cuts(cuts)
-    fresh = [charges for charges in cuts.values() if charges.id not in issued]
+    decided = await bills.decided(cuts)
+    fresh = [charges for charges in cuts.values() if charges.id not in decided]
     known = await accounts.find(charges.account_id for charges in fresh if charges.lines)
     outcomes = [assemble_bill(charges, known.get(charges.account_id), terms) for charges in fresh]
     kept = await bills.add([outcome for outcome in outcomes if isinstance(outcome, BillDraft)])
-    answers: dict[str, Fact] = {**issued, **kept.bills}
-    answers |= {outcome.id: outcome for outcome in outcomes if not isinstance(outcome, BillDraft)}
-    answers |= {cut_id: park(cuts[cut_id], reason) for cut_id, reason in kept.refusals.items()}
+    parked = [outcome for outcome in outcomes if isinstance(outcome, AccountParked)]
+    parked += [park(cuts[cut_id], refusal.reason, is_final=refusal.is_final) for cut_id, refusal in kept.refusals.items()]
+    answers: dict[str, Fact] = {**decided, **kept.decided, **await bills.park(parked)}
+    answers |= {outcome.id: outcome for outcome in outcomes if isinstance(outcome, BillSkipped)}
     return [answers[cut_id] for cut_id in cuts]
 
 

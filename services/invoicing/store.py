@@ -1,7 +1,10 @@
-"""The collections of invoicing: `bills`, `numbers` (the last number of each series) and `state_answers`.
+"""The collections of invoicing: `bills`, `numbers` (the last number of each series), `decisions` and `state_answers`.
 
 A bill document is a `BillIssued`. Its lines, taxes and totals never change; MOVING_FIELDS do. Three unique indexes
 keep what no code may break: one bill per cut, one per number, and no charge on two bills.
+
+A decision is an `AccountParked` that is final, under the id of its cut, or names the bill of an offCycle cut: written in one
+transaction with the bill, so that no instance can bill what another has parked for good.
 """
 
 from collections import defaultdict
@@ -17,7 +20,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError
 
 from libs.billing import BillDraft
-from libs.contracts import BillIssued, BillState, BillStateChanged, BillStateRefused, BillStateRequested
+from libs.contracts import AccountParked, BillIssued, BillState, BillStateChanged, BillStateRefused, BillStateRequested, RunType
 from libs.runtime import Index, from_document, in_transaction, to_document
 from services.invoicing.domain.series import InvoiceSeries, bill_numbers
 
@@ -35,14 +38,23 @@ MOVING_FIELDS = ("state", "held_from", "remaining_amount", "last_update_at")
 DUPLICATE_KEY = 11000
 
 StateAnswer = BillStateChanged | BillStateRefused
+CutDecision = BillIssued | AccountParked
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a draft cannot be kept. `is_final`: whether that can ever change; None when it is like any other parking."""
+
+    reason: str
+    is_final: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of drafts, by cut id: bills with their numbers, and why the others cannot be kept."""
+    """What became of drafts, by cut id: bills with their numbers, or what another instance decided; and why the others cannot be kept."""
 
-    bills: dict[str, BillIssued]
-    refusals: dict[str, str]
+    decided: dict[str, CutDecision]
+    refusals: dict[str, Refusal]
 
 
 class BillStore:
@@ -52,13 +64,17 @@ class BillStore:
         self._client = client
         self._bills = database["bills"]
         self._numbers = database["numbers"]
+        self._decisions = database["decisions"]
         self._state_answers = database["state_answers"]
         self._series = series
 
-    async def of_cuts(self, cut_ids: Iterable[str]) -> dict[str, BillIssued]:
-        """The bills that were issued for these cuts, by cut id, as they were issued."""
-        found = self._bills.find({"cut_id": {"$in": list(set(cut_ids))}})
-        return {document["cut_id"]: _as_issued(from_document(BillIssued, document)) async for document in found}
+    async def decided(self, cut_ids: Iterable[str]) -> dict[str, CutDecision]:
+        """What was decided about these cuts for good, by cut id: bills as they were issued, and final parkings."""
+        wanted = {"$in": list(set(cut_ids))}
+        parkings = self._decisions.find({"_id": wanted, "bill_id": {"$exists": False}})
+        decided: dict[str, CutDecision] = {document["_id"]: from_document(AccountParked, document) async for document in parkings}
+        bills = self._bills.find({"cut_id": wanted})
+        return decided | {document["cut_id"]: _as_issued(from_document(BillIssued, document)) async for document in bills}
 
     async def find(self, bill_id: str) -> BillIssued | None:
         """A bill as it is now."""
@@ -72,17 +88,28 @@ class BillStore:
         # Every turn ends the loop or takes at least one draft out.
         while left:
             try:
-                kept.bills.update(await self._insert(left))
+                kept.decided.update(await self._insert(left))
                 break
             except BulkWriteError as error:
                 violation = _duplicate_key(error)
-                # Another instance may have billed the same cuts, while partitions moved: its bills are the answer.
-                issued = await self.of_cuts(left)
-                kept.bills.update(issued)
-                if not issued:
+                # Another instance may have decided the same cuts, while partitions moved: what it decided is the answer.
+                decided = await self.decided(left)
+                kept.decided.update(decided)
+                if not decided:
                     kept.refusals[list(left)[violation["index"]]] = await self._refusal(violation)
-                left = {cut_id: draft for cut_id, draft in left.items() if cut_id not in kept.bills and cut_id not in kept.refusals}
+                left = {cut_id: draft for cut_id, draft in left.items() if cut_id not in kept.decided and cut_id not in kept.refusals}
         return kept
+
+    async def park(self, parkings: Sequence[AccountParked]) -> dict[str, CutDecision]:
+        """Keep the final ones, by cut id; where another instance decided the cut meanwhile, that is the answer."""
+        final = [parking for parking in parkings if parking.is_final]
+        if not final:
+            return {parking.id: parking for parking in parkings}
+        try:
+            await self._decisions.insert_many([to_document(parking) for parking in final], ordered=False)
+        except BulkWriteError as error:
+            _duplicate_key(error)
+        return {**{parking.id: parking for parking in parkings}, **await self.decided(parking.id for parking in final)}
 
     async def answer_state(self, request: BillStateRequested, decide: Callable[[BillIssued | None], StateAnswer]) -> StateAnswer:
         """The answer given to this request before, or a new one: decided, applied and remembered in one transaction."""
@@ -105,6 +132,7 @@ class BillStore:
         # Everything that takes time is made before the transaction, so the counters are locked for two writes only.
         by_series: dict[str, list[tuple[BillDraft, dict[str, Any]]]] = defaultdict(list)
         documents = []
+        on_demand = [draft.unnumbered for draft in drafts.values() if draft.unnumbered.run_type is RunType.OFF_CYCLE]
         for draft in drafts.values():
             document = _with_decimal128(to_document(draft.unnumbered))
             documents.append(document)
@@ -112,6 +140,8 @@ class BillStore:
 
         async def insert(session: AsyncClientSession) -> dict[str, BillIssued]:
             issued = {}
+            if on_demand:
+                await self._decisions.insert_many([{"_id": bill.cut_id, "bill_id": bill.id} for bill in on_demand], session=session)
             for series in sorted(by_series):
                 block = by_series[series]
                 counter = await self._numbers.find_one_and_update(
@@ -126,15 +156,18 @@ class BillStore:
 
         return await in_transaction(self._client, insert)
 
-    async def _refusal(self, violation: dict[str, Any]) -> str:
+    async def _refusal(self, violation: dict[str, Any]) -> Refusal:
         (field, value), *_ = violation["keyValue"].items()
         holder = await self._bills.find_one({field: value}, {"bill_no": 1, "cut_id": 1})
         bill = f"bill {holder['bill_no']} ({holder['_id']})" if holder else "another bill of the same batch"
         if field == "lines.charge_id":
-            return f"charge {value} stands on {bill} already; find out which of the two cuts is wrong"
+            # Somebody must look: returned, the charge would park every later bill of its account.
+            return Refusal(f"charge {value} stands on {bill} already; find out which of the two cuts is wrong", is_final=False)
         if field == "bill_no":
-            return f"number {value} was given to {bill} already: the counter in `numbers` is behind; set it to the highest number given"
-        return f"{bill} was issued for the same account, period and kind; bill what came later with the next period or on demand"
+            return Refusal(
+                f"number {value} was given to {bill} already: the counter in `numbers` is behind; set it to the highest number given"
+            )
+        return Refusal(f"{bill} was issued for the same account, period and kind; what came later goes on the next one", is_final=True)
 
 
 def _with_decimal128(value: Any) -> Any:
@@ -148,10 +181,10 @@ def _with_decimal128(value: Any) -> Any:
 
 def _duplicate_key(error: BulkWriteError) -> dict[str, Any]:
     """The first write that violated a unique index; raises the error again when it is about anything else."""
-    (violation, *_) = error.details["writeErrors"] or [{"code": None}]
-    if violation["code"] != DUPLICATE_KEY:
+    violations = error.details["writeErrors"]
+    if not violations or any(violation["code"] != DUPLICATE_KEY for violation in violations):
         raise error
-    return violation
+    return violations[0]
 
 
 def _as_issued(bill: BillIssued) -> BillIssued:

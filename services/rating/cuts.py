@@ -1,17 +1,19 @@
-"""Cuts in MongoDB: each is decided once and kept with its lines in `cuts`, so that it answers the same for ever.
+"""Cuts in MongoDB: each is decided once and kept with its lines in `cuts`, so that it answers the same for ever. One that
+will never be billed is marked `returned_at`, and its charges wait for the next.
 
 A batch of cuts is one transaction with few round trips. Usage that flows into the same charges makes it conflict; then it
 is halved, for a shorter transaction is in nobody's way.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from pymongo import AsyncMongoClient, InsertOne, UpdateOne
+from pymongo import AsyncMongoClient, InsertOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
-from libs.contracts import Charge, ChargesClosed, ChargeState, CutRefused, PeriodCut
+from libs.contracts import UNBILLED, Charge, ChargesClosed, ChargeState, CutRefused, PeriodCut
 from libs.runtime import from_document, in_transaction, to_document
 from services.rating.directory import Directory
 from services.rating.domain.cutting import Closing, Cutter, Owed
@@ -20,7 +22,7 @@ Answer = ChargesClosed | CutRefused
 
 
 class CutStore:
-    """The collection `cuts`, and the closing side of `charges`."""
+    """The collection `cuts`, and the closing and returning side of `charges`."""
 
     def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, directory: Directory) -> None:
         self._client = client
@@ -45,6 +47,28 @@ class CutStore:
             return await in_transaction(self._client, lambda session: self._make(cuts, cutter, session))
         half = len(cuts) // 2
         return {**await self.make(cuts[:half], cutter), **await self.make(cuts[half:], cutter)}
+
+    async def give_back(self, cut_ids: Sequence[str], at: datetime) -> None:
+        """The charges of these cuts are for the next cut of their accounts, unless they have moved on already."""
+
+        async def give(session: AsyncClientSession) -> None:
+            cuts = self._cuts.find(
+                {"_id": {"$in": list(cut_ids)}, "returned_at": {"$exists": False}}, {"lines.charge_id": 1}, session=session
+            )
+            charges_of = {cut["_id"]: [line["charge_id"] for line in cut["lines"]] async for cut in cuts}
+            if not charges_of:
+                return
+            returned = {"$set": {"state": ChargeState.RETURNED.value, "updated_at": at}}
+            await self._charges.bulk_write(
+                [
+                    UpdateMany({"_id": {"$in": ids}, "state": ChargeState.CLOSED.value, "cut_id": cut_id}, returned)
+                    for cut_id, ids in charges_of.items()
+                ],
+                session=session,
+            )
+            await self._cuts.update_many({"_id": {"$in": list(charges_of)}}, {"$set": {"returned_at": at}}, session=session)
+
+        await in_transaction(self._client, give)
 
     async def _make(self, cuts: Sequence[PeriodCut], cutter: Cutter, session: AsyncClientSession) -> dict[str, Answer]:
         answers: dict[str, Answer] = await self._find(cuts, session)
@@ -75,7 +99,7 @@ class CutStore:
         accounts = await self._directory.accounts(account_ids, session)
         products = await self._directory.products_of([cut.account_id for cut in cuts if cut.period is not None])
         charges: dict[str, list[Charge]] = {}
-        async for document in self._charges.find({"account_id": {"$in": account_ids}, "state": ChargeState.OPEN.value}, session=session):
+        async for document in self._charges.find({"account_id": {"$in": account_ids}, "state": {"$in": UNBILLED}}, session=session):
             charges.setdefault(document["account_id"], []).append(from_document(Charge, document))
         return {id: Owed(account, charges.get(id, ()), products.get(id, ())) for id, account in accounts.items()}
 
@@ -93,7 +117,7 @@ class CutStore:
         if charges:
             result = await self._charges.bulk_write(charges, ordered=False, session=session)
             closed_count = sum(len(closing.closed) for closing in closings)
-            assert result.matched_count == closed_count, f"{closed_count} charges were to be closed, {result.matched_count} were open"
+            assert result.matched_count == closed_count, f"{closed_count} charges were to be closed, {result.matched_count} were unbilled"
         counts = [_count(closing) for closing in closings if closing.month_labels]
         if counts:
             await self._accounts.bulk_write(counts, ordered=False, session=session)
@@ -102,7 +126,7 @@ class CutStore:
 
 def _close(charge: Charge) -> UpdateOne:
     changed = {"state": charge.state.value, "amount": charge.amount, "cut_id": charge.cut_id, "updated_at": charge.updated_at}
-    return UpdateOne({"_id": charge.id, "state": ChargeState.OPEN.value}, {"$set": {**changed, "seal": charge.cut_id}})
+    return UpdateOne({"_id": charge.id, "state": {"$in": UNBILLED}}, {"$set": {**changed, "seal": charge.cut_id}})
 
 
 def _count(closing: Closing) -> UpdateOne:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from libs.contracts import (
     AccountChanged,
+    AccountParked,
     BillIssued,
     Fact,
     PeriodCut,
@@ -139,6 +140,14 @@ async def cut_periods(batch: Batch[PeriodCut], *, cuts: CutStore, books: RateBoo
     for cuts_of_round in one_per_account(batch):
         answers |= await cuts.make(cuts_of_round, cutter)
     return [answers[cut.id] for cut in batch]
+
+
+async def return_charges(batch: Batch[AccountParked], *, cuts: CutStore) -> Sequence[Fact]:
+    """The charges of cuts that will never be billed go to the next cut of their accounts."""
+    final = [parked.id for parked in batch if parked.is_final]
+    if final:
+        await cuts.give_back(final, batch.received_at)
+    return []
 
 
 async def mark_charges_billed(batch: Batch[BillIssued], *, charges: ChargeStore) -> Sequence[Fact]:

@@ -22,11 +22,14 @@ from services.rating.handlers import (
     remember_accounts,
     remember_products,
     retry_suspended,
+    return_charges,
 )
 from services.rating.store import UsageStore
 from services.rating.suspense import SuspenseStore
 
 CUT_BATCH_SIZE = 500
+# While MongoDB stores the batch of one, Python prices that of the other; a third finds both of them busy.
+USAGE_CONSUMERS = 2
 
 
 class RatingSettings(RuntimeSettings):
@@ -53,6 +56,7 @@ def build(settings: RatingSettings) -> Service:
     service.subscribe(
         partial(rate_usages, store=usages, charges=charges, directory=holdings, terms=terms),
         batch_size=settings.rating_batch_size,
+        consumers=USAGE_CONSUMERS,
         takes_malformed=True,
     )
     service.subscribe(partial(retry_suspended, suspense=suspense, store=usages, charges=charges, directory=holdings, terms=terms))
@@ -60,5 +64,6 @@ def build(settings: RatingSettings) -> Service:
     service.subscribe(partial(remember_accounts, directory=holdings))
     service.subscribe(partial(remember_products, directory=holdings))
     service.subscribe(partial(cut_periods, cuts=cuts, books=books), batch_size=CUT_BATCH_SIZE)
+    service.subscribe(partial(return_charges, cuts=cuts))
     service.subscribe(partial(mark_charges_billed, charges=charges))
     return service

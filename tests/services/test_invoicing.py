@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 
 from libs.billing import BillDraft, assemble_bill
+from libs.billing.bill import park
 from libs.contracts import AccountParked, BillIssued, BillSkipped, BillState, BillStateChanged, BillStateRefused, ChargesClosed, Fact
 from libs.runtime import RuntimeSettings, Service
 from libs.runtime.lag import LagReader, lag_reader
@@ -145,7 +146,7 @@ async def test_the_same_cuts_handled_by_two_instances_at_once_get_the_same_bills
     stores = [BillStore(client, database, InvoiceSeries("{year}")) for _ in range(2)]
     drafts = [draft_of(closed(f"a{number}", "1.00")) for number in range(50)]
     one, other = await asyncio.gather(stores[0].add(drafts), stores[1].add(list(reversed(drafts))))
-    assert one.bills == other.bills
+    assert one.decided == other.decided
     assert one.refusals == other.refusals == {}
     assert await desk.numbers() == numbers_of(2026, 50)
 
@@ -170,7 +171,7 @@ async def test_a_charge_that_stands_on_a_bill_already_parks_its_account_alone(de
     )
     assert Counter(bill.account_id for bill in await desk.bills()) == {"ada": 1, "bob": 1, "cy": 1}
     (park,) = await desk.parked()
-    assert (park.id, park.cause_id) == ("r1", "r1")
+    assert (park.id, park.cause_id, park.is_final) == ("r1", "r1", False)
     assert park.reason.startswith("charge c1 stands on bill 2026-00000001 (ada.2026-03-01.onCycle) already")
     assert await desk.numbers() == numbers_of(2026, 3)
 
@@ -185,12 +186,13 @@ async def test_two_cuts_of_one_batch_with_the_same_charge_make_one_bill(desk: De
     assert await desk.numbers() == numbers_of(2026, 1)
 
 
-async def test_a_second_cycle_bill_of_the_same_period_is_parked(desk: Desk):
+async def test_a_second_cycle_bill_of_the_same_period_is_parked_for_good(desk: Desk):
     await desk.tell(account("ada"))
     await desk.tell(closed("ada", "1.00"))
     await desk.tell(closed("ada", "2.00", cut_id="another run|ada"))
     (park,) = await desk.parked()
     assert "bill 2026-00000001 (ada.2026-03-01.onCycle) was issued for the same account, period and kind" in park.reason
+    assert park.is_final
 
 
 async def test_a_number_given_before_parks_the_account_and_names_the_counter(desk: Desk):
@@ -210,6 +212,31 @@ async def test_what_was_parked_is_billed_once_the_reason_is_mended(desk: Desk):
     await desk.tell(closed("ada", "1.00"))
     (bill,) = await desk.bills()
     assert bill.tax_items[0].category == "reduced"
+
+
+async def test_what_was_parked_on_demand_is_never_billed_for_its_charges_are_on_the_next_bill(desk: Desk):
+    await desk.tell(account("ada", tax_category="luxury"))
+    charges = on_demand("ada", "1.00", request_id="r1")
+    await desk.tell(charges)
+    await desk.tell(account("ada", tax_category="reduced", revision=2))
+    await desk.tell(charges, on_demand("ada", request_id="r2", lines=[*charges.lines, line("c2", "5.00")]))
+    first, again = await desk.parked()
+    assert first == again
+    assert (first.id, first.is_final) == ("r1", True)
+    (bill,) = await desk.bills()
+    assert (bill.cut_id, bill.tax_excluded_amount) == ("r2", Decimal("6.00"))
+
+
+async def test_an_instance_cannot_bill_on_demand_what_another_has_parked_nor_park_what_it_has_billed(desk: Desk):
+    stores = [BillStore(desk.service.client, desk.service.database, InvoiceSeries("{year}")) for _ in range(2)]
+    names = [f"a{number}" for number in range(20)]
+    closings = [on_demand(name, "1.00", request_id=f"r-{name}") for name in names]
+    kept, parked = await asyncio.gather(
+        stores[0].add([draft_of(charges) for charges in closings]), stores[1].park([park(charges, "no tax rate") for charges in closings])
+    )
+    assert kept.decided == parked
+    assert kept.refusals == {}
+    assert len(await desk.numbers()) == sum(isinstance(decision, BillIssued) for decision in parked.values())
 
 
 async def test_an_account_that_comes_after_its_charges_is_waited_for(settings: RuntimeSettings):

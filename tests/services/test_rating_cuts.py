@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from libs.contracts import (
+    AccountParked,
     AppliedTax,
     BillIssued,
     BillLine,
@@ -92,6 +93,51 @@ async def test_a_cut_on_demand_closes_all_that_is_open_up_to_now(rating: RatingW
     assert (second.id, second.lines) == ("demand-2", ())
 
 
+async def test_the_charges_of_a_cut_that_is_never_billed_go_to_the_next_one(rating: RatingWorld) -> None:
+    await rating.customer("ada", ADA)
+    await rating.publish(call("u-1", ADA, seconds=600))
+    await rating.settle()
+    await rating.publish(cut_now("demand-1", "ada"))
+    await rating.settle()
+    await rating.publish(never_billed("demand-1", "ada"))
+    await rating.settle()
+    await rating.publish(call("late", ADA))
+    await rating.settle()
+    waiting = {charge.sequence: charge for charge in await rating.charges()}
+    assert {sequence: (charge.state, charge.usage_count) for sequence, charge in waiting.items()} == {
+        0: (ChargeState.RETURNED, 1),
+        1: (ChargeState.OPEN, 1),
+    }
+    await rating.publish(cut("cut-march", "ada"))
+    await rating.settle()
+    await rating.publish(never_billed("demand-1", "ada"), cut_now("demand-1", "ada"), cut("cut-april", "ada", "2026-04"))
+    await rating.settle()
+
+    closed = {closed.id: closed for closed in await rating.facts(ChargesClosed)}
+    assert [(line.charge_id, line.amount) for line in closed["demand-1"].lines] == [(waiting[0].id, Decimal("1.70"))]
+    assert [(line.charge_id, line.amount) for line in closed["cut-march"].lines] == [
+        (waiting[0].id, Decimal("1.70")),
+        (waiting[1].id, Decimal("0.17")),
+    ]
+    assert closed["cut-april"].lines == ()
+    assert {(charge.state, charge.cut_id) for charge in await rating.charges()} == {(ChargeState.CLOSED, "cut-march")}
+
+
+async def test_what_its_run_may_still_bill_stays_with_its_cut(rating: RatingWorld) -> None:
+    await rating.customer("ada", ADA)
+    await rating.publish(call("u-1", ADA))
+    await rating.settle()
+    await rating.publish(cut("cut-march", "ada"))
+    await rating.settle()
+    await rating.publish(never_billed("cut-march", "ada").model_copy(update={"is_final": False}))
+    await rating.settle()
+    await rating.publish(cut("cut-april", "ada", "2026-04"))
+    await rating.settle()
+
+    assert [(closed.id, len(closed.lines)) for closed in await rating.facts(ChargesClosed)] == [("cut-march", 1), ("cut-april", 0)]
+    assert {(charge.state, charge.cut_id) for charge in await rating.charges()} == {(ChargeState.CLOSED, "cut-march")}
+
+
 async def test_a_cut_of_an_unknown_account_is_refused_and_made_once_it_is_known(rating: RatingWorld) -> None:
     await rating.publish(cut("cut-1", "ada"))
     await rating.settle()
@@ -164,6 +210,11 @@ async def test_an_account_keeps_the_currency_and_the_zone_that_its_charges_are_i
     assert "open another account" in parked.reason
     (kept,) = await rating.documents("accounts")
     assert (kept["currency"], kept["time_zone"]) == ("USD", ZONE)
+
+
+def never_billed(cut_id: str, account_id: str) -> AccountParked:
+    """Invoicing's last word on a cut."""
+    return AccountParked(id=cut_id, account_id=account_id, run_type=RunType.OFF_CYCLE, cause_id=cut_id, reason="no tax rate", is_final=True)
 
 
 def bill(id: str, closed: ChargesClosed) -> BillIssued:

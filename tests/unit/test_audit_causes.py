@@ -1,5 +1,6 @@
 """Cuts, bills and what asked for them: runs, their accounts, on-demand requests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from libs.contracts import BillRunChanged, BillRunCounts, BillRunState, RunType
 
 CUT = Cut("ada", RunType.ON_CYCLE, "monthly:2026-03", 2)
 EMPTY_CUT = Cut("ada", RunType.ON_CYCLE, "monthly:2026-03", 0)
+RETURNED = replace(CUT, is_returned=True)
 BILL = Bill("b1", "ada", "monthly:2026-03", 2, Decimal("12.10"))
 BILLED = AccountOfRun("billed", "b1", Decimal("12.10"), None)
 SKIPPED = AccountOfRun("skipped", None, None, None)
@@ -36,6 +38,9 @@ UNDECIDED = AccountOfRun(None, None, None, None)
         ([CUT], [BILL], [AccountOfRun("billed", "b2", Decimal("12.10"), None)], [Category.RUN_ACCOUNT]),
         ([CUT], [BILL], [AccountOfRun("billed", "b1", Decimal("12.11"), None)], [Category.RUN_ACCOUNT]),
         ([EMPTY_CUT], [], [BILLED], [Category.RUN_ACCOUNT]),
+        ([RETURNED], [], [], []),
+        ([RETURNED], [], [PARKED], []),
+        ([RETURNED], [BILL], [], [Category.BILL_CUT]),
     ],
 )
 def test_cut_bill_and_account_of_the_run_tell_the_same(cuts, bills, accounts, categories):

@@ -54,6 +54,10 @@ def billed(**fields: Any) -> Charge:
     return charge(**{**closed, **fields})
 
 
+def returned() -> Charge:
+    return billed(state=ChargeState.RETURNED, bill_id=None, applied_taxes=())
+
+
 def line(**fields: Any) -> ChargeLine:
     whole = billed()
     described = {name: getattr(whole, name) for name in ("product_id", "product_name", "price_id", "kind", "description", "period")}
@@ -111,6 +115,13 @@ def test_a_closed_charge_has_its_sum_rounded_half_up_and_an_open_one_no_amount(s
         (billed(), [CutLine("cut", line()), CutLine("another", line())], True),
         (billed(), [CutLine("another", line())], True),
         (billed(), [CutLine("cut", line(amount=Decimal("0.20")))], True),
+        (billed(), [CutLine("earlier", line(), is_returned=True), CutLine("cut", line())], False),
+        (billed(), [CutLine("earlier", line(amount=Decimal("0.20")), is_returned=True), CutLine("cut", line())], True),
+        (billed(), [CutLine("cut", line(), is_returned=True)], True),
+        (returned(), [CutLine("cut", line(), is_returned=True)], False),
+        (returned(), [CutLine("cut", line())], True),
+        (returned(), [CutLine("cut", line(), is_returned=True), CutLine("another", line())], True),
+        (returned(), [], True),
     ],
 )
 def test_a_closed_charge_is_one_unchanged_line_of_its_cut(stored: Charge, lines: list[CutLine], differs: bool):

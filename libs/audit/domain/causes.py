@@ -10,12 +10,13 @@ from libs.contracts import BillRunChanged, BillRunCounts, OnDemandState, RunType
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A cut that rating made, with the number of lines it closed."""
+    """A cut that rating made, with the number of lines it closed; returned, when it will never be billed."""
 
     account_id: str
     run_type: RunType
     cause_id: str
     line_count: int
+    is_returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +49,18 @@ class Request:
 
 
 def check_cut(cut_id: str, cuts: Sequence[Cut], bills: Sequence[Bill], accounts: Sequence[AccountOfRun]) -> Iterator[Difference]:
-    """A cut with lines has one bill with as many, unless its run parked it; an account of a run ends as its bill tells."""
+    """A cut with lines has one bill with as many, unless its run parked it; a cut that returned its charges has none, for they are
+    on a later one. An account of a run ends as its bill tells."""
     cut = cuts[0] if cuts else None
     bill = bills[0] if bills else None
     if bill is not None:
         yield from _check_bill(bill, cut)
     account = accounts[0] if accounts else None
     parked = account is not None and account.outcome == "parked"
-    if cut is not None and cut.line_count and bill is None and not parked:
+    if cut is not None and cut.line_count and bill is None and not parked and not cut.is_returned:
         found = f"no bill for {cut.line_count} closed charges of account {cut.account_id}, asked for by {cut.cause_id}"
-        yield Difference(category=Category.CUT_UNBILLED, id=cut_id, expected="a bill, or a parked account of a run", found=found)
+        expected = "a bill, its charges returned, or a parked account of a run"
+        yield Difference(category=Category.CUT_UNBILLED, id=cut_id, expected=expected, found=found)
     if account is not None:
         yield from _check_account(cut_id, account, bill)
 
@@ -97,6 +100,8 @@ def _check_bill(bill: Bill, cut: Cut | None) -> Iterator[Difference]:
     if cut is None:
         yield Difference(category=Category.BILL_CUT, id=bill.id, expected="a cut that it comes from", found="none")
         return
+    if cut.is_returned:
+        yield Difference(category=Category.BILL_CUT, id=bill.id, expected="a cut that keeps its charges", found="one that returned them")
     expected = (cut.account_id, cut.cause_id, cut.line_count)
     found = (bill.account_id, bill.cause_id, bill.line_count)
     if expected != found:

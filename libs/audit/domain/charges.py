@@ -23,10 +23,11 @@ NOTHING_COUNTED = Recount(0, Decimal(0), {})
 
 @dataclass(frozen=True, slots=True)
 class CutLine:
-    """A line of a cut's answer."""
+    """A line of a cut's answer; `is_returned` when the cut will never be billed, and gave its charges back."""
 
     cut_id: str
     line: ChargeLine
+    is_returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,24 @@ def check_amount(charge: Charge) -> Iterator[Difference]:
 
 
 def check_cut(charge: Charge, lines: Sequence[CutLine]) -> Iterator[Difference]:
-    """A closed charge is one line of the cut that closed it, unchanged; an open one is none."""
+    """A closed charge is one line of the cut that closed it, unchanged; an open one is none.
+
+    Besides, it may be a line of cuts that returned it before; one that waits for its next cut is on no others.
+    """
     if charge.state is ChargeState.OPEN:
         if lines:
             yield _of_cut(charge, "open, on no cut", f"cut by {_listed(line.cut_id for line in lines)}")
         return
-    if [line.cut_id for line in lines] != [charge.cut_id]:
+    holding = [line.cut_id for line in lines if not line.is_returned]
+    if charge.state is ChargeState.RETURNED:
+        if holding or charge.cut_id not in [line.cut_id for line in lines]:
+            yield _of_cut(charge, f"returned by cut {charge.cut_id}, on no other", f"lines of {_listed(line.cut_id for line in lines)}")
+            return
+    elif holding != [charge.cut_id]:
         yield _of_cut(charge, f"one line of cut {charge.cut_id}", f"lines of {_listed(line.cut_id for line in lines)}")
         return
-    yield from _check_line(Category.CHARGE_CUT, charge, lines[0].line, f"cut {charge.cut_id}")
+    for line in lines:
+        yield from _check_line(Category.CHARGE_CUT, charge, line.line, f"cut {line.cut_id}")
 
 
 def check_bill_lines(charge: Charge, lines: Sequence[BilledLine]) -> Iterator[Difference]:

@@ -1,7 +1,8 @@
 """The cut: what an account owes is closed, each charge rounded once, and the fees of the period are added.
 
 An onCycle cut closes what started before the end of its period and adds recurring fees; an offCycle one closes whatever
-is open. Closed lines never change; usage that arrives later opens the next sequence of its own month.
+is unbilled. Closed lines never change; usage that arrives later opens the next sequence of its own month. A charge that an
+earlier cut returned is closed again, as it is.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -29,10 +30,10 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What a cut is decided on: the account, its open charges and its products."""
+    """What a cut is decided on: the account, its charges that are open or returned, and its products."""
 
     account: Account
-    open_charges: Sequence[Charge]
+    unbilled: Sequence[Charge]
     products: Sequence[Product]
 
 
@@ -58,7 +59,7 @@ class Cutter:
             fees = [fee for fee in self._fees(cut, owed) if fee.id not in charged]
         except WrongFeeCurrency as error:
             return refuse(cut, str(error))
-        return close(cut, owed.account, owed.open_charges, fees, self.now)
+        return close(cut, owed.account, owed.unbilled, fees, self.now)
 
     def _fees(self, cut: PeriodCut, owed: Owed) -> list[Charge]:
         if cut.period is None:
@@ -66,9 +67,9 @@ class Cutter:
         return recurring_fees(owed.account, owed.products, cut.period, self.books, self.now)
 
 
-def close(cut: PeriodCut, account: Account, open_charges: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:
+def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:
     """Close the charges that the cut is about. `fees` are those of its period that no cut has charged yet."""
-    due = sorted((charge for charge in open_charges if _is_due(charge, cut)), key=_line_order)
+    due = sorted((charge for charge in unbilled if _is_due(charge, cut)), key=_line_order)
     closed = tuple(_closed(charge, cut, now) for charge in due)
     added = tuple(_closed(fee, cut, now) for fee in sorted(fees, key=_line_order))
     labels = {label_of(charge.period, account.time_zone) for charge in closed}
