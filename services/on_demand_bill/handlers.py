@@ -45,7 +45,7 @@ async def complete_on_demand_bills(
     for outcome in outcomes:
         if outcome.cause_id in concluded:
             concluded[outcome.cause_id] = conclude(concluded[outcome.cause_id], outcome, batch.received_at, grace)
-    await store.update_running([request for request in concluded.values() if request is not found[request.id]])
+    await store.update([request for request in concluded.values() if request is not found[request.id]])
     # As they are stored: another instance may have ended one meanwhile, and then its word is the one to tell.
     stored = await store.requests(found)
     return [answer(request) for request in stored.values() if not request.is_running]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from pymongo import ReplaceOne
 from pymongo.asynchronous.database import AsyncDatabase
@@ -42,11 +43,11 @@ class OnDemandStore:
         if requests:
             await self._requests.insert_many([to_document(request) for request in requests])
 
-    async def update_running(self, requests: Sequence[OnDemandRequest]) -> None:
-        """Store what became of running requests; one that has ended meanwhile stays as it ended."""
+    async def update(self, requests: Sequence[OnDemandRequest]) -> None:
+        """Store what became of requests; one that has ended meanwhile stays as it ended, unless it has its bill now."""
         if requests:
             await self._requests.bulk_write(
-                [ReplaceOne({"_id": request.id, "state": OnDemandState.IN_PROGRESS}, to_document(request)) for request in requests]
+                [ReplaceOne({"_id": request.id, "state": _before(request.state)}, to_document(request)) for request in requests]
             )
 
     async def refused_before(self, instant: datetime) -> list[OnDemandRequest]:
@@ -58,3 +59,7 @@ class OnDemandStore:
         """The cut of each was published again: wait for its next answer, unless that has come already."""
         for request in requests:
             await self._requests.update_one({"_id": request.id, "refused_at": request.refused_at}, {"$set": {"refused_at": None}})
+
+
+def _before(state: OnDemandState) -> Any:
+    return {"$ne": OnDemandState.DONE} if state is OnDemandState.DONE else OnDemandState.IN_PROGRESS

@@ -12,7 +12,6 @@ from libs.contracts import (
     Fact,
     HubEventRaised,
     OnDemandBillCompleted,
-    OnDemandState,
 )
 from libs.runtime import Batch, to_document
 from services.tmf_gateway.answers import Answers
@@ -27,13 +26,12 @@ _BILL_CREATED = event_type(CUSTOMER_BILL, "Create")
 async def complete_requests(batch: Batch[OnDemandBillCompleted], *, store: GatewayStore, links: Links) -> Sequence[Fact]:
     """Give on-demand requests their end and raise its event; requests that others published pass by."""
     requests = await store.requests(completion.id for completion in batch)
-    ended = {
-        completion.id: completed(requests[completion.id], completion)
-        for completion in batch
-        if completion.id in requests and requests[completion.id]["state"] == OnDemandState.IN_PROGRESS
-    }
-    await store.complete_requests(list(ended.values()))
-    return [event for request in {**requests, **ended}.values() for event in _events_until_its_end(request, links)]
+    ended = dict(requests)
+    for completion in batch:
+        if completion.id in ended:
+            ended[completion.id] = completed(ended[completion.id], completion)
+    await store.complete_requests([request for request in ended.values() if request is not requests[request["_id"]]])
+    return [event for request in ended.values() for event in _events_until_its_end(request, links)]
 
 
 async def hear_answers(batch: Batch[BillStateChanged | BillStateRefused | BillDocumentRendered], *, answers: Answers) -> Sequence[Fact]:
@@ -70,7 +68,8 @@ def _events_until_its_end(request: dict[str, Any], links: Links) -> Iterator[Hub
     """The end comes after the beginning: an event that still waits in the outbox goes first, and again from there."""
     waiting = [entry["message"] for entry in request["outbox"] if entry["topic"] == HubEventRaised.topic]
     yield from map(HubEventRaised.from_message, waiting)
-    yield hub_event(BILL_ON_DEMAND, "StateChange", bill_on_demand(request, links), cause=request["_id"], at=request["last_update_at"])
+    cause = f"{request['_id']}|{request['state']}"
+    yield hub_event(BILL_ON_DEMAND, "StateChange", bill_on_demand(request, links), cause=cause, at=request["last_update_at"])
 
 
 def _bill_created(bill: BillIssued, links: Links) -> HubEventRaised:

@@ -137,12 +137,12 @@ class GatewayStore:
         return {request["_id"]: request for request in found}
 
     async def complete_requests(self, requests: Sequence[Mapping[str, Any]]) -> None:
-        """Store the ends of on-demand requests; an end that is already there stays."""
+        """Store the ends of on-demand requests; an end that is already there stays, but gives way to a bill."""
         if requests:
             await self._database[ON_DEMAND_REQUESTS].bulk_write(
                 [
                     UpdateOne(
-                        {"_id": request["_id"], "state": OnDemandState.IN_PROGRESS},
+                        {"_id": request["_id"], "state": _before_end(request["state"])},
                         {"$set": {name: request[name] for name in ("state", "bill_id", "reason", "last_update_at")}},
                     )
                     for request in requests
@@ -189,3 +189,7 @@ class GatewayStore:
 
 def _holding_id(identifier: Mapping[str, Any]) -> str:
     return f"{identifier['kind']}:{identifier['value']}"
+
+
+def _before_end(state: str) -> Any:
+    return {"$ne": OnDemandState.DONE} if state == OnDemandState.DONE else OnDemandState.IN_PROGRESS

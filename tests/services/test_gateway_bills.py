@@ -142,3 +142,21 @@ async def test_a_request_ends_as_it_was_completed_and_only_once(door, state, bil
     assert [event.event_type for event in events][:2] == ["CustomerBillOnDemandCreateEvent", "CustomerBillOnDemandStateChangeEvent"]
     assert len({event.id for event in events}) == 2
     assert events[1].envelope["event"]["customerBillOnDemand"]["state"] == state
+
+
+async def test_a_request_that_was_rejected_and_has_its_bill_after_all_is_done(door):
+    account = await door.http.open_account()
+    request = (await door.http.post(ON_DEMAND, json={"billingAccount": {"id": account["id"]}})).json()
+    rejected = OnDemandBillCompleted(
+        id=request["id"], account_id=account["id"], state=OnDemandState.REJECTED, reason="unknown account", completed_at=MARCH.end
+    )
+    await door.service.publish([rejected])
+    await door.world.settle()
+    await door.service.publish([rejected.model_copy(update={"state": OnDemandState.DONE, "bill_id": "bill-8", "reason": None}), rejected])
+    await door.world.settle()
+    shown = (await door.http.get(request["href"])).json()
+
+    assert (shown["state"], shown["customerBill"]["id"], "stateReason" in shown) == ("done", "bill-8", False)
+    events = {event.id: event for event in await read_facts(door.settings, HubEventRaised) if event.resource_id == request["id"]}
+    states = [event.envelope["event"]["customerBillOnDemand"]["state"] for event in events.values()]
+    assert states == ["inProgress", "rejected", "done"]

@@ -124,6 +124,19 @@ async def test_an_account_that_stays_unknown_is_rejected_with_the_reason(impatie
     assert (end.state, end.reason) == (OnDemandState.REJECTED, "rating never heard of account ada")
 
 
+async def test_a_bill_that_comes_after_the_rejection_is_told_as_the_end(impatient_desk: Desk):
+    await impatient_desk.tell(requested("r1"))
+    deadline = time.monotonic() + WAIT_S
+    while not await impatient_desk.ends():
+        assert time.monotonic() < deadline
+        await impatient_desk.tell(refused("ada", "r1", RunType.OFF_CYCLE))
+    await impatient_desk.tell(issued("ada", "r1", RunType.OFF_CYCLE))
+    await impatient_desk.tell(refused("ada", "r1", RunType.OFF_CYCLE))
+    first, *_, last = await impatient_desk.ends()
+    assert first.state is OnDemandState.REJECTED
+    assert (last.state, last.bill_id, last.reason) == (OnDemandState.DONE, "bill-of-r1-ada", None)
+
+
 async def test_a_parked_account_terminates_the_request_with_its_reason(desk: Desk):
     await desk.tell(requested("r1"))
     await desk.tell(parked("ada", "r1", RunType.OFF_CYCLE, "no tax rate"))

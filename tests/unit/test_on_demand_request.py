@@ -53,6 +53,13 @@ def test_a_refusal_after_the_grace_rejects():
     assert (request.state, request.reason) == (OnDemandState.REJECTED, "unknown account ada")
 
 
+def test_a_bill_is_the_last_word_about_a_request_that_was_refused():
+    rejected = conclude(running(), refused("ada", "r1", RunType.OFF_CYCLE), AT + GRACE, GRACE)
+    request = conclude(rejected, issued("ada", "r1", RunType.OFF_CYCLE), AT + 2 * GRACE, GRACE)
+    assert (request.state, request.bill_id, request.reason) == (OnDemandState.DONE, "bill-of-r1-ada", None)
+    assert conclude(rejected, skipped("ada", "r1", RunType.OFF_CYCLE), AT + 2 * GRACE, GRACE) is rejected
+
+
 def test_an_ended_request_stays_as_it_ended():
     done = conclude(running(), issued("ada", "r1", RunType.OFF_CYCLE), AT, GRACE)
     for late in (skipped("ada", "r1", RunType.OFF_CYCLE), parked("ada", "r1", RunType.OFF_CYCLE), refused("ada", "r1", RunType.OFF_CYCLE)):

@@ -1,8 +1,9 @@
-"""A request for a bill on demand, from its acceptance to its one end.
+"""A request for a bill on demand, from its acceptance to its end.
 
 An account that nobody here has heard of yet is no reason to reject: the gateway checked at its door that it exists,
 and `account.changed` may arrive a moment after the request. So it is cut like any other, and rating's refusal is
-believed only when it comes later than a period of grace; until then the same cut is asked again.
+believed only when it comes later than a period of grace; until then the same cut is asked again. Of the cuts that were asked
+for, one may still be made after a refusal was believed: a bill is the last word about its request, whatever was said before.
 """
 
 from datetime import datetime, timedelta
@@ -58,8 +59,8 @@ def accept(requested: OnDemandBillRequested, account_state: AccountState | None,
 
 
 def conclude(request: OnDemandRequest, outcome: CutOutcome, at: datetime, grace: timedelta) -> OnDemandRequest:
-    """The request after an outcome of its cut; an ended request stays as it ended."""
-    if not request.is_running:
+    """The request after an outcome of its cut; an ended request stays as it ended, unless it has its bill after all."""
+    if request.state is OnDemandState.DONE or not (request.is_running or isinstance(outcome, BillIssued)):
         return request
     match outcome:
         case BillIssued():

@@ -70,7 +70,10 @@ _RATE_ATTRIBUTES = _flat(
         "description": Stored("description"),
         "name": Stored("price_id"),
         "isBilled": Stored(
-            "state", Kind.BOOLEAN, words={"true": (ChargeState.BILLED,), "false": (ChargeState.OPEN, ChargeState.CLOSED)}, reversed=True
+            "state",
+            Kind.BOOLEAN,
+            words={"true": (ChargeState.BILLED,), "false": (ChargeState.OPEN, ChargeState.CLOSED, ChargeState.RETURNED)},
+            reversed=True,
         ),
         "type": Stored("kind", words={word: (kind,) for kind, word in RATE_TYPES.items()}),
         "appliedTax": {"taxCategory": Stored("applied_taxes.category"), "taxRate": Stored("applied_taxes.rate", Kind.NUMBER)},
@@ -270,7 +273,11 @@ def on_demand_fact(request: Document) -> OnDemandBillRequested:
 
 
 def completed(request: Document, completion: OnDemandBillCompleted) -> dict[str, Any]:
-    """The request's document after its end."""
+    """The request's document after its end. One that has ended already stays the same, unless it is done after all."""
+    if request["state"] == OnDemandState.DONE:
+        return request
+    if request["state"] != OnDemandState.IN_PROGRESS and completion.state is not OnDemandState.DONE:
+        return request
     return {
         **request,
         "state": completion.state,
