@@ -5,7 +5,7 @@ from functools import partial
 
 from libs.audit.bills import audit_bills, audit_ledger, audit_numbers
 from libs.audit.causes import audit_cuts, audit_requests, audit_runs
-from libs.audit.charges import audit_charges
+from libs.audit.charges import audit_charges, audit_closed_accounts
 from libs.audit.findings import Findings
 from libs.audit.reader import open_reader
 from libs.audit.received import audit_received
@@ -25,6 +25,7 @@ async def audit(settings: RuntimeSettings, books: RateBooks, say: Say) -> Findin
             "usages in suspense": partial(audit_suspense, reader, findings),
             "prices of usages": partial(audit_prices, reader, books, findings),
             "charges": partial(audit_charges, reader, findings),
+            "closed accounts": partial(audit_closed_accounts, reader, findings),
             "bills": partial(audit_bills, reader, findings),
             "legal numbers": partial(audit_numbers, reader, findings),
             "ledger": partial(audit_ledger, reader, findings),

@@ -7,17 +7,19 @@ from libs.audit.alignment import align
 from libs.audit.domain.charges import (
     NOTHING_COUNTED,
     BilledLine,
+    Closing,
     CutLine,
     Recount,
     check_amount,
     check_bill_lines,
+    check_closed_account,
     check_cut,
     check_usages,
     missing_charge,
 )
 from libs.audit.findings import Findings
 from libs.audit.reader import Pipeline, Reader
-from libs.contracts import BillLine, Charge, ChargeLine
+from libs.contracts import UNBILLED, AccountState, BillLine, Charge, ChargeLine
 from libs.runtime import from_document
 
 
@@ -38,6 +40,28 @@ async def audit_charges(reader: Reader, findings: Findings) -> None:
                 *check_cut(charge, cut_lines),
                 *check_bill_lines(charge, bill_lines),
             )
+
+
+async def audit_closed_accounts(reader: Reader, findings: Findings) -> None:
+    """Look for charges of closed accounts that no run will bill any more."""
+    async with reader.snapshot() as now:
+        last_periods: Pipeline = [{"$match": {"state": {"$ne": "refused"}}}, {"$group": {"_id": "$cycle", "period": {"$max": "$period"}}}]
+        run = {cycle["_id"]: cycle["period"] async for cycle in now.aggregate("operations", "runs", last_periods)}
+        async for _, (closings, charge_ids) in align(_closings(now), _unbilled(now)):
+            findings.checked["closed accounts"] += len(closings)
+            for closing in closings:
+                findings.add(*check_closed_account(closing, run.get(closing.cycle), charge_ids))
+
+
+async def _closings(reader: Reader) -> AsyncIterator[tuple[str, Closing]]:
+    fields = ("cycle", "closed_at")
+    async for account in reader.find("operations", "accounts", {"state": AccountState.CLOSED.value}, fields=fields, sort="_id"):
+        yield account["_id"], Closing(account["_id"], account["cycle"], account.get("closed_at"))
+
+
+async def _unbilled(reader: Reader) -> AsyncIterator[tuple[str, str]]:
+    async for charge in reader.find("rating", "charges", {"state": {"$in": UNBILLED}}, fields=("account_id",), sort="account_id"):
+        yield charge["account_id"], charge["_id"]
 
 
 async def _charges(reader: Reader) -> AsyncIterator[tuple[str, Charge]]:

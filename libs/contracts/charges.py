@@ -108,6 +108,7 @@ class PeriodCut(Fact, topic="period.cut.v1", key="account_id"):
 
     onCycle: `period` is billed: every open charge that starts before its end is closed, and recurring fees are added.
     offCycle: no `period`: every charge open at `requested_at` is closed as it stands.
+    `account_closed_at`: there are no fees after it, but of products that have an end of their own.
     """
 
     id: Id
@@ -116,6 +117,7 @@ class PeriodCut(Fact, topic="period.cut.v1", key="account_id"):
     period: Period | None = None
     cause_id: Id
     requested_at: Instant
+    account_closed_at: Instant | None = None
 
 
 class ChargesClosed(Fact, topic="charges.closed.v1", key="account_id"):

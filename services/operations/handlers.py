@@ -18,7 +18,7 @@ from libs.contracts import (
     RunType,
 )
 from libs.runtime import Batch
-from services.operations.domain.bill_run import advance, begin, refusal, refuse
+from services.operations.domain.bill_run import advance, begin, nonsense, refuse, too_early
 from services.operations.domain.run_account import RunAccount, ask, decide, run_account_id
 from services.operations.store import OperationsStore
 
@@ -53,7 +53,7 @@ async def _begun(requested: BillRunRequested, store: OperationsStore) -> BillRun
     run = await store.run(requested.id)
     if run is not None and run.state is not BillRunState.REFUSED:
         return await store.reopen_parked(run, requested.rerun) if requested.rerun == run.attempt + 1 else run
-    reason = refusal(requested, await store.time_zones(requested.cycle))
+    reason = nonsense(requested) or too_early(requested, await store.time_zones(requested))
     begun = refuse(requested, reason) if reason else begin(requested, await store.snapshot_accounts(requested))
     await store.save_new(begun)
     return begun

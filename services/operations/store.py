@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from pymongo import AsyncMongoClient, ReplaceOne
+from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
+from libs.billing.final_bills import closed_since
 from libs.contracts import AccountChanged, AccountState, BillRunChanged, BillRunRequested, BillRunState
 from libs.runtime import Index, from_document, in_transaction, to_document
 from libs.runtime.copies import remember_newest
@@ -31,33 +32,43 @@ class OperationsStore:
         self._run_accounts = database["run_accounts"]
 
     async def remember_accounts(self, accounts: Iterable[AccountChanged]) -> None:
-        """Keep the cycle, state and time zone of each account, unless a newer revision is there already."""
+        """Keep the cycle, state and time zone of each account, unless a newer revision is there already; and when it was closed."""
+        accounts = list(accounts)
         await remember_newest(self._accounts, accounts, fields=("cycle", "state", "time_zone"))
+        # A closed account may be changed again, and then tells the instant of that change: the earliest is that of its closing.
+        closings = [
+            UpdateOne({"_id": account.id}, {"$min": {"closed_at": account.changed_at}})
+            for account in accounts
+            if account.state is AccountState.CLOSED
+        ]
+        if closings:
+            await self._accounts.bulk_write(closings, ordered=False)
 
     async def run(self, run_id: str) -> BillRunChanged | None:
         """The run, when there is one."""
         document = await self._runs.find_one({"_id": run_id})
         return from_document(BillRunChanged, document) if document else None
 
-    async def time_zones(self, cycle: str) -> list[str]:
-        """The time zones that the open accounts of a cycle live in."""
-        return await self._accounts.distinct("time_zone", _open_accounts(cycle))
+    async def time_zones(self, requested: BillRunRequested) -> list[str]:
+        """The time zones that the accounts of a run live in."""
+        return await self._accounts.distinct("time_zone", _accounts_of(requested))
 
     async def snapshot_accounts(self, requested: BillRunRequested) -> int:
-        """Put every open account of the cycle into the run, inside the database; returns how many are in it.
+        """Put every account of the cycle that is open, or was closed lately, into the run, inside the database; returns how many are in it.
 
         Repeated after a crash it adds what is missing. Written before the run, so that a stored run is a whole one.
         """
         run_id = {"$literal": requested.id}
         copied = await self._accounts.aggregate(
             [
-                {"$match": _open_accounts(requested.cycle)},
+                {"$match": _accounts_of(requested)},
                 {
                     "$project": {
                         "_id": {"$concat": [{"$literal": run_account_id(requested.id, "")}, "$_id"]},
                         "run_id": run_id,
                         "account_id": "$_id",
                         "time_zone": 1,
+                        "closed_at": 1,
                         "outcome": {"$literal": None},
                     }
                 },
@@ -124,5 +135,6 @@ class OperationsStore:
             await self._runs.replace_one({"_id": run.id}, to_document(run), session=session)
 
 
-def _open_accounts(cycle: str) -> dict[str, Any]:
-    return {"cycle": cycle, "state": {"$ne": AccountState.CLOSED}}
+def _accounts_of(requested: BillRunRequested) -> dict[str, Any]:
+    lately = {"closed_at": {"$gte": closed_since(requested.period)}}
+    return {"cycle": requested.cycle, "$or": [{"state": {"$ne": AccountState.CLOSED}}, lately]}

@@ -1,5 +1,6 @@
 """Money that a cut, a run or a bill leaves behind is on a later bill, once; and the audit finds nothing wrong on the way."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -82,3 +83,29 @@ async def test_what_comes_after_the_bill_of_a_month_is_on_the_next_when_the_acco
     assert len(bills) == 2
     assert sorted(amounts(await eve.rates(isBilled="true"))) == [Decimal("0.17"), Decimal("1.70")]
     assert await differences(world) == []
+
+
+async def test_an_account_that_was_closed_gets_its_last_bill_and_is_told_of_what_comes_too_late(world: World) -> None:
+    zoe = await world.customer("Zoe", **in_cycle("leaving"))
+    await zoe.calls(at="2026-03-02 10:00", seconds=600)
+    await world.settle()
+    await patch(zoe, state="closed")
+    run = await world.bill_run("2026-03", "leaving")
+    assert run["counts"]["billed"] == 1
+    (bill,) = await zoe.bills()
+    account = await world.get(f"{TMF666}/billingAccount/{zoe.account_id}")
+    assert account["accountBalance"][0]["amount"] == bill["amountDue"]
+
+    await zoe.calls(at="2026-03-03 10:00", seconds=60)
+    await world.settle()
+    await world.bill_run("2026-04", "leaving")
+    assert len(await zoe.bills()) == 2
+    assert await differences(world) == []
+
+    await zoe.calls(at="2026-03-04 10:00", seconds=60)
+    accounts = world.services["operations"].database["accounts"]
+    await accounts.update_one({"_id": zoe.account_id}, {"$set": {"closed_at": datetime(2025, 12, 1, tzinfo=UTC)}})
+    await world.settle()
+    (late,) = await zoe.rates(isBilled="false")
+    assert await differences(world) == [("charge-left-behind", late["id"])]
+    await accounts.update_one({"_id": zoe.account_id}, {"$set": {"closed_at": datetime(2026, 4, 1, tzinfo=UTC)}})

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -68,7 +68,7 @@ async def test_every_open_account_of_the_cycle_is_cut_in_its_own_zone(office: Of
         account("ada"),
         account("bob", time_zone="America/New_York"),
         account("cid", cycle="weekly"),
-        account("dan", state=AccountState.CLOSED),
+        account("dan", state=AccountState.CLOSED, changed_at=datetime(2025, 11, 27, tzinfo=UTC)),
     )
     await office.tell(requested())
     cuts = {cut.account_id: cut for cut in await office.cuts()}
@@ -79,6 +79,20 @@ async def test_every_open_account_of_the_cycle_is_cut_in_its_own_zone(office: Of
     assert {(cut.run_type, cut.cause_id, cut.requested_at) for cut in cuts.values()} == {(ON_CYCLE, RUN_ID, ASKED_AT)}
     run = await office.run()
     assert (run.state, run.counts.accounts) == (BillRunState.RUNNING, 2)
+
+
+async def test_an_account_that_was_closed_lately_is_billed_as_well(office: Office):
+    closed_at = datetime(2026, 3, 10, tzinfo=UTC)
+    await office.tell(account("ada", state=AccountState.CLOSED, changed_at=closed_at, revision=2))
+    await office.tell(account("ada", changed_at=closed_at - timedelta(days=9)))
+    await office.tell(account("ada", state=AccountState.CLOSED, revision=3, name="Ada the late", changed_at=ASKED_AT))
+    await office.tell(requested("2026-01"), requested("2026-03"))
+    assert {cut.cause_id: (cut.account_id, cut.account_closed_at) for cut in await office.cuts()} == {
+        "monthly:2026-01": ("ada", closed_at),
+        "monthly:2026-03": ("ada", closed_at),
+    }
+    await office.tell(requested("2026-07").model_copy(update={"requested_at": datetime(2026, 8, 3, tzinfo=UTC)}))
+    assert (await office.run("monthly:2026-07")).state is BillRunState.REFUSED
 
 
 async def test_outcomes_are_counted_once_and_the_last_completes_the_run(office: Office):

@@ -51,3 +51,17 @@ async def test_a_recurring_fee_is_prorated_by_day_and_charged_once(rating: Ratin
         "left": (Decimal("20.00"), "Line (20 of 31 days)"),
     }
     assert closed["cut-2"].lines == closed["demand"].lines == ()
+
+
+async def test_there_is_no_fee_after_the_closing_of_an_account_but_of_products_with_an_end_of_their_own(rating: RatingWorld) -> None:
+    await rating.publish(account("ada"), product("endless", "ada"), product("notice", "ada", ended_at=datetime(2026, 4, 5, 20, tzinfo=UTC)))
+    await rating.settle()
+    closed = {"account_closed_at": datetime(2026, 3, 10, 20, tzinfo=UTC)}
+    await rating.publish(*(cut(month, "ada", month).model_copy(update=closed) for month in ("2026-03", "2026-04", "2026-05")))
+    await rating.settle()
+
+    assert [(line.product_id, line.description) for closed in await rating.facts(ChargesClosed) for line in closed.lines] == [
+        ("endless", "Line (10 of 31 days)"),
+        ("notice", "Line"),
+        ("notice", "Line (5 of 30 days)"),
+    ]

@@ -9,10 +9,12 @@ import pytest
 from libs.audit.domain.charges import (
     NOTHING_COUNTED,
     BilledLine,
+    Closing,
     CutLine,
     Recount,
     check_amount,
     check_bill_lines,
+    check_closed_account,
     check_cut,
     check_usages,
     missing_charge,
@@ -143,6 +145,23 @@ def test_a_closed_charge_is_one_unchanged_line_of_its_cut(stored: Charge, lines:
 )
 def test_a_billed_charge_is_one_line_of_its_bill(stored: Charge, lines: list[BilledLine], category: Category | None):
     assert [difference.category for difference in check_bill_lines(stored, lines)] == ([category] if category else [])
+
+
+@pytest.mark.parametrize(
+    ("last_period", "closed_at", "left_behind"),
+    [
+        (None, AT, False),
+        ("2026-04", AT, False),
+        ("2026-07", AT, False),
+        ("2026-08", AT, True),
+        ("2026-03", None, True),
+    ],
+)
+def test_what_a_closed_account_owes_is_reported_once_runs_pass_it_by(
+    last_period: str | None, closed_at: datetime | None, left_behind: bool
+):
+    differences = list(check_closed_account(Closing("ada", "monthly", closed_at), last_period, ["c1"]))
+    assert [(difference.category, difference.id) for difference in differences] == [(Category.CHARGE_LEFT_BEHIND, "c1")] * left_behind
 
 
 def test_a_charge_that_is_missing_is_told_with_those_who_refer_to_it():

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from libs.audit.domain.difference import Category, Difference
+from libs.billing.final_bills import closed_since
 from libs.contracts import AppliedTax, Charge, ChargeKind, ChargeLine, ChargeState
 from libs.money import round_to_minor_unit, sum_fractions
 
@@ -37,6 +39,15 @@ class BilledLine:
     bill_id: str
     line: ChargeLine
     taxes: tuple[AppliedTax, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """An account that was closed, when that is known."""
+
+    account_id: str
+    cycle: str
+    closed_at: datetime | None
 
 
 def check_usages(charge: Charge, recount: Recount) -> Iterator[Difference]:
@@ -105,6 +116,19 @@ def check_bill_lines(charge: Charge, lines: Sequence[BilledLine]) -> Iterator[Di
         if charge.applied_taxes != lines[0].taxes:
             expected, found = _taxes(lines[0].taxes), _taxes(charge.applied_taxes)
             yield Difference(category=Category.BILL_LINE, id=charge.id, expected=f"taxes of bill {bills[0]}: {expected}", found=found)
+
+
+def check_closed_account(closing: Closing, last_period: str | None, charge_ids: Sequence[str]) -> Iterator[Difference]:
+    """A closed account owes nothing that is on no bill once runs pass it by; `last_period` is the last that its cycle was run for."""
+    if last_period is None or (closing.closed_at is not None and closing.closed_at >= closed_since(last_period)):
+        return
+    for charge_id in charge_ids:
+        yield Difference(
+            category=Category.CHARGE_LEFT_BEHIND,
+            id=charge_id,
+            expected="a bill",
+            found=f"none, nor will there be: account {closing.account_id} was closed at {closing.closed_at}",
+        )
 
 
 def missing_charge(

@@ -19,6 +19,7 @@ class Category(StrEnum):
     CHARGE_CUT = "charge-cut"
     CHARGE_BILLED_TWICE = "charge-billed-twice"
     CHARGE_NOT_BILLED = "charge-not-billed"
+    CHARGE_LEFT_BEHIND = "charge-left-behind"
     BILL_LINE = "bill-line"
     BILL_TOTALS = "bill-totals"
     BILL_TAX = "bill-tax"

@@ -13,8 +13,8 @@ from services.operations.domain.run_account import AccountOutcome, RunAccount
 _EXACT = Context(prec=60, traps=[Inexact])
 
 
-def refusal(requested: BillRunRequested, zone_names: Iterable[str]) -> str | None:
-    """Why nothing can be run for this request in the time zones of its accounts; None when it makes sense."""
+def nonsense(requested: BillRunRequested) -> str | None:
+    """Why nothing can be run for this request, whatever its accounts; None when it makes sense."""
     if requested.id != f"{requested.cycle}:{requested.period}":
         return f"the id of a run is its cycle and period, {requested.cycle}:{requested.period}, not {requested.id}"
     if requested.rerun:
@@ -23,6 +23,11 @@ def refusal(requested: BillRunRequested, zone_names: Iterable[str]) -> str | Non
         calendar_month(requested.period, "UTC")
     except ValueError as error:
         return str(error)
+    return None
+
+
+def too_early(requested: BillRunRequested, zone_names: Iterable[str]) -> str | None:
+    """Where the period is not over, of the time zones of its accounts; None when it is over everywhere."""
     ends = [(end, zone_name) for zone_name in zone_names if (end := _end(requested.period, zone_name)) is not None]
     if ends and requested.requested_at < max(ends)[0]:
         end, zone_name = max(ends)
@@ -39,7 +44,7 @@ def _end(period: str, zone_name: str) -> datetime | None:
 
 
 def begin(requested: BillRunRequested, account_count: int) -> BillRunChanged:
-    """A new run over so many accounts; without any it is refused, and may be asked for again once there are some."""
+    """A new run over so many accounts, open or closed lately; without any it is refused, and may be asked for again."""
     if account_count == 0:
         return refuse(requested, f"no open account has the cycle {requested.cycle}")
     return BillRunChanged(

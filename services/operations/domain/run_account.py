@@ -35,12 +35,14 @@ class RunAccount(Record):
     """The stored document (collection `run_accounts`). No outcome means that its cut is still awaited.
 
     `amount` is the bill's total including tax in `currency`, present when billed; `reason` is the last one it was parked for.
+    `closed_at` is there when the account was closed before the run began.
     """
 
     id: Id
     run_id: Id
     account_id: Id
     time_zone: Id
+    closed_at: Instant | None = None
     outcome: AccountOutcome | None = None
     bill_id: str | None = None
     currency: str | None = None
@@ -69,6 +71,7 @@ def ask(account: RunAccount, run: BillRunChanged) -> PeriodCut | AccountParked:
         period=period,
         cause_id=run.id,
         requested_at=run.started_at,
+        account_closed_at=account.closed_at,
     )
 
 

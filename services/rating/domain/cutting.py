@@ -13,7 +13,7 @@ from libs.contracts import Charge, ChargeLine, ChargesClosed, ChargeState, CutRe
 from libs.money import round_to_minor_unit, sum_fractions
 from libs.periods import Period, month_containing
 from libs.pricing import RateBooks
-from services.rating.domain.fees import WrongFeeCurrency, recurring_fees
+from services.rating.domain.fees import WrongFeeCurrency, ending_with, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_of
 
@@ -64,7 +64,8 @@ class Cutter:
     def _fees(self, cut: PeriodCut, owed: Owed) -> list[Charge]:
         if cut.period is None:
             return []
-        return recurring_fees(owed.account, owed.products, cut.period, self.books, self.now)
+        products = owed.products if cut.account_closed_at is None else ending_with(cut.account_closed_at, owed.products)
+        return recurring_fees(owed.account, products, cut.period, self.books, self.now)
 
 
 def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:

@@ -3,7 +3,7 @@ active throughout. The fraction stays exact until the cut rounds it.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -39,6 +39,11 @@ class _Share:
 def recurring_fees(account: Account, products: Iterable[Product], period: Period, books: RateBooks, now: datetime) -> list[Charge]:
     """The fees of a period, as open charges. Raises WrongFeeCurrency."""
     return list(_fees(account, products, period, books, now))
+
+
+def ending_with(closed_at: datetime, products: Iterable[Product]) -> list[Product]:
+    """The products of an account that was closed: those without an end of their own end with it."""
+    return [replace(product, ended_at=closed_at) if product.ended_at is None else product for product in products]
 
 
 def _fees(account: Account, products: Iterable[Product], period: Period, books: RateBooks, now: datetime) -> Iterator[Charge]:
