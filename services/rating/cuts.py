@@ -5,7 +5,7 @@ A batch of cuts is one transaction with few round trips. Usage that flows into t
 is halved, for a shorter transaction is in nobody's way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pymongo import AsyncMongoClient, InsertOne, UpdateMany, UpdateOne
@@ -13,10 +13,15 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
-from libs.contracts import UNBILLED, Charge, ChargesClosed, ChargeState, CutRefused, PeriodCut
-from libs.runtime import from_document, in_transaction, to_document
+from libs.contracts import UNBILLED, Charge, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
+from libs.periods import Period
+from libs.runtime import Index, from_document, in_transaction, to_document
 from services.rating.directory import Directory
-from services.rating.domain.cutting import Closing, Cutter, Owed
+from services.rating.domain.cutting import NEWCOMER_BILLED_BACK, Closing, Cutter, Owed
+from services.rating.domain.fees import CHARGED
+from services.rating.domain.holdings import Product
+
+INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1)), "fees of late products: the months cut without them"),)
 
 Answer = ChargesClosed | CutRefused
 
@@ -29,6 +34,7 @@ class CutStore:
         self._cuts = store["cuts"]
         self._charges = store["charges"]
         self._accounts = store["accounts"]
+        self._products = store["products"]
         self._directory = directory
 
     async def make(self, cuts: Sequence[PeriodCut], cutter: Cutter) -> dict[str, Answer]:
@@ -88,6 +94,9 @@ class CutStore:
             else:
                 answers[cut.id] = outcome
         await self._write(closings, session)
+        await self._meet(
+            {product.id: closing.answer.id for closing in closings for product in owed[closing.answer.account_id].newcomers}, session
+        )
         return answers
 
     async def _find(self, cuts: Sequence[PeriodCut], session: AsyncClientSession) -> dict[str, Answer]:
@@ -97,11 +106,42 @@ class CutStore:
     async def _owed(self, cuts: Sequence[PeriodCut], session: AsyncClientSession) -> dict[str, Owed]:
         account_ids = [cut.account_id for cut in cuts]
         accounts = await self._directory.accounts(account_ids, session)
-        products = await self._directory.products_of([cut.account_id for cut in cuts if cut.period is not None])
+        on_cycle = {cut.account_id: cut.period for cut in cuts if cut.period is not None}
+        products = await self._directory.products_of(on_cycle)
+        newcomers = await self._newcomers(on_cycle, products, session)
+        earlier = await self._earlier(on_cycle, newcomers, session)
         charges: dict[str, list[Charge]] = {}
         async for document in self._charges.find({"account_id": {"$in": account_ids}, "state": {"$in": UNBILLED}}, session=session):
             charges.setdefault(document["account_id"], []).append(from_document(Charge, document))
-        return {id: Owed(account, charges.get(id, ()), products.get(id, ())) for id, account in accounts.items()}
+        return {
+            id: Owed(account, charges.get(id, ()), products.get(id, ()), newcomers.get(id, ()), earlier.get(id, ()))
+            for id, account in accounts.items()
+        }
+
+    async def _newcomers(
+        self, account_ids: Iterable[str], products: Mapping[str, Sequence[Product]], session: AsyncClientSession
+    ) -> dict[str, list[Product]]:
+        # Outside the transaction and after `products`, which are read so as well: one that came in between must not pass for met.
+        query = {"account_id": {"$in": list(account_ids)}, "status": {"$in": sorted(CHARGED)}, "first_cut_id": {"$exists": False}}
+        unmet = {document["_id"] for document in await self._products.find(query, {"_id": 1}).to_list()}
+        if not unmet:
+            return {}
+        # Met before cuts left their mark: then it has paid already, perhaps for another offering.
+        unmet -= set(await self._charges.distinct("product_id", {"product_id": {"$in": list(unmet)}, "kind": "recurring"}, session=session))
+        return {id: [product for product in held if product.id in unmet] for id, held in products.items()}
+
+    async def _earlier(
+        self, on_cycle: Mapping[str, Period], newcomers: Mapping[str, Sequence[Product]], session: AsyncClientSession
+    ) -> dict[str, list[Period]]:
+        account_ids = [id for id, products in newcomers.items() if products]
+        if not account_ids:
+            return {}
+        since = min(on_cycle[id].start for id in account_ids) - NEWCOMER_BILLED_BACK
+        query = {"account_id": {"$in": account_ids}, "run_type": RunType.ON_CYCLE.value, "period.start": {"$gte": since}}
+        earlier: dict[str, list[Period]] = {}
+        async for cut in self._cuts.find(query, {"account_id": 1, "period": 1}, session=session).sort("period.start", 1):
+            earlier.setdefault(cut["account_id"], []).append(Period(**cut["period"]))
+        return earlier
 
     async def _existing(self, charge_ids: Sequence[str], session: AsyncClientSession) -> frozenset[str]:
         if not charge_ids:
@@ -122,6 +162,11 @@ class CutStore:
         if counts:
             await self._accounts.bulk_write(counts, ordered=False, session=session)
         await self._cuts.insert_many([to_document(closing.answer) for closing in closings], ordered=False, session=session)
+
+    async def _meet(self, first_cuts: Mapping[str, str], session: AsyncClientSession) -> None:
+        if first_cuts:
+            marks = [UpdateOne({"_id": product_id}, {"$set": {"first_cut_id": cut_id}}) for product_id, cut_id in first_cuts.items()]
+            await self._products.bulk_write(marks, ordered=False, session=session)
 
 
 def _close(charge: Charge) -> UpdateOne:

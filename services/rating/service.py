@@ -8,7 +8,7 @@ from pydantic import Field
 
 from libs.pricing import load_rate_books
 from libs.runtime import RuntimeSettings, Service
-from services.rating import directory, store
+from services.rating import cuts, directory, store
 from services.rating.charges import ChargeStore
 from services.rating.cuts import CutStore
 from services.rating.directory import Directory
@@ -28,8 +28,6 @@ from services.rating.store import UsageStore
 from services.rating.suspense import SuspenseStore
 
 CUT_BATCH_SIZE = 500
-# While MongoDB stores the batch of one, Python prices that of the other; a third finds both of them busy.
-USAGE_CONSUMERS = 2
 
 
 class RatingSettings(RuntimeSettings):
@@ -46,24 +44,23 @@ def build(settings: RatingSettings) -> Service:
     """The service with its handlers bound to its stores. Raises RateBookInvalid."""
     books = load_rate_books(settings.rate_books_dir)
     limits = UsageLimits(timedelta(seconds=settings.usage_future_tolerance_s), timedelta(days=settings.usage_age_days_max))
-    service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES))
+    service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES, *cuts.INDEXES))
     charges = ChargeStore(service.database)
     holdings = Directory(service.database)
     usages = UsageStore(service.client, service.database, charges)
     suspense = SuspenseStore(service.client, service.database, charges)
-    cuts = CutStore(service.client, service.database, holdings)
+    cut_store = CutStore(service.client, service.database, holdings)
     terms = RatingTerms(books, limits)
     service.subscribe(
         partial(rate_usages, store=usages, charges=charges, directory=holdings, terms=terms),
         batch_size=settings.rating_batch_size,
-        consumers=USAGE_CONSUMERS,
         takes_malformed=True,
     )
     service.subscribe(partial(retry_suspended, suspense=suspense, store=usages, charges=charges, directory=holdings, terms=terms))
     service.subscribe(partial(discard_suspended, suspense=suspense))
     service.subscribe(partial(remember_accounts, directory=holdings))
     service.subscribe(partial(remember_products, directory=holdings))
-    service.subscribe(partial(cut_periods, cuts=cuts, books=books), batch_size=CUT_BATCH_SIZE)
-    service.subscribe(partial(return_charges, cuts=cuts))
+    service.subscribe(partial(cut_periods, cuts=cut_store, books=books), batch_size=CUT_BATCH_SIZE)
+    service.subscribe(partial(return_charges, cuts=cut_store))
     service.subscribe(partial(mark_charges_billed, charges=charges))
     return service

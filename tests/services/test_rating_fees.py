@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.contracts import ChargesClosed
+from libs.contracts import ChargesClosed, ProductStatus
 from tests.rating_world import RatingWorld, account, cut, cut_now, product
 
 
@@ -24,6 +24,12 @@ offerings:
       - id: line
         description: Line
         amount: 31.00
+        period: month
+  dearer-plan:
+    recurring_prices:
+      - id: dearer-line
+        description: Dearer line
+        amount: 62.00
         period: month
 """
     )
@@ -65,3 +71,45 @@ async def test_there_is_no_fee_after_the_closing_of_an_account_but_of_products_w
         ("notice", "Line"),
         ("notice", "Line (5 of 30 days)"),
     ]
+
+
+async def test_the_fees_of_a_product_that_rating_hears_of_late_are_on_the_next_bill_once(rating: RatingWorld) -> None:
+    await rating.publish(account("ada"), product("first", "ada"), product("promised", "ada", status=ProductStatus.PENDING_ACTIVE))
+    await rating.settle()
+    await rating.publish(cut("february", "ada", "2026-02"), cut("march", "ada"))
+    await rating.settle()
+    began = {"started_at": datetime(2026, 3, 10, 20, tzinfo=UTC), "revision": 2}
+    await rating.publish(product("late", "ada", **began), product("promised", "ada", **began))
+    await rating.settle()
+    await rating.publish(cut("april", "ada", "2026-04"), cut("may", "ada", "2026-05"))
+    await rating.settle()
+    moved = {"offering": "dearer-plan", "started_at": datetime(2026, 2, 1, 20, tzinfo=UTC), "revision": 3}
+    await rating.publish(product("late", "ada", **moved))
+    await rating.settle()
+    await rating.publish(cut("june", "ada", "2026-06"))
+    await rating.settle()
+
+    closed = {closed.id: [(line.product_id, line.description) for line in closed.lines] for closed in await rating.facts(ChargesClosed)}
+    assert closed == {
+        "february": [("first", "Line")],
+        "march": [("first", "Line")],
+        "april": [
+            ("first", "Line"),
+            ("late", "Line (22 of 31 days)"),
+            ("late", "Line"),
+            ("promised", "Line (22 of 31 days)"),
+            ("promised", "Line"),
+        ],
+        "may": [("first", "Line"), ("late", "Line"), ("promised", "Line")],
+        "june": [("first", "Line"), ("late", "Dearer line"), ("promised", "Line")],
+    }
+
+
+async def test_no_fee_is_charged_for_months_that_were_never_cut(rating: RatingWorld) -> None:
+    await rating.publish(account("ada"), product("first", "ada"))
+    await rating.settle()
+    await rating.publish(cut_now("demand", "ada"), cut("april", "ada", "2026-04"))
+    await rating.settle()
+
+    closed = {closed.id: len(closed.lines) for closed in await rating.facts(ChargesClosed)}
+    assert closed == {"demand": 0, "april": 1}

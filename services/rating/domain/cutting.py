@@ -7,7 +7,7 @@ earlier cut returned is closed again, as it is.
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from libs.contracts import Charge, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
 from libs.money import round_to_minor_unit, sum_fractions
@@ -16,6 +16,9 @@ from libs.pricing import RateBooks
 from services.rating.domain.fees import WrongFeeCurrency, ending_with, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_of
+
+# How far before the period of its first cut a product may have begun that reached rating late.
+NEWCOMER_BILLED_BACK = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,16 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What a cut is decided on: the account, its charges that are open or returned, and its products."""
+    """What a cut is decided on: the account, its charges that are open or returned, and its products.
+
+    `newcomers` are the products that no cut of a cycle has met before; `earlier` are the periods that were cut without them.
+    """
 
     account: Account
     unbilled: Sequence[Charge]
     products: Sequence[Product]
+    newcomers: Sequence[Product] = ()
+    earlier: Sequence[Period] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +72,18 @@ class Cutter:
     def _fees(self, cut: PeriodCut, owed: Owed) -> list[Charge]:
         if cut.period is None:
             return []
-        products = owed.products if cut.account_closed_at is None else ending_with(cut.account_closed_at, owed.products)
-        return recurring_fees(owed.account, products, cut.period, self.books, self.now)
+        fees = self._fees_of(cut.period, owed.products, cut, owed)
+        # A product may reach rating after the cut of a month in which it was active.
+        since = cut.period.start - NEWCOMER_BILLED_BACK
+        for period in owed.earlier:
+            if since <= period.start != cut.period.start:
+                fees += self._fees_of(period, owed.newcomers, cut, owed)
+        return list({fee.id: fee for fee in fees}.values())
+
+    def _fees_of(self, period: Period, products: Sequence[Product], cut: PeriodCut, owed: Owed) -> list[Charge]:
+        if cut.account_closed_at is not None:
+            products = ending_with(cut.account_closed_at, products)
+        return recurring_fees(owed.account, products, period, self.books, self.now)
 
 
 def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:
