@@ -17,8 +17,9 @@ SLOW_TESTS := $(filter-out $(FAST_TESTS) tests/faults tests/__pycache__,$(patsub
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Compiled once here, else seven services that start at once each compile the same libraries.
 setup: $(if $(filter uv,$(UV)),,$(OWN_UV)) ## Python dependencies at their locked versions
-	@$(UV) sync --frozen --inexact --quiet $(if $(NODE),,--group node)
+	@$(UV) sync --frozen --inexact --quiet --compile-bytecode $(if $(NODE),,--group node)
 
 demo: setup ## A month of real telephone traffic through the stack, to bills; DEMO="--customers all" for all of it
 	@$(UV) run --frozen tarifa demo $(DEMO)

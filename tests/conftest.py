@@ -12,7 +12,6 @@ import pytest
 from libs.devstack import Infrastructure, StackSettings
 from libs.devstack.compose import docker_engine_answers
 from libs.runtime import RuntimeSettings
-from tests.containers import containers
 from tests.namespace import fresh_namespace
 
 
@@ -25,6 +24,9 @@ async def infrastructure() -> AsyncIterator[dict[str, str]]:
     stack = StackSettings().on_free_ports()
     async with AsyncExitStack() as until_the_end:
         if stack.kafka_bootstrap_servers is None and stack.mongodb_url is None and docker_engine_answers():
+            # It brings Docker's libraries along, which take half a second to import.
+            from tests.containers import containers
+
             try:
                 yield await until_the_end.enter_async_context(containers())
                 return

@@ -50,7 +50,7 @@ def asyncapi(
 
 def document_text() -> str:
     """The document as YAML."""
-    return yaml.safe_dump(asyncapi_document(_operations(), DESCRIPTION), sort_keys=False, allow_unicode=True, width=140)
+    return yaml.dump(asyncapi_document(_operations(), DESCRIPTION), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=140)
 
 
 def _operations() -> Iterator[Operation]:

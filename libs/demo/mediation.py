@@ -58,11 +58,13 @@ class Mediation:
         identifier = self.identifier(customer)
         for band, traffic in customer.traffic.items():
             windows = band_windows(band, self.period, customer.time_zone)
+            band_s = windows.seconds
             called_numbers = INTERNATIONAL_NUMBERS if band is Band.INTERNATIONAL else DOMESTIC_NUMBERS
+            usage_ids = f"demo{self.cohort}-{self.period}-{customer.number:04d}-{band}"
             for number, seconds in enumerate(split_seconds(traffic.seconds, traffic.call_count, random), start=1):
                 yield Call(
-                    windows.instant(int(random.random() * windows.seconds)),
-                    f"demo{self.cohort}-{self.period}-{customer.number:04d}-{band}-{number:03d}",
+                    windows.instant(int(random.random() * band_s)),
+                    f"{usage_ids}-{number:03d}",
                     identifier,
                     seconds,
                     called_numbers[int(random.random() * len(called_numbers))],

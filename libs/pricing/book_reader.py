@@ -99,7 +99,7 @@ class _OfferingReader:
         self._bands = bands
         # Without its prefixes a zone would only seem to tie with others.
         self._sound_names = sound_names
-        self._week: WeekSlots = divide_week(list(bands.values()))
+        self._week: WeekSlots = divide_week(tuple(bands.values()))
 
     def read(self, name: str, node: Node) -> Offering:
         fields = self._reader.fields(node, (), ("usage_prices", "recurring_prices"))

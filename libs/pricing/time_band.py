@@ -5,8 +5,9 @@ A week is 10,080 minutes from Monday 00:00 as the clock on the wall shows them. 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from libs.pricing.faults import Unreadable, suggest
 
@@ -14,6 +15,8 @@ MINUTES_PER_DAY = 24 * 60
 MINUTES_PER_WEEK = 7 * MINUTES_PER_DAY
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVERY_DAY = frozenset(range(7))
+# The versions of a book mostly divide the week alike, and share what costs ten thousand steps and as many numbers to keep.
+BANDS_REMEMBERED_MAX = 64
 
 _HOURS = re.compile(r"(\d\d):(\d\d)\s*-\s*(\d\d):(\d\d)", re.ASCII)
 
@@ -71,6 +74,7 @@ def parse_days(text: str) -> frozenset[int]:
     return frozenset((first + offset) % 7 for offset in range((last - first) % 7 + 1))
 
 
+@lru_cache(BANDS_REMEMBERED_MAX)
 def minutes_of_week(days: frozenset[int], hours: Hours) -> frozenset[int]:
     """The minutes of those hours on those days; what runs past midnight belongs to the day on which it starts."""
     length = (hours.end - hours.start) % MINUTES_PER_DAY or MINUTES_PER_DAY
@@ -78,7 +82,8 @@ def minutes_of_week(days: frozenset[int], hours: Hours) -> frozenset[int]:
     return frozenset(minute % MINUTES_PER_WEEK for start in starts for minute in range(start, start + length))
 
 
-def divide_week(bands: Sequence[TimeBand]) -> WeekSlots:
+@lru_cache(BANDS_REMEMBERED_MAX)
+def divide_week(bands: tuple[TimeBand, ...]) -> WeekSlots:
     """The slots into which these bands divide the week."""
     holders: list[tuple[str, ...]] = [()] * MINUTES_PER_WEEK
     for band in bands:
