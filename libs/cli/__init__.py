@@ -1,5 +1,6 @@
-"""The `tarifa` command: each group of commands lives in its own module and is added here with one line.
+"""The `tarifa` command: each group of commands lives in its own module and is added in `on_demand` with one line.
 
+A module is imported only when a command of it is called: together they bring in every library that Tarifa has.
 Progress goes to standard error, results to standard output. Exit codes: 0 done; 1 it failed, or a check found
 something; 2 the command line is wrong; 3 Kafka, MongoDB or a program that is needed is not there.
 """
@@ -8,15 +9,13 @@ import sys
 from typing import NoReturn
 
 import typer
-from aiokafka.errors import KafkaConnectionError
-from pymongo.errors import ServerSelectionTimeoutError
 
-from libs.cli import asyncapi, audit, bench, bill_run, demo, hub, parked, stack, suspense
 from libs.cli.errors import CommandError
-from libs.devstack.errors import StackError
+from libs.cli.on_demand import CommandsOnDemand
 
 app = typer.Typer(
     name="tarifa",
+    cls=CommandsOnDemand,
     help="Telecom billing: run the stack, feed it usage, bill it, check it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -29,29 +28,32 @@ def tarifa() -> None:
     """Telecom billing: run the stack, feed it usage, bill it, check it."""
 
 
-app.add_typer(stack.app)
-app.add_typer(parked.app, name="parked")
-app.add_typer(suspense.app, name="suspense")
-app.add_typer(bench.app, name="bench")
-app.add_typer(demo.app)
-app.add_typer(audit.app)
-app.add_typer(asyncapi.app)
-app.add_typer(hub.app, name="hub", help="What the subscribers of the TM Forum hub were sent.")
-app.add_typer(bill_run.app, name="bill-run")
-
-
 def main() -> None:
     """Run the command; an expected failure is one line that says what is wrong and what to do."""
     try:
         app()
     except CommandError as error:
         _fail(error.problem, error.remedy, error.exit_code)
-    except StackError as error:
-        _fail(error.problem, error.remedy, 3)
-    except KafkaConnectionError as error:
-        _fail(f"Kafka does not answer: {error}", "start it with `tarifa up`, or set KAFKA_BOOTSTRAP_SERVERS", 3)
-    except ServerSelectionTimeoutError:
-        _fail("MongoDB does not answer", "start it with `tarifa up`, or set MONGODB_URL", 3)
+    except Exception as error:
+        _fail_if_told(error)
+        raise
+
+
+def _fail_if_told(error: Exception) -> None:
+    """Fail with what an error of the stack, of Kafka or of MongoDB tells; return from any other."""
+    # Imported here, for that takes longer than most commands.
+    from aiokafka.errors import KafkaConnectionError
+    from pymongo.errors import ServerSelectionTimeoutError
+
+    from libs.devstack import StackError
+
+    match error:
+        case StackError():
+            _fail(error.problem, error.remedy, 3)
+        case KafkaConnectionError():
+            _fail(f"Kafka does not answer: {error}", "start it with `tarifa up`, or set KAFKA_BOOTSTRAP_SERVERS", 3)
+        case ServerSelectionTimeoutError():
+            _fail("MongoDB does not answer", "start it with `tarifa up`, or set MONGODB_URL", 3)
 
 
 def _fail(problem: str, remedy: str, exit_code: int) -> NoReturn:

@@ -24,7 +24,7 @@ from libs.runtime.publisher import FactPublisher
 SIGNING_SECRET = "HUB_SIGNING_SECRET"
 STATES = ("pending", "delivered", "parked", "cancelled")
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(help="What the subscribers of the TM Forum hub were sent, and the keys that they verify it with.", no_args_is_help=True)
 progress = Console(stderr=True, highlight=False)
 result = Console(highlight=False)
 
