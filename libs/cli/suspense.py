@@ -91,7 +91,8 @@ def retry(
     """Rate usages again, once what was missing is there. Each is rated once, however often it is retried."""
     if [bool(suspense_ids), reason is not None, everything].count(True) != 1:
         raise typer.BadParameter("name the usages to retry, or choose --reason or --all")
-    requests = [SuspenseRetryRequested(id=_new_id("retry"), suspense_id=id, reason=reason) for id in suspense_ids or [None]]
+    named: Sequence[str | None] = suspense_ids or [None]
+    requests = [SuspenseRetryRequested(id=_new_id("retry"), suspense_id=id, reason=reason) for id in named]
     _tell(asyncio.run(_ask(requests)), as_json=as_json)
 
 

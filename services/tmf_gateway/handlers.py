@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from libs.contracts import (
     BillDocumentRendered,
@@ -17,6 +16,7 @@ from libs.runtime import Batch, to_document
 from services.tmf_gateway.answers import Answers
 from services.tmf_gateway.domain.events import event_type, hub_event
 from services.tmf_gateway.domain.links import Links
+from services.tmf_gateway.domain.resource import Document
 from services.tmf_gateway.domain.tmf678 import BILL_ON_DEMAND, CUSTOMER_BILL, bill_on_demand, completed, customer_bill
 from services.tmf_gateway.store import GatewayStore
 
@@ -26,7 +26,7 @@ _BILL_CREATED = event_type(CUSTOMER_BILL, "Create")
 async def complete_requests(batch: Batch[OnDemandBillCompleted], *, store: GatewayStore, links: Links) -> Sequence[Fact]:
     """Give on-demand requests their end and raise its event; requests that others published pass by."""
     requests = await store.requests(completion.id for completion in batch)
-    ended = dict(requests)
+    ended: dict[str, Document] = dict(requests)
     for completion in batch:
         if completion.id in ended:
             ended[completion.id] = completed(ended[completion.id], completion)
@@ -64,7 +64,7 @@ async def remember_announced(batch: Batch[HubEventRaised], *, store: GatewayStor
     return []
 
 
-def _events_until_its_end(request: dict[str, Any], links: Links) -> Iterator[HubEventRaised]:
+def _events_until_its_end(request: Document, links: Links) -> Iterator[HubEventRaised]:
     """The end comes after the beginning: an event that still waits in the outbox goes first, and again from there."""
     waiting = [entry["message"] for entry in request["outbox"] if entry["topic"] == HubEventRaised.topic]
     yield from map(HubEventRaised.from_message, waiting)

@@ -272,7 +272,7 @@ def on_demand_fact(request: Document) -> OnDemandBillRequested:
     )
 
 
-def completed(request: Document, completion: OnDemandBillCompleted) -> dict[str, Any]:
+def completed(request: Document, completion: OnDemandBillCompleted) -> Document:
     """The request's document after its end. One that has ended already stays the same, unless it is done after all."""
     if request["state"] == OnDemandState.DONE:
         return request
