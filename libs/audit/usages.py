@@ -1,6 +1,6 @@
-"""Every rated usage priced again by its own rate book, and every other one beside its entry in suspense."""
+"""Every rated usage priced again by its own rate book and offering, and every other one beside its entry in suspense."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -10,34 +10,33 @@ from libs.audit.domain.usages import check_price, check_suspended
 from libs.audit.findings import Findings
 from libs.audit.reader import Document, Pipeline, Reader
 from libs.contracts import UsageReceived
-from libs.pricing import PricedUsage, RateBooks
+from libs.pricing import PricedUsage, RateBooks, RejectedUsage
 
 SLICE = 5_000
-# Products and accounts kept while walking: usages of one customer lie near each other.
+# Charges kept while walking: usages of one customer lie near each other.
 KNOWN_MAX = 100_000
 PRICING_FIELDS = (
     *("identifier", "usage_type", "started_at", "quantity", "unit", "called_number", "characteristics"),
-    *("product_id", "account_id", "rate_book", "price_id", "charged_quantity", "numerator", "denominator", "currency"),
+    *("charge_id", "rate_book", "price_id", "charged_quantity", "numerator", "denominator", "currency"),
 )
 
 
 async def audit_prices(reader: Reader, books: RateBooks, findings: Findings) -> None:
     """Price every usage again. Those whose rate book is no longer loaded are counted apart, not compared."""
-    payers = _Payers(reader)
+    known = _Known(reader)
     async for usages in _rated(reader):
-        await payers.learn(usages)
+        await known.learn(usages)
         for usage in usages:
             findings.checked["usages"] += 1
-            payer = payers.of(usage)
-            priced = (
-                books.price_usage(payer.offering_id, _received(usage), time_zone=payer.time_zone, currency=payer.currency)
-                if payer
-                else None
-            )
-            if priced is None or (isinstance(priced, PricedUsage) and priced.rate_book != usage["rate_book"]):
+            terms = known.terms_of(usage)
+            if not terms:
+                findings.checked["usages of an unknown charge or account, not priced again"] += 1
+                continue
+            first, *others = (each.price(usage, books) for each in terms)
+            if isinstance(first, PricedUsage) and first.rate_book != usage["rate_book"]:
                 findings.checked["usages of another rate book, not priced again"] += 1
-            else:
-                findings.add(*check_price(usage, priced))
+            elif all(any(check_price(usage, priced)) for priced in others):
+                findings.add(*check_price(usage, first))
 
 
 async def audit_suspense(reader: Reader, findings: Findings) -> None:
@@ -49,41 +48,47 @@ async def audit_suspense(reader: Reader, findings: Findings) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Payer:
-    """Whose usage it is, as far as pricing asks."""
+class _Terms:
+    """What a usage was priced by, as far as pricing asks."""
 
     offering_id: str
     time_zone: str
     currency: str
 
+    def price(self, usage: Mapping[str, Any], books: RateBooks) -> PricedUsage | RejectedUsage:
+        return books.price_usage(self.offering_id, _received(usage), time_zone=self.time_zone, currency=self.currency)
 
-class _Payers:
-    """Products with their accounts, looked up once per slice."""
+
+class _Known:
+    """The terms of charges, looked up once per slice: by the offering that a charge was opened under; and by the product's of today,
+    for a charge goes on when a product changes to an offering with a price of the same name."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._payers: dict[tuple[str, str], _Payer] = {}
+        self._terms: dict[str, list[_Terms]] = {}
 
     async def learn(self, usages: Sequence[Document]) -> None:
-        missing = {(usage["product_id"], usage["account_id"]) for usage in usages} - self._payers.keys()
+        """Look up what the slice needs."""
+        if len(self._terms) > KNOWN_MAX:
+            self._terms.clear()
+        missing = {usage["charge_id"] for usage in usages} - self._terms.keys()
         if not missing:
             return
-        if len(self._payers) > KNOWN_MAX:
-            self._payers.clear()
-            missing = {(usage["product_id"], usage["account_id"]) for usage in usages}
-        products = await self._by_id("products", [product for product, _ in missing], ("offering_id",))
-        accounts = await self._by_id("accounts", [account for _, account in missing], ("time_zone", "currency"))
-        for product_id, account_id in missing:
-            if product_id in products and account_id in accounts:
-                account = accounts[account_id]
-                payer = _Payer(products[product_id]["offering_id"], account["time_zone"], account["currency"])
-                self._payers[product_id, account_id] = payer
+        charges = await self._by_id("charges", missing, ("offering_id", "product_id", "account_id"))
+        products = await self._by_id("products", {charge["product_id"] for charge in charges.values()}, ("offering_id",))
+        accounts = await self._by_id("accounts", {charge["account_id"] for charge in charges.values()}, ("time_zone", "currency"))
+        for charge_id, charge in charges.items():
+            account, product = accounts.get(charge["account_id"]), products.get(charge["product_id"], charge)
+            if account is not None:
+                offering_ids = dict.fromkeys((charge["offering_id"], product["offering_id"]))
+                self._terms[charge_id] = [_Terms(offering_id, account["time_zone"], account["currency"]) for offering_id in offering_ids]
 
-    def of(self, usage: Mapping[str, Any]) -> _Payer | None:
-        return self._payers.get((usage["product_id"], usage["account_id"]))
+    def terms_of(self, usage: Mapping[str, Any]) -> Sequence[_Terms]:
+        """The terms to try, the likeliest first; none when its charge or account is not there."""
+        return self._terms.get(usage["charge_id"], ())
 
-    async def _by_id(self, collection: str, ids: Sequence[str], fields: Sequence[str]) -> dict[str, Document]:
-        found = self._reader.find("rating", collection, {"_id": {"$in": list(set(ids))}}, fields=fields)
+    async def _by_id(self, collection: str, ids: Iterable[str], fields: Sequence[str]) -> dict[str, Document]:
+        found = self._reader.find("rating", collection, {"_id": {"$in": list(ids)}}, fields=fields)
         return {document["_id"]: document async for document in found}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from libs.audit import audit
 from libs.devstack.settings import PROJECT_ROOT
 from libs.pricing import load_rate_books
-from tests.world import TMF666, Customer, World, amounts
+from tests.world import TMF637, TMF666, Customer, World, amounts
 
 BOOKS = load_rate_books(PROJECT_ROOT / "deploy" / "rate-books")
 
@@ -109,3 +109,13 @@ async def test_an_account_that_was_closed_gets_its_last_bill_and_is_told_of_what
     (late,) = await zoe.rates(isBilled="false")
     assert await differences(world) == [("charge-left-behind", late["id"])]
     await accounts.update_one({"_id": zoe.account_id}, {"$set": {"closed_at": datetime(2026, 4, 1, tzinfo=UTC)}})
+
+
+async def test_usage_of_before_a_change_of_the_offering_is_audited_by_the_offering_of_then(world: World) -> None:
+    kim = await world.customer("Kim")
+    await kim.calls(at="2026-03-02 10:00", seconds=600)
+    await world.settle()
+    answer = await world.gateway.patch(f"{TMF637}/product/{kim.product_id}", json={"productOffering": {"id": "mobile-basic"}})
+    assert answer.status_code == 200, answer.text
+    await world.settle()
+    assert await differences(world) == []
