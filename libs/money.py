@@ -4,12 +4,16 @@ Amounts that are still being summed are exact fractions (`Fraction`); an amount 
 with exactly the currency's ISO 4217 decimals. `round_to_minor_unit` is the only door from the first to the second.
 """
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from functools import lru_cache
 
 from iso4217 import Currency
+
+# What MongoDB stores has 34 digits; amounts of bills lie 30 digits before and behind the point.
+DIGITS_MAX = 100
+_EXACT = Context(prec=DIGITS_MAX, traps=[Inexact])
 
 
 class UnknownCurrency(ValueError):
@@ -59,6 +63,14 @@ def split_by_largest_remainder(total: Decimal, weights: Sequence[Fraction | Deci
     for index in by_remainder[:missing]:
         parts[index] += 1
     return [_minor_units_to_decimal(part, decimals) for part in parts]
+
+
+def sum_exactly(amounts: Iterable[Decimal]) -> Decimal:
+    """The sum of decimals, whatever the ambient context, which rounds at 28 digits. Raises decimal.Inexact beyond DIGITS_MAX."""
+    total = Decimal(0)
+    for amount in amounts:
+        total = _EXACT.add(total, amount)
+    return total
 
 
 def sum_fractions(sums: Mapping[str, Decimal] | Mapping[str, int]) -> Fraction:

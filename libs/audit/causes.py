@@ -10,6 +10,7 @@ from libs.audit.domain.causes import AccountOfRun, Bill, Cut, Request, check_cou
 from libs.audit.findings import Findings
 from libs.audit.reader import Pipeline, Reader
 from libs.contracts import BillRunChanged, BillRunCounts, RunType
+from libs.money import sum_exactly
 from libs.runtime import from_document
 
 
@@ -57,12 +58,12 @@ class _Counts:
 
     def __init__(self) -> None:
         self._outcomes: defaultdict[str | None, int] = defaultdict(int)
-        self._amounts: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._amounts: defaultdict[str, list[Decimal]] = defaultdict(list)
 
     def add(self, group: Mapping[str, Any]) -> None:
         self._outcomes[group["_id"]["outcome"]] += group["count"]
         if group["_id"]["outcome"] == "billed":
-            self._amounts[group["_id"]["currency"]] += group["amount"]
+            self._amounts[group["_id"]["currency"]].append(group["amount"])
 
     def total(self) -> BillRunCounts:
         return BillRunCounts(
@@ -70,7 +71,7 @@ class _Counts:
             billed=self._outcomes["billed"],
             skipped=self._outcomes["skipped"],
             parked=self._outcomes["parked"],
-            amounts=dict(self._amounts),
+            amounts={currency: sum_exactly(amounts) for currency, amounts in self._amounts.items()},
         )
 
 

@@ -1,7 +1,6 @@
 """Every charge beside its usages, the line of its cut and the line of its bill."""
 
 from collections.abc import AsyncIterator, Sequence
-from decimal import Decimal
 
 from libs.audit.alignment import align
 from libs.audit.domain.charges import (
@@ -20,6 +19,7 @@ from libs.audit.domain.charges import (
 from libs.audit.findings import Findings
 from libs.audit.reader import Pipeline, Reader
 from libs.contracts import UNBILLED, AccountState, BillLine, Charge, ChargeLine
+from libs.money import sum_exactly
 from libs.runtime import from_document
 
 
@@ -108,6 +108,6 @@ def _added(parts: Sequence[Recount]) -> Recount:
         return NOTHING_COUNTED
     return Recount(
         sum(part.usage_count for part in parts),
-        sum((part.quantity for part in parts), Decimal(0)),
+        sum_exactly(part.quantity for part in parts),
         {denominator: numerator for part in parts for denominator, numerator in part.sums.items()},
     )

@@ -7,10 +7,10 @@ a digest of their cut (`ada.2026-03-01.offCycle.5f2c0a9d41`). Dates are those of
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal
 
 from libs.billing.dates import PAYMENT_DUE_DAYS_MAX, next_bill, payment_due
-from libs.billing.invariants import AMOUNT_DIGITS_MAX, LINES_MAX, broken_invariant, unbillable_number
+from libs.billing.invariants import LINES_MAX, broken_invariant, unbillable_number
 from libs.billing.taxes import Taxable, compute_taxes
 from libs.contracts import (
     AccountChanged,
@@ -24,7 +24,7 @@ from libs.contracts import (
     ChargesClosed,
     RunType,
 )
-from libs.money import UnknownCurrency, minor_unit_decimals, round_to_minor_unit
+from libs.money import UnknownCurrency, minor_unit_decimals, round_to_minor_unit, sum_exactly
 from libs.periods import UnknownTimeZone, time_zone
 
 # What an exempt account's tax item is called; its rate is zero whatever the table says of the account's category.
@@ -129,9 +129,8 @@ def _assemble(charges: ChargesClosed, account: AccountChanged, terms: BillTerms)
         BillLine(**{**dict(line), "amount": amount, "taxes": (share,)})
         for line, amount, share in zip(charges.lines, amounts, taxes.shares, strict=True)
     )
-    with localcontext(Context(prec=2 * AMOUNT_DIGITS_MAX)):
-        tax_excluded = sum(amounts, Decimal(0))
-        tax_included = sum((item.amount for item in taxes.items), tax_excluded)
+    tax_excluded = sum_exactly(amounts)
+    tax_included = sum_exactly([tax_excluded, *(item.amount for item in taxes.items)])
     new_id = bill_id(charges, account.time_zone)
     return BillIssued(
         id=new_id,

@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal
 from fractions import Fraction
 
 from libs.contracts import BillIssued, ChargeLine
-from libs.money import minor_unit_decimals
+from libs.money import minor_unit_decimals, sum_exactly
 
 # Decimal128 keeps 34 digits; sums on a bill need some room above its lines.
 AMOUNT_DIGITS_MAX = 30
@@ -24,17 +24,18 @@ def _broken(bill: BillIssued) -> Iterator[str]:
     twice = [charge for charge, count in Counter(line.charge_id for line in bill.lines).items() if count > 1]
     if twice:
         yield f"charge {twice[0]} stands twice on the bill"
-    with localcontext(Context(prec=2 * AMOUNT_DIGITS_MAX)):
-        taxes = sum((item.amount for item in bill.tax_items), Decimal(0))
-        lines = sum((line.amount for line in bill.lines), Decimal(0))
-        if lines != bill.tax_excluded_amount:
-            yield f"lines add up to {lines}, not to the amount without tax {bill.tax_excluded_amount}"
-        if bill.tax_excluded_amount + taxes != bill.tax_included_amount:
-            yield f"{bill.tax_excluded_amount} and tax {taxes} do not add up to the total {bill.tax_included_amount}"
-        shares: dict[tuple[str, Decimal], Decimal] = defaultdict(Decimal)
-        for tax in (tax for line in bill.lines for tax in line.taxes):
-            shares[tax.category, tax.rate] += tax.amount
-    if shares != {(item.category, item.rate): item.amount for item in bill.tax_items}:
+    taxes = sum_exactly(item.amount for item in bill.tax_items)
+    lines = sum_exactly(line.amount for line in bill.lines)
+    if lines != bill.tax_excluded_amount:
+        yield f"lines add up to {lines}, not to the amount without tax {bill.tax_excluded_amount}"
+    if sum_exactly([bill.tax_excluded_amount, taxes]) != bill.tax_included_amount:
+        yield f"{bill.tax_excluded_amount} and tax {taxes} do not add up to the total {bill.tax_included_amount}"
+    shares: dict[tuple[str, Decimal], list[Decimal]] = defaultdict(list)
+    for tax in (tax for line in bill.lines for tax in line.taxes):
+        shares[tax.category, tax.rate].append(tax.amount)
+    if {place: sum_exactly(amounts) for place, amounts in shares.items()} != {
+        (item.category, item.rate): item.amount for item in bill.tax_items
+    }:
         yield "the lines' shares of tax do not add up to the tax of each category"
     if bill.amount_due != bill.tax_included_amount:
         yield f"amount due {bill.amount_due} is not the total {bill.tax_included_amount}"

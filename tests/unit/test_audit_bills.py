@@ -128,3 +128,11 @@ def test_every_bill_has_one_entry_with_its_amounts(bills, entries, differs):
 )
 def test_a_balance_is_the_sum_of_its_entries(sums, balances, differs):
     assert [difference.category for difference in check_balance("ada EUR", sums, balances)] == [Category.LEDGER_BALANCE] * differs
+
+
+def test_an_entry_of_more_digits_than_the_ambient_context_has_adds_up():
+    most = Decimal(10**28)
+    cent = Decimal("0.01")
+    bill = BillTotals("ada", "EUR", most, Decimal("10000000000000000000000000000.01"), [("standard", cent)])
+    postings = [("receivable", None, bill.tax_included_amount), ("revenue", None, -most), ("tax", "standard", -cent)]
+    assert list(check_entry("b1", [bill], [BillEntry("ada", "EUR", postings)])) == []

@@ -1,13 +1,13 @@
 """Exact money: one rounding point, splits that add up, and sums that lose nothing."""
 
-from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, localcontext
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.money import UnknownCurrency, minor_unit_decimals, round_to_minor_unit, split_by_largest_remainder, sum_fractions
+from libs.money import UnknownCurrency, minor_unit_decimals, round_to_minor_unit, split_by_largest_remainder, sum_exactly, sum_fractions
 
 CURRENCIES = {"JPY": 0, "EUR": 2, "USD": 2, "KWD": 3, "CLF": 4}
 
@@ -160,3 +160,19 @@ def test_sums_kept_per_denominator_lose_nothing(added: list[tuple[int, int]]) ->
     for denominator, numerator in added:
         sums[str(denominator)] = sums.get(str(denominator), Decimal(0)) + numerator
     assert sum_fractions(sums) == sum((Fraction(numerator, denominator) for denominator, numerator in added), Fraction(0))
+
+
+@given(st.lists(decimals, max_size=8))
+def test_a_sum_of_decimals_is_exact_whatever_the_ambient_context(amounts: list[Decimal]):
+    with localcontext(Context(prec=3)):
+        total = sum_exactly(amounts)
+    assert Fraction(total) == sum(map(Fraction, amounts))
+
+
+def test_a_sum_keeps_more_digits_than_the_ambient_context_has():
+    assert sum_exactly([Decimal("1E+30"), Decimal("1E-30")]) == Decimal("1000000000000000000000000000000.000000000000000000000000000001")
+
+
+def test_a_sum_that_cannot_be_exact_is_refused():
+    with pytest.raises(Inexact):
+        sum_exactly([Decimal("1E+60"), Decimal("1E-60")])

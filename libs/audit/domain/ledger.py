@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from libs.audit.domain.difference import Category, Difference
+from libs.money import sum_exactly
 
 Postings = dict[tuple[str, str | None], Decimal]
 
@@ -56,7 +57,7 @@ def check_entry(bill_id: str, bills: Sequence[BillTotals], entries: Sequence[Bil
     found = _added(entry.postings)
     if expected != found:
         yield _of_entry(bill_id, _shown(expected), _shown(found))
-    total = sum(found.values(), Decimal(0))
+    total = sum_exactly(found.values())
     if total != 0:
         yield _of_entry(bill_id, "postings that add up to zero", f"off by {total}")
 
@@ -75,9 +76,10 @@ def check_balance(owner: str, sums: Sequence[Owed], balances: Sequence[Owed]) ->
 
 
 def _added(postings: Sequence[tuple[str, str | None, Decimal]]) -> Postings:
-    added: defaultdict[tuple[str, str | None], Decimal] = defaultdict(Decimal)
+    amounts: defaultdict[tuple[str, str | None], list[Decimal]] = defaultdict(list)
     for ledger_account, category, amount in postings:
-        added[ledger_account, category] += amount
+        amounts[ledger_account, category].append(amount)
+    added = {place: sum_exactly(parts) for place, parts in amounts.items()}
     return {place: amount for place, amount in added.items() if amount != 0}
 
 

@@ -16,7 +16,7 @@ from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 
 from libs.contracts import BillIssued, BillLine, ChargeKind, PostalAddress
-from libs.money import minor_unit_decimals
+from libs.money import minor_unit_decimals, sum_exactly
 from libs.periods import Period, time_zone
 
 # A word without a blank is broken here, or a long name would run off the page.
@@ -97,7 +97,7 @@ def bill_page(bill: BillIssued) -> dict[str, Any]:
         "tax-total": {
             "name": "Total",
             "base": words.money(bill.tax_excluded_amount),
-            "amount": words.money(_sum(item.amount for item in bill.tax_items)),
+            "amount": words.money(sum_exactly(item.amount for item in bill.tax_items)),
         },
         "terms": printable(issuer.payment_terms) if issuer else "",
         "footer": _present(
@@ -177,7 +177,7 @@ def _group(words: _Words, name: str, lines: Sequence[BillLine]) -> dict[str, Any
     return {
         "name": name,
         "count": words.number(count) if count else "",
-        "quantity": words.quantity(_sum(line.quantity for line in lines), units.pop()) if len(units) == 1 else "",
+        "quantity": words.quantity(sum_exactly(line.quantity for line in lines), units.pop()) if len(units) == 1 else "",
         "amount": words.money(_total(lines)),
         "lines": [_line(words, line) for line in lines],
     }
@@ -229,9 +229,4 @@ def _pieces(word: str) -> list[str]:
 
 
 def _total(lines: Iterable[BillLine]) -> Decimal:
-    return _sum(line.amount for line in lines)
-
-
-def _sum(values: Iterable[Decimal]) -> Decimal:
-    with localcontext(Context(prec=_DIGITS_MAX)):
-        return sum(values, Decimal(0))
+    return sum_exactly(line.amount for line in lines)

@@ -6,15 +6,13 @@ a correction is another entry. Its id is derived from its cause.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal
 from enum import StrEnum
 
 from libs.contracts import BillIssued, Record
 from libs.contracts.fact import Id, Text
+from libs.money import sum_exactly
 from libs.periods import Instant
-
-# Decimal128 keeps 34 digits; a bill's amounts have at most 30.
-AMOUNT_DIGITS_MAX = 34
 
 
 class LedgerAccount(StrEnum):
@@ -75,7 +73,7 @@ def post_bill(bill: BillIssued) -> Entry:
         posted_at=bill.bill_date,
         postings=tuple(posting for posting in postings if posting.amount != 0),
     )
-    total = _total(posting.amount for posting in entry.postings)
+    total = sum_exactly(posting.amount for posting in entry.postings)
     if total != 0:
         raise UnbalancedEntry(f"entry {entry.id} is off balance by {total} {entry.currency}")
     return entry
@@ -88,9 +86,4 @@ def receivables(entries: Iterable[Entry]) -> dict[tuple[str, str], Decimal]:
         owed[entry.account_id, entry.currency] += [
             posting.amount for posting in entry.postings if posting.ledger_account is LedgerAccount.RECEIVABLE
         ]
-    return {owner: _total(amounts) for owner, amounts in owed.items()}
-
-
-def _total(amounts: Iterable[Decimal]) -> Decimal:
-    with localcontext(Context(prec=2 * AMOUNT_DIGITS_MAX)):
-        return sum(amounts, Decimal(0))
+    return {owner: sum_exactly(amounts) for owner, amounts in owed.items()}

@@ -3,14 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Context, Decimal, Inexact
+from decimal import Decimal
 
 from libs.contracts import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState
+from libs.money import sum_exactly
 from libs.periods import calendar_month
 from services.operations.domain.run_account import AccountOutcome, RunAccount
-
-# The ambient context rounds at 28 digits; this one never does.
-_EXACT = Context(prec=60, traps=[Inexact])
 
 
 def nonsense(requested: BillRunRequested) -> str | None:
@@ -86,7 +84,7 @@ def advance(run: BillRunChanged, changes: Iterable[tuple[RunAccount, RunAccount]
         moved.update({after.outcome: 1} if after.outcome else {})
         moved.subtract({before.outcome: 1} if before.outcome else {})
         if after.amount is not None and after.currency is not None:
-            amounts[after.currency] = _EXACT.add(amounts.get(after.currency, Decimal(0)), after.amount)
+            amounts[after.currency] = sum_exactly([amounts.get(after.currency, Decimal(0)), after.amount])
     counts = run.counts.model_copy(
         update={"amounts": amounts, **{outcome: getattr(run.counts, outcome) + moved[outcome] for outcome in AccountOutcome}}
     )
