@@ -17,13 +17,11 @@ from services.tmf_gateway.sources import read_page
 Complete = Callable[[Sequence[dict[str, Any]]], Awaitable[None]]
 
 
-async def _as_they_are(documents: Sequence[dict[str, Any]]) -> None:
-    return None
+async def as_they_are(documents: Sequence[dict[str, Any]]) -> None:
+    """Nothing lies elsewhere."""
 
 
-def add_reading(
-    routes: APIRouter, resource: Resource, collection: AsyncCollection, links: Links, complete: Complete = _as_they_are
-) -> None:
+def add_reading(routes: APIRouter, resource: Resource, collection: AsyncCollection, links: Links, complete: Complete = as_they_are) -> None:
     """Serve a resource from a collection; `complete` adds to the documents what lies elsewhere."""
     path = f"{resource.base_path}/{resource.name}"
 

@@ -1,39 +1,66 @@
-"""A change of a stored resource: read, decide, replace that very revision, publish; again when somebody was quicker."""
+"""POST and PATCH of a stored resource: the same for billing accounts and products."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from fastapi import APIRouter, Request, Response
+
 from libs.contracts import Fact
+from services.tmf_gateway.domain.body import JSON, MERGE_PATCH
 from services.tmf_gateway.domain.refusal import Conflict, NotFound
 from services.tmf_gateway.domain.resource import Resource
 from services.tmf_gateway.gateway import Gateway
+from services.tmf_gateway.http import json_response, read_object
+from services.tmf_gateway.routes.reading import Complete, as_they_are
 
 # So many others changing one resource within milliseconds is no ordinary day.
 ATTEMPTS_MAX = 10
 
 Stored = dict[str, Any]
+Body = dict[str, Any]
 
 
-async def store_change(
+def add_writing(
+    routes: APIRouter,
     gateway: Gateway,
-    collection: str,
     resource: Resource,
-    id: str,
+    collection: str,
     *,
-    change: Callable[[Stored], Stored],
+    opened: Callable[[Body], Awaitable[Stored]],
+    patched: Callable[[Stored, Body], Stored],
     facts_of: Callable[[Stored, Stored | None], Sequence[Fact]],
+    add: Callable[[Stored, Sequence[Fact]], Awaitable[None]],
     replace: Callable[[Stored, Stored, Sequence[Fact]], Awaitable[bool]],
-) -> Stored:
-    """The document after `change`, which returns its argument's equal when there is nothing to do. Raises Refusal."""
-    for _ in range(ATTEMPTS_MAX):
-        before = await gateway.store.find(collection, id)
-        if before is None:
-            raise NotFound(f"{resource.name} {id} does not exist")
-        after = change(before)
-        if after["revision"] == before["revision"]:
-            return before
-        facts = facts_of(after, before)
-        if await replace(after, before, facts):
-            await gateway.outbox.send(collection, after, facts, gateway.outbox.left_behind(collection, before))
-            return after
-    raise Conflict(f"{resource.name} {id} is being changed by others; ask again")
+    complete: Complete = as_they_are,
+) -> None:
+    """Take new resources and merge patches. `opened` and `patched` make the document to store, `add` and `replace` store it
+    with its facts, `complete` adds to the document of an answer what lies elsewhere."""
+    path = f"{resource.base_path}/{resource.name}"
+
+    @routes.post(path, name=f"open {resource.name}")
+    async def post(request: Request) -> Response:
+        document = await opened(await read_object(request, JSON))
+        facts = facts_of(document, None)
+        await add(document, facts)
+        await gateway.outbox.send(collection, document, facts)
+        shown = resource.render(document, gateway.links)
+        return json_response(shown, 201, {"Location": shown["href"]})
+
+    @routes.patch(f"{path}/{{id}}", name=f"change {resource.name}")
+    async def patch(request: Request) -> Response:
+        """Read, decide, replace that very revision, publish; again when somebody was quicker."""
+        wanted = await read_object(request, JSON, MERGE_PATCH)
+        id = request.path_params["id"]
+        for _ in range(ATTEMPTS_MAX):
+            before = await gateway.store.find(collection, id)
+            if before is None:
+                raise NotFound(f"{resource.name} {id} does not exist")
+            after = patched(before, wanted)
+            if after["revision"] != before["revision"]:
+                facts = facts_of(after, before)
+                if not await replace(after, before, facts):
+                    continue
+                await gateway.outbox.send(collection, after, facts, gateway.outbox.left_behind(collection, before))
+            await complete([after])
+            return json_response(resource.render(after, gateway.links))
+        raise Conflict(f"{resource.name} {id} is being changed by others; ask again")
