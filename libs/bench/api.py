@@ -20,16 +20,13 @@ from statistics import median, quantiles
 from urllib.parse import quote
 
 import psutil
-from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import AsyncMongoClient
 
 from libs.bench.api_seed import BILLS_PER_ACCOUNT, RATES_PER_BILL, account, bill_document, bill_id, rate_documents
 from libs.bench.billing import RATE_BOOK
 from libs.bench.connection import Answer, Connection
-from libs.contracts import (
-    UsageReceived,
-    all_facts,
-)
+from libs.bench.namespace import drop_namespace
+from libs.contracts import UsageReceived
 from libs.devstack import Program, free_port, service_process
 from libs.devstack.ports import LOOPBACK
 from libs.runtime import RuntimeSettings
@@ -257,7 +254,7 @@ async def _stack(settings: RuntimeSettings, directory: Path) -> AsyncIterator[_S
     publisher = FactPublisher("bench", settings)
     client = connect(settings)
     async with AsyncExitStack() as at_the_end:
-        at_the_end.push_async_callback(_drop, settings, client)
+        at_the_end.push_async_callback(drop_namespace, settings, client, SERVICES)
         at_the_end.push_async_callback(publisher.stop)
         for service in services:
             at_the_end.push_async_callback(service.terminate)
@@ -265,15 +262,3 @@ async def _stack(settings: RuntimeSettings, directory: Path) -> AsyncIterator[_S
         await asyncio.gather(*(service.wait_ready() for service in services))
         await publisher.start()
         yield _Stack(settings, client, publisher, services[SERVICES.index("tmf_gateway")], ports["tmf_gateway"])
-
-
-async def _drop(settings: RuntimeSettings, client: AsyncMongoClient) -> None:
-    for service in SERVICES:
-        await client.drop_database(settings.database(service))
-    await client.close()
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.delete_topics([settings.topic(fact.topic) for fact in all_facts()])
-    finally:
-        await admin.close()
