@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.tmf_gateway.domain.body import JSON, MERGE_PATCH
+from services.tmf_gateway.domain.examples import EXAMPLES
 from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
 from services.tmf_gateway.domain.query import OPERATORS, PAGE_SIZE_MAX
 from services.tmf_gateway.domain.resource import Kind, Resource, Stored
@@ -90,7 +91,7 @@ def _list_operation(resource: Resource) -> Description:
 def _read_operation(resource: Resource) -> Description:
     fields = _parameter("fields", "Attributes wanted, separated by commas", {"type": "string"})
     answer = _answer("The resource", _reference(resource.api, resource.definition))
-    return _operation(resource, f"Read a {resource.name}", {"200": answer}, (404,), [_ID, fields])
+    return _operation(resource, f"Read one {resource.name}", {"200": answer}, (404,), [_ID, fields])
 
 
 def _filter_parameters(resource: Resource) -> Iterable[Description]:
@@ -198,7 +199,8 @@ def _headers(described: Mapping[str, str]) -> Description:
 
 
 def _body(api: str, definition: str, *media_types: str) -> Description:
-    return {"required": True, "content": {media_type: {"schema": _reference(api, definition)} for media_type in media_types}}
+    shown = {"schema": _reference(api, definition), "example": EXAMPLES[api, definition]}
+    return {"required": True, "content": dict.fromkeys(media_types, shown)}
 
 
 def _reference(api: str, definition: str) -> Description:
