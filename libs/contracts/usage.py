@@ -27,7 +27,7 @@ class UsageReceived(Fact, topic="usage.received.v1", key="identifier", partition
     quantity: Decimal
     unit: Id
     called_number: Annotated[Text, Field(max_length=64)] | None = None
-    characteristics: dict[Id, Text] = Field(default_factory=dict, max_length=64)
+    characteristics: dict[Id, Annotated[Text, Field(max_length=256)]] = Field(default_factory=dict, max_length=64)
 
 
 class UsageRated(Fact, topic="usage.rated.v1", key="account_id", partitions=8):

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from libs.contracts import QUANTITY_MAX, RejectionReason, UsageReceived
 from libs.pricing.faults import Fault, RateBookInvalid
-from libs.pricing.priced import PricedUsage, RejectedUsage
 from libs.pricing.rate_book import Offering, RateBook, RecurringPrice
+from libs.pricing.refusal import RejectedUsage
+from libs.pricing.usage_price import PricedUsage
 
 NOTHING = Decimal(0)
 

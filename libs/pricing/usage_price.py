@@ -7,12 +7,12 @@ amount = setup fee + charged quantity x price / per, as one fraction with a deno
 from dataclasses import dataclass
 from decimal import ROUND_CEILING as CEILING
 from decimal import Context, Decimal
+from typing import NamedTuple
 
 from libs.contracts import QUANTITY_MAX, UsageReceived
 from libs.pricing.exact_number import ExactNumber
 from libs.pricing.faults import Place
 from libs.pricing.increments import Increments
-from libs.pricing.priced import PricedUsage
 from libs.pricing.time_band import TimeBand
 from libs.pricing.unit import UnitQuantity
 
@@ -65,22 +65,11 @@ class CompiledPrice:
     setup_numerator: int
     denominator: int
 
-    def price(self, usage: UsageReceived) -> PricedUsage:
+    def price(self, usage: UsageReceived) -> "PricedUsage":
         """Price a usage of this price's unit, whose quantity is between zero and QUANTITY_MAX."""
         steps = self.charged_steps(usage.quantity)
         numerator = steps * self.numerator_per_step + self.setup_numerator if steps else 0
-        return PricedUsage(
-            self.price_id,
-            self.description,
-            self.usage_type,
-            self.unit,
-            Decimal(steps).scaleb(-self.decimals, _UP) if self.decimals else Decimal(steps),
-            numerator,
-            self.denominator,
-            self.currency,
-            self.tax_category,
-            self.rate_book,
-        )
+        return PricedUsage(self, Decimal(steps).scaleb(-self.decimals, _UP) if self.decimals else Decimal(steps), numerator)
 
     def charged_steps(self, quantity: Decimal) -> int:
         """The quantity rounded up to its increments; nothing for nothing."""
@@ -94,6 +83,37 @@ class CompiledPrice:
         if self.then == 1:
             return steps
         return self.first - (self.first - steps) // self.then * self.then
+
+
+class PricedUsage(NamedTuple):
+    """The exact amount is `numerator / denominator` in `currency`, not rounded; `charged_quantity` counts the price's units.
+
+    A named tuple, and what is the same for every usage of a price only in the price: there is one of these for each usage.
+    """
+
+    price: CompiledPrice
+    charged_quantity: Decimal
+    numerator: int
+
+    @property
+    def price_id(self) -> str:
+        """Which price of the book it is."""
+        return self.price.price_id
+
+    @property
+    def denominator(self) -> int:
+        """The same for every usage of the price, so that a charge adds few distinct ones."""
+        return self.price.denominator
+
+    @property
+    def currency(self) -> str:
+        """The currency of the price."""
+        return self.price.currency
+
+    @property
+    def rate_book(self) -> str:
+        """The id of the book that has the price."""
+        return self.price.rate_book
 
 
 def compile_price(price: UsagePrice, currency: str, rate_book: str) -> CompiledPrice:

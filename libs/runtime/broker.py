@@ -13,13 +13,14 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from libs.contracts import Fact
 from libs.runtime.consumers import Consumer, ConsumerLog, GroupPlace
-from libs.runtime.publisher import MESSAGE_BYTES_MAX
 from libs.runtime.settings import RuntimeSettings
 from libs.runtime.subscription import Subscription
 
 # FastStream sleeps this long after an empty poll, so it bounds the latency that a hop adds.
 POLL_TIMEOUT_MS = 20
 GRACEFUL_STOP_S = 20.0
+# What a consumer keeps in memory of each partition. A larger message comes all the same, alone.
+FETCH_BYTES_PER_PARTITION = 2 * 1024 * 1024
 # Thirty consumers that try ten times a second, aiokafka's own pace, take the processor that a returning Kafka needs.
 RETRY_BACKOFF_MS = 500
 
@@ -31,7 +32,7 @@ def new_broker(settings: RuntimeSettings, log: ConsumerLog) -> KafkaBroker:
         ack_policy=AckPolicy.NACK_ON_ERROR,
         graceful_timeout=GRACEFUL_STOP_S,
         allow_auto_create_topics=False,
-        parser=_parse_without_bad_headers,
+        parser=_parse_without_headers,
         decoder=_records_as_they_are,
         logger=log,
         apply_types=False,
@@ -59,7 +60,7 @@ def subscribe(
         max_records=batch_size,
         batch_timeout_ms=POLL_TIMEOUT_MS,
         auto_offset_reset="earliest" if group else "latest",
-        max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
+        max_partition_fetch_bytes=FETCH_BYTES_PER_PARTITION,
         session_timeout_ms=settings.kafka_session_timeout_ms,
         heartbeat_interval_ms=settings.kafka_session_timeout_ms // 4,
     )
@@ -75,9 +76,11 @@ async def _records_as_they_are(message: KafkaMessage) -> Sequence[ConsumerRecord
     return message.raw_message
 
 
-async def _parse_without_bad_headers(records: Any, parse: Any) -> Any:
-    """FastStream decodes headers as UTF-8 before any handler runs: one bad header must not fail its batch for ever."""
-    try:
-        return await parse(records)
-    except UnicodeDecodeError:
-        return await parse(tuple(dataclasses.replace(record, headers=()) for record in records))
+async def _parse_without_headers(records: Any, parse: Any) -> Any:
+    """FastStream decodes every header as UTF-8 before any handler runs: a bad one must not fail its batch for ever.
+
+    Nobody here reads headers. It parses one record, and then finds all of them where it looks for what to rewind.
+    """
+    message = await parse((dataclasses.replace(records[0], headers=()),))
+    message.raw_message = records
+    return message

@@ -32,8 +32,9 @@ from libs.runtime.settings import RuntimeSettings
 from libs.runtime.subscription import Batch, Handler, Subscription, handler_name, subscribed_facts
 
 DEFAULT_BATCH_SIZE = 500
-# Python's own look through every batch several times, and through all that is cached after every few batches.
-GC_THRESHOLDS = (100_000, 20, 50)
+# Python's own look through every batch several times, and through all that is cached after every few batches. Batches in
+# hand are 200,000 objects; what never refers to itself is freed without a look.
+GC_THRESHOLDS = (300_000, 20, 50)
 STARTUP_RETRY_MAX_S = 5.0
 PING_TIMEOUT_S = 2.0
 
@@ -70,28 +71,30 @@ class Service:
         handler: Handler,
         *,
         batch_size: int = DEFAULT_BATCH_SIZE,
+        consumers: int = 1,
         takes_malformed: bool = False,
         every_instance: bool = False,
-    ) -> Subscription:
+    ) -> None:
         """Feed a handler the facts its annotation names, in one consumer group per handler.
 
+        `consumers`: members of that group in this process; while MongoDB works for one, Python works for another.
         `every_instance`: each process sees all facts published from its start on, for answers it awaits.
         `takes_malformed`: the handler deals with undecodable messages itself instead of having them parked.
         """
         facts = subscribed_facts(handler)
         self._received.extend(facts)
-        subscription = Subscription(
-            self.name,
-            handler,
-            self.publisher,
-            self._parking,
-            {self.settings.topic(fact.topic): fact for fact in facts},
-            takes_malformed=takes_malformed,
-            parked_in_a_row_max=self.settings.parked_in_a_row_max,
-        )
         group = None if every_instance else self.settings.topic(f"{self.name}.{handler_name(handler)}")
-        self._consumers.append(subscribe(self._broker, self.settings, subscription, facts, group=group, batch_size=batch_size))
-        return subscription
+        for _ in range(consumers):
+            subscription = Subscription(
+                self.name,
+                handler,
+                self.publisher,
+                self._parking,
+                {self.settings.topic(fact.topic): fact for fact in facts},
+                takes_malformed=takes_malformed,
+                parked_in_a_row_max=self.settings.parked_in_a_row_max,
+            )
+            self._consumers.append(subscribe(self._broker, self.settings, subscription, facts, group=group, batch_size=batch_size))
 
     def background(self, task: Task) -> None:
         """Run a coroutine function from start to stop; if it fails the service stops being ready."""
@@ -136,6 +139,8 @@ class Service:
     def run(self) -> None:
         """Be the process: serve HTTP at once, so that readiness can tell what is missing, until SIGTERM or SIGINT."""
         configure_logs(self.settings.log_format, self.settings.log_level)
+        # What was imported stays: never look through it again.
+        gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         config = uvicorn.Config(
             self.http, host=self.settings.http_host, port=self.settings.http_port, log_config=None, access_log=False, lifespan="off"

@@ -21,6 +21,9 @@ INDEXES = (
 )
 ACCOUNT_FIELDS = ("currency", "time_zone")
 PRODUCT_FIELDS = ("account_id", "offering_id", "name", "status", "started_at", "ended_at", "identifiers")
+# Read for each customer once, and then as seldom as possible: what is not asked for need not be decoded.
+ACCOUNT_READ = dict.fromkeys((*ACCOUNT_FIELDS, "cuts"), 1)
+PRODUCT_READ = dict.fromkeys(PRODUCT_FIELDS, 1)
 # Identifiers and accounts kept; 1 KB each at most, so that a worker stays small however many there are.
 CACHE_SIZE_MAX = 50_000
 
@@ -83,18 +86,22 @@ class Directory:
     async def holdings(self, identifiers: Iterable[str]) -> Holdings:
         """What is known now about these identifiers."""
         await self._empty_if_changed()
+        version = self._version
         tenures, missing = self._tenures.pick(set(identifiers))
         if missing:
             found = await self._find_tenures(missing)
-            self._tenures.keep(found)
             tenures |= found
+            # What was read before somebody else emptied the cache is of the old version.
+            if version == self._version:
+                self._tenures.keep(found)
         payers = {tenure.product.account_id for held in tenures.values() for tenure in held}
         accounts, missing = self._payers.pick(payers)
         if missing:
             known = await self.accounts(missing)
             found_accounts: dict[str, Account | None] = {account_id: known.get(account_id) for account_id in missing}
-            self._payers.keep(found_accounts)
             accounts |= found_accounts
+            if version == self._version:
+                self._payers.keep(found_accounts)
         return Holdings(tenures, {account_id: account for account_id, account in accounts.items() if account is not None})
 
     def forget_accounts(self, account_ids: Iterable[str]) -> None:
@@ -103,19 +110,19 @@ class Directory:
 
     async def accounts(self, account_ids: Iterable[str], session: Any = None) -> dict[str, Account]:
         """The accounts that are known, as they are stored now."""
-        found = self._accounts.find({"_id": {"$in": list(account_ids)}, "currency": {"$exists": True}}, session=session)
-        return {document["_id"]: _account(document) async for document in found}
+        found = self._accounts.find({"_id": {"$in": list(account_ids)}, "currency": {"$exists": True}}, ACCOUNT_READ, session=session)
+        return {document["_id"]: _account(document) for document in await found.to_list()}
 
     async def products_of(self, account_ids: Iterable[str]) -> dict[str, list[Product]]:
         """The products of each account."""
         products: dict[str, list[Product]] = {}
-        async for document in self._products.find({"account_id": {"$in": list(account_ids)}}).sort("_id", 1):
+        for document in await self._products.find({"account_id": {"$in": list(account_ids)}}, PRODUCT_READ).sort("_id", 1).to_list():
             products.setdefault(document["account_id"], []).append(_product(document))
         return products
 
     async def _find_tenures(self, identifiers: list[str]) -> dict[str, Sequence[Holding]]:
         tenures: dict[str, list[Holding]] = {identifier: [] for identifier in identifiers}
-        async for document in self._products.find({"identifiers.value": {"$in": identifiers}}):
+        for document in await self._products.find({"identifiers.value": {"$in": identifiers}}, PRODUCT_READ).to_list():
             product = _product(document)
             for held in document["identifiers"]:
                 if held["value"] in tenures:

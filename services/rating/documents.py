@@ -63,28 +63,18 @@ def received_fields(usage: UsageReceived, quantity: int | Decimal128 | str) -> D
 
 def rated_document(rated: Rated) -> Document:
     """A usage with its price and the charge that counts it."""
+    usage, charge, priced = rated
     # In one go, for a dictionary that grows is built several times.
-    usage, priced = rated.usage, rated.priced
     document: Document = {
-        "_id": usage.id,
-        "identifier": usage.identifier,
-        "usage_type": usage.usage_type,
-        "started_at": usage.started_at,
+        **usage.__dict__,
+        **charge.told,
         "quantity": _number(usage.quantity),
-        "unit": usage.unit,
-        "called_number": usage.called_number,
-        "account_id": rated.account.id,
-        "product_id": rated.product.id,
-        "price_id": priced.price_id,
-        "charge_id": rated.charge_id,
         "charged_quantity": _number(priced.charged_quantity),
         "numerator": _number(priced.numerator),
-        "denominator": priced.denominator,
-        "currency": priced.currency,
-        "rate_book": priced.rate_book,
     }
-    if usage.characteristics:
-        document["characteristics"] = usage.characteristics
+    document["_id"] = document.pop("id")
+    if not usage.characteristics:
+        del document["characteristics"]
     return document
 
 
@@ -140,24 +130,29 @@ def charge_update(increment: Increment, at: datetime) -> Document:
     return {"$inc": added, "$set": {"updated_at": at}}
 
 
-def charge_upsert(increment: Increment, at: datetime) -> Document:
-    """The same, for a charge that may not be there yet."""
-    sample = increment.sample
-    opening = {
-        "account_id": sample.account.id,
-        "product_id": sample.product.id,
-        "product_name": sample.product.name,
-        "offering_id": sample.product.offering_id,
-        "price_id": sample.priced.price_id,
+def opened_charge(id: str, increment: Increment, at: datetime) -> Document:
+    """A new charge with its first usages."""
+    charge = increment.charge
+    return {
+        "_id": id,
+        "account_id": charge.account.id,
+        "product_id": charge.product.id,
+        "product_name": charge.product.name,
+        "offering_id": charge.product.offering_id,
+        "price_id": charge.price.price_id,
         "kind": "usage",
         "state": "open",
-        "description": sample.priced.description,
-        "usage_type": sample.priced.usage_type,
-        "unit": sample.priced.unit,
-        "currency": sample.priced.currency,
-        "tax_category": sample.priced.tax_category,
-        "period": {"start": sample.month.start, "end": sample.month.end},
-        "sequence": sample.sequence,
+        "seal": 0,
+        "description": charge.price.description,
+        "usage_type": charge.price.usage_type,
+        "unit": charge.price.unit,
+        "currency": charge.price.currency,
+        "tax_category": charge.price.tax_category,
+        "period": {"start": charge.month.start, "end": charge.month.end},
+        "sequence": charge.sequence,
+        "usage_count": increment.usage_count,
+        "quantity": decimal128(increment.quantity),
+        "sums": {str(denominator): decimal128(numerator) for denominator, numerator in increment.sums.items()},
         "opened_at": at,
+        "updated_at": at,
     }
-    return {**charge_update(increment, at), "$setOnInsert": opening}

@@ -28,6 +28,8 @@ from services.rating.store import UsageStore
 from services.rating.suspense import SuspenseStore
 
 CUT_BATCH_SIZE = 500
+# While MongoDB stores the batch of one, Python prices that of the other; a third finds both of them busy.
+USAGE_CONSUMERS = 2
 
 
 class RatingSettings(RuntimeSettings):
@@ -35,7 +37,7 @@ class RatingSettings(RuntimeSettings):
 
     http_port: int = Field(8097, validation_alias="RATING_PORT")
     rate_books_dir: Path = Path("deploy/rate-books")
-    rating_batch_size: int = Field(10_000, gt=0, le=20_000, description="Usages per transaction")
+    rating_batch_size: int = Field(5_000, gt=0, le=20_000, description="Usages per transaction")
     usage_future_tolerance_s: int = Field(3_600, ge=0, description="How far ahead of our clock a usage may start")
     usage_age_days_max: int = Field(1_830, gt=0, description="How long ago a usage may have started")
 
@@ -54,6 +56,7 @@ def build(settings: RatingSettings) -> Service:
     service.subscribe(
         partial(rate_usages, store=usages, charges=charges, directory=holdings, terms=terms),
         batch_size=settings.rating_batch_size,
+        consumers=USAGE_CONSUMERS,
         takes_malformed=True,
     )
     service.subscribe(partial(retry_suspended, suspense=suspense, store=usages, charges=charges, directory=holdings, terms=terms))

@@ -15,10 +15,13 @@ from libs.contracts import UsageReceived, UsageRejected
 from libs.runtime import Index, Malformed, in_transaction
 from services.rating.charges import ChargeStore
 from services.rating.collisions import collisions
+from services.rating.commands import write_all
 from services.rating.documents import earlier_answer, rated_document, rejected_document, suspense_document
 from services.rating.domain.accumulation import accumulate
 from services.rating.domain.deciding import Decisions, Earlier
 
+# A message to MongoDB has 48 MB, and a usage with 64 characteristics 33 KB at most.
+INSERTED_AT_A_TIME = 1_000
 NEWEST_FIRST = (("opened_at", -1), ("_id", -1))
 INDEXES = (
     Index("charges", NEWEST_FIRST, "TMF678 appliedCustomerBillingRate: list, newest first"),
@@ -36,6 +39,7 @@ class UsageStore:
 
     def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore) -> None:
         self._client = client
+        self._store = store
         self._usage = store["usage"]
         self._suspense = store["suspense"]
         self._charges = charges
@@ -56,8 +60,9 @@ class UsageStore:
             return
 
         async def write(session: AsyncClientSession) -> None:
-            if usages:
-                await self._usage.insert_many(usages, ordered=False, session=session)
+            for start in range(0, len(usages), INSERTED_AT_A_TIME):
+                insert = {"insert": "usage", "documents": usages[start : start + INSERTED_AT_A_TIME], "ordered": False}
+                await write_all(self._store, insert, session)
             await self._charges.add(increments, at, session)
             if suspended:
                 once = [UpdateOne({"_id": entry["_id"]}, {"$setOnInsert": entry}, upsert=True) for entry in suspended]

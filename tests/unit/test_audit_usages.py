@@ -12,14 +12,19 @@ from libs.audit.domain.difference import Category, Difference
 from libs.audit.domain.usages import check_price, check_suspended, is_stored_as_received, malformed_id
 from libs.audit.findings import DIFFERENCES_KEPT_MAX, Findings
 from libs.contracts import RejectionReason, UsageReceived
-from libs.pricing import PricedUsage, RejectedUsage
+from libs.pricing import RateBooks, RejectedUsage, parse_rate_book
 from services.rating.domain import suspense
 
 AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
 USAGE = UsageReceived(id="u1", identifier="+1", usage_type="voice", started_at=AT, quantity=Decimal(60), unit="s", called_number="+2")
 STORED = {"_id": "u1", "identifier": "+1", "usage_type": "voice", "started_at": AT, "quantity": 60, "unit": "s", "called_number": "+2"}
 PRICED = {"price_id": "day", "charged_quantity": 60, "numerator": 1020, "denominator": 6000, "currency": "USD"}
-PRICE = PricedUsage("day", "Calls", "voice", "s", Decimal(60), 1020, 6000, "USD", None, "churn")
+BOOK = parse_rate_book(
+    "{id: churn, effective_from: 2020-01-01, currency: USD, offerings: {plan: {usage_prices: ["
+    "{id: day, description: Calls, match: {usage_type: voice}, price: {amount: 0.17, per: 60 s}, increments: 1/1}]}}}",
+    "churn.yaml",
+)
+PRICE = RateBooks([BOOK]).price_usage("plan", USAGE, time_zone="UTC", currency="USD")
 
 
 @pytest.mark.parametrize("quantity", [60, Decimal("60.0"), "60"])

@@ -49,7 +49,7 @@ def test_a_repeat_within_a_batch_is_decided_once() -> None:
 
 def test_cuts_made_before_give_the_next_sequence() -> None:
     (rated,) = decide([call("u-1", ADA)], {}, rater(m2026_03_01=2)).rated
-    assert (rated.sequence, rated.charge_id) == (2, "ada|line|voice-day|2026-03-01|2")
+    assert (rated.charge.sequence, rated.charge.id) == (2, "ada|line|voice-day|2026-03-01|2")
 
 
 def test_a_fact_of_checked_parts_is_the_fact_that_validation_makes() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact
 
-from services.rating.domain.deciding import Rated
+from services.rating.domain.deciding import Rated, UsageCharge
 
 # The ambient context rounds at 28 digits; this one never does.
 _EXACT = Context(prec=60, traps=[Inexact])
@@ -15,9 +15,9 @@ _EXACT = Context(prec=60, traps=[Inexact])
 
 @dataclass(slots=True)
 class Increment:
-    """What a batch adds to a charge. `sample` is one of its usages: it says what the charge is, should it be new."""
+    """What a batch adds to a charge, which may be new."""
 
-    sample: Rated
+    charge: UsageCharge
     usage_count: int = 0
     quantity: Decimal = Decimal(0)
     sums: dict[int, int] = field(default_factory=dict)
@@ -26,12 +26,12 @@ class Increment:
 def accumulate(rated: Iterable[Rated]) -> dict[str, Increment]:
     """The increments by charge id."""
     increments: dict[str, Increment] = {}
-    for usage in rated:
-        increment = increments.get(usage.charge_id)
+    for _, charge, priced in rated:
+        increment = increments.get(charge.id)
         if increment is None:
-            increment = increments[usage.charge_id] = Increment(usage)
-        priced = usage.priced
+            increment = increments[charge.id] = Increment(charge)
         increment.usage_count += 1
         increment.quantity = _EXACT.add(increment.quantity, priced.charged_quantity)
-        increment.sums[priced.denominator] = increment.sums.get(priced.denominator, 0) + priced.numerator
+        denominator = charge.price.denominator
+        increment.sums[denominator] = increment.sums.get(denominator, 0) + priced.numerator
     return increments

@@ -6,10 +6,10 @@ Pure. What was decided before comes in as `earlier`; a repeat within the batch i
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from libs.contracts import Fact, RejectionReason, UsageRated, UsageReceived, UsageRejected
-from libs.pricing import PricedUsage, RateBooks, RejectedUsage
+from libs.pricing import CompiledPrice, PricedUsage, RateBooks, RejectedUsage
 from services.rating.domain.charge_ids import usage_charge_id
 from services.rating.domain.holdings import Account, Holdings, Product, holder_at
 from services.rating.domain.limits import UsageLimits, fault_of
@@ -17,7 +17,7 @@ from services.rating.domain.months import BillingMonth, BillingMonths
 from services.rating.domain.suspense import reject, reject_conflicting
 
 # Sums have 34 digits (Decimal128): a million of these may be added before one is lost.
-NUMERATOR_MAX = 10**28
+SUMMAND_MAX = 10**28
 DISCARD = "send it correctly under a new id, and discard this one"
 # What an operative does about a usage that pricing refuses.
 REMEDIES = {
@@ -29,20 +29,31 @@ REMEDIES = {
 }
 
 
-class Rated(NamedTuple):
-    """A usage with everything that its price was found by. A named tuple: there is one for each usage."""
+@dataclass(frozen=True, slots=True)
+class UsageCharge:
+    """The charge that counts the usages of one product at one price in one month; `told` is what all their facts say."""
 
-    usage: UsageReceived
+    id: str
     account: Account
     product: Product
+    price: CompiledPrice
     month: BillingMonth
     sequence: int
-    charge_id: str
+    told: dict[str, Any]
+
+
+# Named tuples, for there is one of each for every usage.
+
+
+class Rated(NamedTuple):
+    """A usage with its price and the charge that counts it."""
+
+    usage: UsageReceived
+    charge: UsageCharge
     priced: PricedUsage
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(NamedTuple):
     """A usage as it was received first, and what was answered then."""
 
     usage: UsageReceived
@@ -67,7 +78,7 @@ class Rater:
         self._books = books
         self._window = limits.at(now)
         self._months = BillingMonths()
-        self._charge_ids: dict[tuple[str, str, str], str] = {}
+        self._charges: dict[tuple[str, str, str], UsageCharge] = {}
 
     def rate(self, usage: UsageReceived) -> Rated | UsageRejected:
         """Guide the usage to its product and price it, or say why not."""
@@ -84,18 +95,17 @@ class Rater:
         priced = self._books.price_usage(product.offering_id, usage, time_zone=account.time_zone, currency=account.currency)
         if isinstance(priced, RejectedUsage):
             return reject(usage, priced.reason, f"{priced.detail}: {REMEDIES[priced.reason]}")
-        if abs(priced.numerator) > NUMERATOR_MAX:
+        if priced.numerator > SUMMAND_MAX:
             return reject(usage, RejectionReason.ABSURD_QUANTITY, f"its price has too many digits to be summed exactly: {DISCARD}")
-        month = self._months.containing(usage.started_at, account.time_zone)
-        sequence = account.cuts.get(month.label, 0)
-        return Rated(usage, account, product, month, sequence, self._charge_id(product, priced.price_id, month.label, sequence), priced)
+        return Rated(usage, self._charge(account, product, priced.price, usage.started_at), priced)
 
-    def _charge_id(self, product: Product, price_id: str, label: str, sequence: int) -> str:
-        place = (product.id, price_id, label)
-        charge_id = self._charge_ids.get(place)
-        if charge_id is None:
-            charge_id = self._charge_ids[place] = usage_charge_id(product.account_id, product.id, price_id, label, sequence)
-        return charge_id
+    def _charge(self, account: Account, product: Product, price: CompiledPrice, started_at: datetime) -> UsageCharge:
+        month = self._months.containing(started_at, account.time_zone)
+        place = (product.id, price.price_id, month.label)
+        charge = self._charges.get(place)
+        if charge is None or charge.price is not price:
+            charge = self._charges[place] = _usage_charge(account, product, price, month)
+        return charge
 
     def _why_nobody_holds(self, usage: UsageReceived) -> str:
         holders = sorted({tenure.product.id for tenure in self._holdings.by_identifier.get(usage.identifier, ())})
@@ -107,16 +117,31 @@ class Rater:
         )
 
 
+def _usage_charge(account: Account, product: Product, price: CompiledPrice, month: BillingMonth) -> UsageCharge:
+    sequence = account.cuts.get(month.label, 0)
+    id = usage_charge_id(account.id, product.id, price.price_id, month.label, sequence)
+    told = {
+        "account_id": account.id,
+        "product_id": product.id,
+        "price_id": price.price_id,
+        "charge_id": id,
+        "denominator": price.denominator,
+        "currency": price.currency,
+        "rate_book": price.rate_book,
+    }
+    return UsageCharge(id, account, product, price, month, sequence, told)
+
+
 def decide(usages: Iterable[UsageReceived], earlier: Mapping[str, Earlier], rater: Rater) -> Decisions:
     """Decide every usage once, in order. Same id and same body: same answer. Same id, other body: refused."""
     decisions = Decisions()
-    first: dict[str, Earlier] = {}
+    decided = dict(earlier)
     conflicts: set[str] = set()
     for usage in usages:
-        known = earlier.get(usage.id) or first.get(usage.id)
+        known = decided.get(usage.id)
         if known is None:
             answer = _decide_new(usage, rater, decisions)
-            first[usage.id] = Earlier(usage, answer)
+            decided[usage.id] = Earlier(usage, answer)
         elif known.usage == usage:
             answer = known.answer
         else:
@@ -139,25 +164,7 @@ def _decide_new(usage: UsageReceived, rater: Rater, decisions: Decisions) -> Usa
 
 def rated_fact(rated: Rated) -> UsageRated:
     """The fact of a rated usage. Its parts were checked when they were received, remembered or loaded."""
-    usage, priced = rated.usage, rated.priced
+    usage, charge, priced = rated
     return UsageRated.of_checked(
-        {
-            "id": usage.id,
-            "identifier": usage.identifier,
-            "usage_type": usage.usage_type,
-            "started_at": usage.started_at,
-            "quantity": usage.quantity,
-            "unit": usage.unit,
-            "called_number": usage.called_number,
-            "characteristics": usage.characteristics,
-            "account_id": rated.account.id,
-            "product_id": rated.product.id,
-            "price_id": priced.price_id,
-            "charge_id": rated.charge_id,
-            "charged_quantity": priced.charged_quantity,
-            "numerator": priced.numerator,
-            "denominator": priced.denominator,
-            "currency": priced.currency,
-            "rate_book": priced.rate_book,
-        }
+        {**usage.__dict__, **charge.told, "charged_quantity": priced.charged_quantity, "numerator": priced.numerator}
     )
