@@ -41,7 +41,7 @@ MARCH = datetime(2026, 3, 1, tzinfo=UTC)
         (CUSTOMER_BILL, "@type.ne=Other", {}),
         (CUSTOMER_BILL, "state=new;billNo=7", {"$or": [{"state": {"$eq": "new"}}, {"bill_no": {"$eq": "7"}}]}),
         (APPLIED_BILLING_RATE, "isBilled=TRUE", {"state": {"$eq": "billed"}}),
-        (APPLIED_BILLING_RATE, "isBilled=false", {"state": {"$in": ["open", "closed"]}}),
+        (APPLIED_BILLING_RATE, "isBilled=false", {"state": {"$in": ["open", "closed", "returned"]}}),
         (APPLIED_BILLING_RATE, "type=usageCharge", {"kind": {"$eq": "usage"}}),
         (APPLIED_BILLING_RATE, "type=noSuchType", {"kind": {"$in": []}}),
         (BILLING_ACCOUNT, "relatedParty.id=p1", {"resource.relatedParty.id": {"$eq": "p1"}}),
