@@ -4,6 +4,7 @@ import base64
 from datetime import datetime
 
 from aiokafka import ConsumerRecord
+from pymongo import ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import MessageParked, ParkedRetryRequested
@@ -26,7 +27,7 @@ class ParkingLot:
         self._publisher = publisher
 
     async def park(self, handler: str, record: ConsumerRecord, reason: str, at: datetime) -> None:
-        """Keep the message, once per handler and offset, and tell it."""
+        """Keep the message, once per handler and offset, and tell it; one that comes again is told as it was the first time."""
         message = MessageParked(
             id=f"{self._service}:{handler}:{record.topic}:{record.partition}:{record.offset}",
             service=self._service,
@@ -40,8 +41,11 @@ class ParkingLot:
             parked_at=at,
         )
         document = to_document(message)
-        await self._parked.update_one({"_id": document["_id"]}, {"$setOnInsert": document}, upsert=True)
-        await self._publisher.publish([message])
+        kept = await self._parked.find_one_and_update(
+            {"_id": document["_id"]}, {"$setOnInsert": document}, upsert=True, return_document=ReturnDocument.AFTER
+        )
+        assert kept is not None, "an upsert returns what is there afterwards"
+        await self._publisher.publish([from_document(MessageParked, {**kept, "retried_at": None})])
 
     async def retry(self, request: ParkedRetryRequested) -> None:
         """Publish a parked message again on the topic it came from. Handlers repeat answers, so it is safe."""

@@ -4,8 +4,9 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 from libs.contracts import Fact, MessageParked, OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
 from libs.runtime import Batch, RuntimeSettings, Service, Unprocessable
 from libs.runtime.lag import lag_reader
+from libs.runtime.parking import ParkingLot
 from tests.command_line import run_tarifa
 from tests.world import read_facts
 
@@ -259,3 +261,17 @@ async def _not_ready(service: Service) -> bool:
 
 async def _true(condition: bool) -> bool:
     return condition
+
+
+async def test_a_message_that_is_parked_again_is_told_as_it_was_the_first_time(
+    settings: RuntimeSettings, new_service: Callable[[], Service]
+) -> None:
+    service = new_service()
+    async with running(service):
+        lot = ParkingLot(service.name, service.database, service.publisher)
+        record: Any = SimpleNamespace(topic="t", partition=0, offset=7, key=b"ada", value=b"not json")
+        await lot.park("answer_requests", record, "no JSON", AT)
+        await lot.park("answer_requests", record, "still no JSON", AT + timedelta(seconds=5))
+    first, again = await read_facts(settings, MessageParked)
+    assert (first.reason, first.parked_at) == ("no JSON", AT)
+    assert again == first
