@@ -11,10 +11,14 @@ from pydantic import BaseModel
 from pymongo import AsyncMongoClient, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
 
 from libs.runtime.settings import RuntimeSettings
 
 SERVER_SELECTION_TIMEOUT_MS = 5_000
+# The same keys with other options, the same name with other keys.
+_INDEX_CONFLICTS = (85, 86)
+_DUPLICATE_KEY = 11000
 
 T = TypeVar("T")
 R = TypeVar("R", bound=BaseModel)
@@ -34,6 +38,10 @@ class _DecimalCodec(TypeCodec):
 
 
 CODEC_OPTIONS: CodecOptions = CodecOptions(type_registry=TypeRegistry([_DecimalCodec()]), tz_aware=True)
+
+
+class IndexImpossible(Exception):
+    """An index that cannot be had, however often it is tried; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +75,31 @@ def database(client: AsyncMongoClient, settings: RuntimeSettings, service: str) 
 
 
 async def ensure_indexes(store: AsyncDatabase, indexes: Sequence[Index]) -> None:
-    """Create what is missing. A transaction cannot create a collection on MongoDB < 4.4; indexes create them here."""
+    """Create what is missing. A transaction cannot create a collection on MongoDB < 4.4; indexes create them here.
+    Raises IndexImpossible."""
     for index in indexes:
         options = {"expireAfterSeconds": index.expire_after_s} if index.expire_after_s is not None else {}
-        await store[index.collection].create_indexes([IndexModel(list(index.keys), unique=index.unique, **options)])
+        try:
+            await store[index.collection].create_indexes([IndexModel(list(index.keys), unique=index.unique, **options)])
+        except OperationFailure as error:
+            remedy = await _remedy(store, index, error)
+            if remedy is None:
+                raise
+            told = (error.details or {}).get("errmsg", error)
+            raise IndexImpossible(f"{store.name}.{index.collection} cannot get its index: {told}. {remedy}") from None
+
+
+async def _remedy(store: AsyncDatabase, index: Index, error: OperationFailure) -> str | None:
+    """What to do about an index that cannot be created; None when it may be created later."""
+    if error.code == _DUPLICATE_KEY:
+        return "Something else than this service wrote these documents: mend them and start again"
+    if error.code not in _INDEX_CONFLICTS:
+        return None
+    keys, name = list(index.keys), "_".join(f"{field}_{direction}" for field, direction in index.keys)
+    there = await store[index.collection].index_information()
+    in_the_way = [other for other, known in there.items() if other == name or known["key"] == keys]
+    drops = "; ".join(f"db.getSiblingDB('{store.name}').{index.collection}.dropIndex('{other}')" for other in in_the_way)
+    return f"Drop what is in its way and start again: {drops}"
 
 
 async def in_transaction(client: AsyncMongoClient, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
