@@ -58,11 +58,16 @@ def _read(path: Path) -> Module:
     return Module(path.relative_to(ROOT).as_posix(), text, ast.parse(text))
 
 
-def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """The node and all below it, as ast.walk finds them; walked once for all checks."""
+    return tuple(ast.walk(tree))
+
+
+@cache
+def calls(tree: ast.AST) -> tuple[tuple[ast.Call, str], ...]:
     """Every call with what is called, as written: `datetime.now`."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield node, ast.unparse(node.func)
+    return tuple((node, ast.unparse(node.func)) for node in nodes(tree) if isinstance(node, ast.Call))
 
 
 def report(findings: list[str], remedy: str) -> str:

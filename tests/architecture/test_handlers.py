@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from tests.architecture.source import Module, modules, report
+from tests.architecture.source import Module, modules, nodes, report
 
 # Here every error of a handler becomes back-off and retry, and nowhere else.
 MAY_CATCH_ALL = {"libs/runtime/subscription.py"}
@@ -18,7 +18,7 @@ def test_no_error_is_swallowed():
         f"{module.where(handler)} catches {'everything' if handler.type is None else ast.unparse(handler.type)}"
         for module in modules()
         if module.path not in MAY_CATCH_ALL
-        for handler in ast.walk(module.tree)
+        for handler in nodes(module.tree)
         if isinstance(handler, ast.ExceptHandler) and _is_broad(handler) and not _only_cleans_up(handler)
     ]
 
@@ -53,7 +53,7 @@ def test_handlers_do_not_publish_themselves():
         for module in _handler_modules()
         for function in _functions(module.tree)
         if function.name not in MAY_PUBLISH
-        for node in ast.walk(function)
+        for node in nodes(function)
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in PUBLISHING
     ]
 
@@ -93,7 +93,7 @@ def _handler_modules() -> Iterator[Module]:
 
 
 def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return (node for node in nodes(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def _faults(function: ast.AsyncFunctionDef) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _has_batch(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 def _handed_to(method: str, tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
     """The names of the functions that `service.<method>(partial(name, …))` or `service.<method>(name)` hand over."""
-    for call in ast.walk(tree):
+    for call in nodes(tree):
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == method and call.args):
             continue
         handed = call.args[0]
@@ -123,7 +123,7 @@ def _handed_to(method: str, tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
 
 def _looped_over(tree: ast.AST, name: str) -> list[str]:
     """A loop variable stands for what it loops over."""
-    for loop in ast.walk(tree):
+    for loop in nodes(tree):
         if isinstance(loop, ast.For) and ast.unparse(loop.target) == name and isinstance(loop.iter, ast.Tuple | ast.List):
             return [ast.unparse(element) for element in loop.iter.elts]
     return [name]

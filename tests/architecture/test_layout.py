@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.architecture.source import ROOT, SERVICES, Module, calls, modules, report
+from tests.architecture.source import ROOT, SERVICES, Module, calls, modules, nodes, report
 
 FILE_LINES_MAX = 400
 NAMES_NOT_SAYING_ANYTHING = {"utils", "util", "helpers", "helper", "common", "base", "manager", "core", "misc", "shared", "lib", "tools"}
@@ -43,7 +43,7 @@ def test_no_class_is_named_after_a_pattern():
     found = [
         f"{module.where(node)} {node.name}"
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in nodes(module.tree)
         if isinstance(node, ast.ClassDef) and node.name.endswith(SUFFIXES_NAMING_A_PATTERN)
     ]
 

@@ -2,7 +2,7 @@
 
 import ast
 
-from tests.architecture.source import calls, modules, report
+from tests.architecture.source import calls, modules, nodes, report
 
 CLOCKS = (
     "datetime.now",
@@ -74,7 +74,7 @@ def test_no_float_and_no_round_where_amounts_pass():
         f"{module.where(node)} writes the float {node.value}"
         for module in modules()
         if module.handles_money
-        for node in ast.walk(module.tree)
+        for node in nodes(module.tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, float)
     ]
 
@@ -106,7 +106,7 @@ def _has_zone(call: ast.Call, called: str) -> bool:
 
 def _imports(tree: ast.AST) -> list[tuple[ast.AST, str]]:
     found: list[tuple[ast.AST, str]] = []
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             found.extend((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from tests.architecture.source import SERVICES, modules, report
+from tests.architecture.source import SERVICES, modules, nodes, report
 
 WRITES = {
     "insert_one",
@@ -49,7 +49,7 @@ def test_no_service_writes_the_database_of_another():
         for scope in _scopes(module.tree)
         for owner, names in _foreign_names(scope, module.service).items()
         for call in _writes(scope)
-        if names & {ast.unparse(node) for node in ast.walk(call.func) if isinstance(node, ast.Name | ast.Attribute)}
+        if names & {ast.unparse(node) for node in nodes(call.func) if isinstance(node, ast.Name | ast.Attribute)}
     ]
 
     assert not found, report(found, "Each collection has one writer. Publish a fact to its owner instead.")
@@ -71,13 +71,13 @@ def test_only_the_gateway_reads_the_databases_of_others():
 
 def _writes(tree: ast.AST) -> Iterator[ast.Call]:
     return (
-        node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITES
+        node for node in nodes(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITES
     )
 
 
 def _opened(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
     """Calls such as database(client, settings, "rating") or settings.database("rating")."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if not (isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("database", "get_database")):
             continue
         for argument in node.args:
@@ -93,13 +93,13 @@ def _scopes(tree: ast.Module) -> Iterator[ast.AST]:
 def _foreign_names(scope: ast.AST, service: str | None) -> dict[str, set[str]]:
     """Per other service, the names that its database, or a collection of it, is assigned to."""
     names: dict[str, set[str]] = {}
-    assignments = [node for node in ast.walk(scope) if isinstance(node, ast.Assign)]
+    assignments = [node for node in nodes(scope) if isinstance(node, ast.Assign)]
     for assignment in assignments:
         for _, owner in _opened(assignment.value):
             if owner != service:
                 names.setdefault(owner, set()).update(ast.unparse(target) for target in assignment.targets)
     for known in names.values():
         for assignment in assignments:
-            if known & {ast.unparse(node) for node in ast.walk(assignment.value) if isinstance(node, ast.Name | ast.Attribute)}:
+            if known & {ast.unparse(node) for node in nodes(assignment.value) if isinstance(node, ast.Name | ast.Attribute)}:
                 known.update(ast.unparse(target) for target in assignment.targets)
     return names

@@ -2,13 +2,11 @@
 
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
-from libs.demo.churn import Band, ChurnCustomer, Traffic, read_customers
+from libs.demo.churn import Band, ChurnCustomer, Traffic
 from libs.demo.comparison import Comparison, compare_with_published
 from libs.money import round_to_minor_unit
 
-DATA = Path("deploy/demo/telecom-churn-bigml-80.csv")
 PRICE_PER_MINUTE = {
     Band.DAY: Fraction("0.17"),
     Band.EVENING: Fraction("0.085"),
@@ -17,8 +15,7 @@ PRICE_PER_MINUTE = {
 }
 
 
-def test_10639_of_10664_lines_equal_the_published_charge_and_25_are_one_cent_above():
-    customers = read_customers(DATA)
+def test_10639_of_10664_lines_equal_the_published_charge_and_25_are_one_cent_above(customers):
     billed = {
         (customer.number, band): round_to_minor_unit(traffic.seconds * PRICE_PER_MINUTE[band] / 60, "USD")
         for customer in customers

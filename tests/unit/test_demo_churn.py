@@ -23,8 +23,7 @@ def a_file(tmp_path: Path, *lines: str) -> Path:
     return path
 
 
-def test_the_data_set_has_2666_customers_in_51_states_and_812883_calls():
-    customers = read_customers(DATA)
+def test_the_data_set_has_2666_customers_in_51_states_and_812883_calls(customers):
     assert len(customers) == 2666
     assert {customer.state for customer in customers} == set(STATE_ZONES)
     assert len(STATE_ZONES) == 51
@@ -42,13 +41,13 @@ def test_a_row_becomes_calls_whole_seconds_and_a_charge_per_band():
     }
 
 
-def test_18_bands_are_empty_in_calls_minutes_and_charge_alike():
-    empty = [traffic for customer in read_customers(DATA) for traffic in customer.traffic.values() if not traffic.call_count]
+def test_18_bands_are_empty_in_calls_minutes_and_charge_alike(customers):
+    empty = [traffic for customer in customers for traffic in customer.traffic.values() if not traffic.call_count]
     assert empty == [Traffic(0, 0, Decimal(0))] * 18
 
 
-def test_every_call_of_the_data_set_can_last_a_second():
-    assert all(traffic.seconds >= traffic.call_count for customer in read_customers(DATA) for traffic in customer.traffic.values())
+def test_every_call_of_the_data_set_can_last_a_second(customers):
+    assert all(traffic.seconds >= traffic.call_count for customer in customers for traffic in customer.traffic.values())
 
 
 def test_a_file_separated_by_commas_reads_the_same(tmp_path):

@@ -3,29 +3,22 @@
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 from random import Random
 
 import phonenumbers
 import pytest
 
 from libs.contracts import UsageReceived
-from libs.demo.churn import Band, ChurnCustomer, read_customers
+from libs.demo.churn import Band, ChurnCustomer
 from libs.demo.mediation import Call, Mediation, band_windows, split_seconds
 from libs.demo.numbers import COHORTS_MAX, DOMESTIC_NUMBERS, INTERNATIONAL_NUMBERS, SUBSCRIBERS_MAX, subscriber_number
 from libs.periods import time_zone
 
-DATA = Path("deploy/demo/telecom-churn-bigml-80.csv")
 MARCH = Mediation("2026-03", seed=1, cohort=1)
 
 
 @pytest.fixture(scope="module")
-def customers() -> list[ChurnCustomer]:
-    return read_customers(DATA)
-
-
-@pytest.fixture(scope="module")
-def one_per_state(customers: list[ChurnCustomer]) -> list[ChurnCustomer]:
+def one_per_state(customers: tuple[ChurnCustomer, ...]) -> list[ChurnCustomer]:
     return list({customer.state: customer for customer in customers}.values())
 
 
