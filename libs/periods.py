@@ -20,14 +20,15 @@ def to_utc_milliseconds(instant: datetime) -> datetime:
     return utc.replace(microsecond=utc.microsecond - beyond) if beyond else utc
 
 
-def _valid_instant(instant: datetime) -> datetime:
+def valid_instant(instant: datetime) -> datetime:
+    """The same, for instants that others wrote. Raises ValueError beyond the years 1 to 9999."""
     try:
         return to_utc_milliseconds(instant)
     except OverflowError as error:
         raise ValueError(f"{instant} is outside the years 1 to 9999 in UTC") from error
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_valid_instant)]
+Instant = Annotated[AwareDatetime, AfterValidator(valid_instant)]
 
 
 # One spelling only: a month that can be written in two ways could be billed twice.

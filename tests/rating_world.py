@@ -69,7 +69,7 @@ def call(
         "unit": "s",
         "called_number": to,
     }
-    return UsageReceived(**{**body, **fields})
+    return UsageReceived.checked(**{**body, **fields})
 
 
 def cut(id: str, account_id: str, month: str = "2026-03") -> PeriodCut:

@@ -174,7 +174,7 @@ class Customer:
             "unit": "s",
             "called_number": to,
         }
-        return UsageReceived(**{**call, **fields})
+        return UsageReceived.checked(**{**call, **fields})
 
     async def calls(self, *, at: str, seconds: int, to: str = "+12125559999", count: int = 1) -> list[UsageReceived]:
         """Publish `count` calls of so many seconds each."""

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from pydantic import ValidationError
 
 from libs.audit.domain.usages import (
     RECEIVED_FIELDS,
@@ -20,7 +19,7 @@ from libs.audit.domain.usages import (
 )
 from libs.audit.findings import Findings
 from libs.audit.reader import Document, Reader
-from libs.contracts import RejectionReason, UsageReceived
+from libs.contracts import MalformedFact, RejectionReason, UsageReceived
 from libs.runtime.publisher import MESSAGE_BYTES_MAX
 from libs.runtime.settings import RuntimeSettings
 
@@ -58,7 +57,7 @@ async def _check(records: Sequence[ConsumerRecord], reader: Reader, findings: Fi
     for record in records:
         try:
             usages.append(UsageReceived.from_message(record.value or b""))
-        except ValidationError:
+        except MalformedFact:
             malformed.add(malformed_id(record.value or b""))
     findings.checked["usage messages"] += len(records)
     ids = list({usage.id for usage in usages})

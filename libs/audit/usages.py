@@ -104,8 +104,7 @@ async def _rated(reader: Reader) -> AsyncIterator[list[Document]]:
 
 
 def _received(usage: Mapping[str, Any]) -> UsageReceived:
-    # Only what pricing asks for, and not validated again: it was when it came.
-    return UsageReceived.model_construct(
+    return UsageReceived(
         id=usage["_id"],
         identifier=usage["identifier"],
         usage_type=usage["usage_type"],

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from statistics import median
 
@@ -175,7 +176,7 @@ def _call(id: str, caller: int, chance: random.Random) -> UsageReceived:
         identifier=_msisdn(caller),
         usage_type="voice",
         started_at=MONTH + timedelta(seconds=chance.randrange(26 * 86_400)),
-        quantity=chance.randrange(1, 600),
+        quantity=Decimal(chance.randrange(1, 600)),
         unit="s",
         called_number=_msisdn(chance.randrange(10**6)),
     )

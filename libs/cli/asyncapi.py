@@ -32,7 +32,7 @@ _SOURCES = {
     "every_service": ("libs/runtime",),
     "operator": ("libs/cli", "libs/demo"),
 }
-_CONSTRUCTORS = ("model_validate", "of_checked")
+_CONSTRUCTORS = ("model_validate",)
 
 app = typer.Typer()
 progress = Console(stderr=True, highlight=False)

@@ -53,7 +53,7 @@ def rating(
     usages: Annotated[int, typer.Option(min=10_000, help="Usages per run.")] = 300_000,
     accounts: Annotated[int, typer.Option(min=1, help="Accounts, each with one product.")] = 20_000,
     runs: Runs = 3,
-    batch_size: Annotated[int, typer.Option(min=1, help="Usages per transaction.")] = 5_000,
+    batch_size: Annotated[int, typer.Option(min=1, help="Usages per transaction.")] = 10_000,
     as_json: AsJson = False,
 ) -> None:
     """Usages per second of one rating worker: from Kafka, priced, into MongoDB, published, committed; beside a floor without pricing."""

@@ -28,7 +28,8 @@ from libs.contracts.charges import (
     PeriodCut,
     RunType,
 )
-from libs.contracts.fact import Fact, Id, Record, Text, all_facts
+from libs.contracts.fact import Fact, Id, MalformedFact, Record, RecordFact, Text, all_facts
+from libs.contracts.hot_fact import HotFact
 from libs.contracts.hub import DeliveryRetryRequested, HubEventRaised, SubscriptionChanged
 from libs.contracts.on_demand import OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
 from libs.contracts.parked import MessageParked, ParkedRetryRequested
@@ -73,8 +74,10 @@ __all__ = [
     "CutRefused",
     "DeliveryRetryRequested",
     "Fact",
+    "HotFact",
     "HubEventRaised",
     "Id",
+    "MalformedFact",
     "MessageParked",
     "OnDemandBillCompleted",
     "OnDemandBillRequested",
@@ -85,6 +88,7 @@ __all__ = [
     "ProductChanged",
     "ProductStatus",
     "Record",
+    "RecordFact",
     "RejectionReason",
     "RunType",
     "ServiceIdentifier",

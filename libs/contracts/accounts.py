@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from libs.contracts.fact import Fact, Id, Record, Text
+from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.periods import Instant
 
 
@@ -26,7 +26,7 @@ class PostalAddress(Record):
     country: Text = ""
 
 
-class AccountChanged(Fact, topic="account.changed.v1", key="id"):
+class AccountChanged(RecordFact, topic="account.changed.v1", key="id"):
     """The whole account after a change. `revision` grows by one with each change and decides which is newer."""
 
     id: Id
@@ -71,7 +71,7 @@ class ServiceIdentifier(Record):
     valid_to: Instant | None = None
 
 
-class ProductChanged(Fact, topic="product.changed.v1", key="account_id"):
+class ProductChanged(RecordFact, topic="product.changed.v1", key="account_id"):
     """The whole product after a change."""
 
     id: Id

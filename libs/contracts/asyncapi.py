@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal
 
+import msgspec
 from pydantic.json_schema import models_json_schema
 
-from libs.contracts.fact import Fact, all_facts
+from libs.contracts.fact import Fact, RecordFact, all_facts
+from libs.contracts.hot_fact import HotFact
 
 
 @dataclass(frozen=True, order=True)
@@ -24,7 +26,10 @@ def asyncapi_document(operations: Iterable[Operation], description: str) -> dict
     """The document as JSON-able values, the same for the same facts and operations."""
     facts = list(all_facts())
     # Validation schemas: they promise what every released version of a fact kept, and no more.
-    _, definitions = models_json_schema([(fact, "validation") for fact in facts], ref_template="#/components/schemas/{model}")
+    models: list[tuple[type[RecordFact], Literal["validation"]]] = [(fact, "validation") for fact in facts if issubclass(fact, RecordFact)]
+    _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")
+    hot_facts = [fact for fact in facts if issubclass(fact, HotFact)]
+    _, hot_definitions = msgspec.json.schema_components(hot_facts, ref_template="#/components/schemas/{name}")
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Tarifa", "version": version("tarifa"), "description": description},
@@ -35,7 +40,7 @@ def asyncapi_document(operations: Iterable[Operation], description: str) -> dict
         },
         "components": {
             "messages": {fact.__name__: _message(fact) for fact in facts},
-            "schemas": definitions["$defs"],
+            "schemas": dict(sorted({**definitions["$defs"], **hot_definitions}.items())),
         },
     }
 

@@ -5,11 +5,11 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from libs.contracts.fact import Fact, Id, Record, Text
+from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.periods import Instant
 
 
-class BillRunRequested(Fact, topic="bill_run.requested.v1", key="id", partitions=1):
+class BillRunRequested(RecordFact, topic="bill_run.requested.v1", key="id", partitions=1):
     """Bill every account of a cycle for a period such as 2026-03. `id` is derived from cycle and period, so asking
     twice is asking once. `rerun` N > 0 bills again what run attempt N-1 left parked."""
 
@@ -38,7 +38,7 @@ class BillRunCounts(Record):
     amounts: dict[str, Decimal] = Field(default_factory=dict)
 
 
-class BillRunChanged(Fact, topic="bill_run.changed.v1", key="id", partitions=1):
+class BillRunChanged(RecordFact, topic="bill_run.changed.v1", key="id", partitions=1):
     """Where a run stands; also the stored document (collection `runs` of operations).
 
     `revision` grows with each change and decides which is newer.

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from libs.contracts.accounts import PostalAddress
 from libs.contracts.charges import AppliedTax, ChargeLine, RunType
-from libs.contracts.fact import Fact, Id, Record, Text
+from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.periods import Instant, Period
 
 
@@ -46,7 +46,7 @@ class BillIssuer(Record):
     payment_terms: Text = ""
 
 
-class BillIssued(Fact, topic="bill.issued.v1", key="account_id"):
+class BillIssued(RecordFact, topic="bill.issued.v1", key="account_id"):
     """A bill with its legal number; also the stored document (collection `bills` of invoicing), whose
     `state`, `held_from`, `remaining_amount` and `last_update_at` move on while the rest never changes.
 
@@ -85,7 +85,7 @@ class BillIssued(Fact, topic="bill.issued.v1", key="account_id"):
     last_update_at: Instant
 
 
-class BillSkipped(Fact, topic="bill.skipped.v1", key="account_id"):
+class BillSkipped(RecordFact, topic="bill.skipped.v1", key="account_id"):
     """A cut that closed nothing: there is no bill to issue."""
 
     id: Id
@@ -94,7 +94,7 @@ class BillSkipped(Fact, topic="bill.skipped.v1", key="account_id"):
     cause_id: Id
 
 
-class AccountParked(Fact, topic="account.parked.v1", key="account_id"):
+class AccountParked(RecordFact, topic="account.parked.v1", key="account_id"):
     """A bill that would break an invariant was not issued; the account can be rerun once the reason is mended.
 
     `is_final`: this cut will never be billed, however often it comes again; its charges go to the next cut of the account.
@@ -108,7 +108,7 @@ class AccountParked(Fact, topic="account.parked.v1", key="account_id"):
     is_final: bool = False
 
 
-class BillStateRequested(Fact, topic="bill.state_requested.v1", key="account_id"):
+class BillStateRequested(RecordFact, topic="bill.state_requested.v1", key="account_id"):
     """Somebody asks for another state of a bill; answered by BillStateChanged or BillStateRefused with this id."""
 
     id: Id
@@ -118,7 +118,7 @@ class BillStateRequested(Fact, topic="bill.state_requested.v1", key="account_id"
     requested_at: Instant
 
 
-class BillStateChanged(Fact, topic="bill.state_changed.v1", key="account_id"):
+class BillStateChanged(RecordFact, topic="bill.state_changed.v1", key="account_id"):
     """A bill moved on. `bill` is the whole bill afterwards."""
 
     id: Id
@@ -128,7 +128,7 @@ class BillStateChanged(Fact, topic="bill.state_changed.v1", key="account_id"):
     bill: BillIssued
 
 
-class BillStateRefused(Fact, topic="bill.state_refused.v1", key="account_id"):
+class BillStateRefused(RecordFact, topic="bill.state_refused.v1", key="account_id"):
     """The transition is not a legal one; `unchanged` when the bill already was in that state."""
 
     id: Id
@@ -139,7 +139,7 @@ class BillStateRefused(Fact, topic="bill.state_refused.v1", key="account_id"):
     reason: Text
 
 
-class BillDocumentRequested(Fact, topic="bill.document_requested.v1", key="account_id"):
+class BillDocumentRequested(RecordFact, topic="bill.document_requested.v1", key="account_id"):
     """Somebody wants to read a bill's document that was not rendered yet; answered by BillDocumentRendered with this id."""
 
     id: Id
@@ -148,7 +148,7 @@ class BillDocumentRequested(Fact, topic="bill.document_requested.v1", key="accou
     requested_at: Instant
 
 
-class BillDocumentRendered(Fact, topic="bill.document_rendered.v1", key="account_id"):
+class BillDocumentRendered(RecordFact, topic="bill.document_rendered.v1", key="account_id"):
     """The document lies in GridFS (bucket `documents` of invoicing) under `document_id`."""
 
     id: Id

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from libs.contracts.fact import Fact, Id, Record, Text
+from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.periods import Instant, Period
 
 
@@ -103,7 +103,7 @@ class RunType(StrEnum):
     OFF_CYCLE = "offCycle"
 
 
-class PeriodCut(Fact, topic="period.cut.v1", key="account_id"):
+class PeriodCut(RecordFact, topic="period.cut.v1", key="account_id"):
     """Close what an account owes. `id` is derived from its cause (bill run and account, or on-demand request).
 
     onCycle: `period` is billed: every open charge that starts before its end is closed, and recurring fees are added.
@@ -120,7 +120,7 @@ class PeriodCut(Fact, topic="period.cut.v1", key="account_id"):
     account_closed_at: Instant | None = None
 
 
-class ChargesClosed(Fact, topic="charges.closed.v1", key="account_id"):
+class ChargesClosed(RecordFact, topic="charges.closed.v1", key="account_id"):
     """What a cut closed; no lines means that nothing was owed. Its `id` is the cut's."""
 
     id: Id
@@ -133,7 +133,7 @@ class ChargesClosed(Fact, topic="charges.closed.v1", key="account_id"):
     lines: tuple[ChargeLine, ...] = ()
 
 
-class CutRefused(Fact, topic="period.cut_refused.v1", key="account_id"):
+class CutRefused(RecordFact, topic="period.cut_refused.v1", key="account_id"):
     """A cut that rating cannot make, for example because it never heard of the account."""
 
     id: Id

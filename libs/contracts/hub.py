@@ -2,14 +2,14 @@
 
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 
-from libs.contracts.fact import Fact, Id, Text
+from libs.contracts.fact import Id, MalformedFact, RecordFact, Text, faults_of
 from libs.exact_json import read_json, write_json
 from libs.periods import Instant
 
 
-class SubscriptionChanged(Fact, topic="hub.subscription_changed.v1", key="id"):
+class SubscriptionChanged(RecordFact, topic="hub.subscription_changed.v1", key="id"):
     """A subscription was made or removed. `api` is the TMF number, such as TMF678, whose hub took it."""
 
     id: Id
@@ -20,7 +20,7 @@ class SubscriptionChanged(Fact, topic="hub.subscription_changed.v1", key="id"):
     changed_at: Instant
 
 
-class HubEventRaised(Fact, topic="hub.event_raised.v1", key="resource_id"):
+class HubEventRaised(RecordFact, topic="hub.event_raised.v1", key="resource_id"):
     """A TMF event, ready to send: `envelope` is the v4 event body, in order per resource. `id` is its eventId.
 
     Amounts in the envelope are decimals and travel as JSON numbers, digit by digit.
@@ -44,11 +44,14 @@ class HubEventRaised(Fact, topic="hub.event_raised.v1", key="resource_id"):
 
     @classmethod
     def from_message(cls, body: bytes) -> Self:
-        """As of any fact, but with fractions as decimals. Raises pydantic.ValidationError."""
-        return cls.model_validate(body)
+        """As of any fact, but with fractions as decimals. Raises MalformedFact."""
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            raise MalformedFact(faults_of(error)) from error
 
 
-class DeliveryRetryRequested(Fact, topic="hub.delivery_retry_requested.v1", key="delivery_id", partitions=1):
+class DeliveryRetryRequested(RecordFact, topic="hub.delivery_retry_requested.v1", key="delivery_id", partitions=1):
     """An operative sends a parked delivery again; it gets all its tries anew."""
 
     id: Id

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from libs.contracts.fact import Fact, Id, Text
+from libs.contracts.fact import Id, RecordFact, Text
 from libs.periods import Instant
 
 
@@ -15,7 +15,7 @@ class OnDemandState(StrEnum):
     TERMINATED_WITH_ERROR = "terminatedWithError"
 
 
-class OnDemandBillRequested(Fact, topic="on_demand_bill.requested.v1", key="account_id"):
+class OnDemandBillRequested(RecordFact, topic="on_demand_bill.requested.v1", key="account_id"):
     """A client wants a bill of an account now. The gateway minted `id`; repeating the fact repeats the answer."""
 
     id: Id
@@ -25,7 +25,7 @@ class OnDemandBillRequested(Fact, topic="on_demand_bill.requested.v1", key="acco
     requested_at: Instant
 
 
-class OnDemandBillCompleted(Fact, topic="on_demand_bill.completed.v1", key="account_id"):
+class OnDemandBillCompleted(RecordFact, topic="on_demand_bill.completed.v1", key="account_id"):
     """How a request ended: done with its bill, or rejected or terminatedWithError with a reason."""
 
     id: Id

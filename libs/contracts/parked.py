@@ -1,10 +1,10 @@
 """Parked messages: what can never succeed as it is, kept with its reason until somebody re-drives it."""
 
-from libs.contracts.fact import Fact, Id, Text
+from libs.contracts.fact import Id, RecordFact, Text
 from libs.periods import Instant
 
 
-class MessageParked(Fact, topic="message.parked.v1", key="id", partitions=1):
+class MessageParked(RecordFact, topic="message.parked.v1", key="id", partitions=1):
     """Also the stored document (collection `parked` of the service). `body` and `message_key` are base64."""
 
     id: Id
@@ -20,7 +20,7 @@ class MessageParked(Fact, topic="message.parked.v1", key="id", partitions=1):
     retried_at: Instant | None = None
 
 
-class ParkedRetryRequested(Fact, topic="message.retry_requested.v1", key="id", partitions=1):
+class ParkedRetryRequested(RecordFact, topic="message.retry_requested.v1", key="id", partitions=1):
     """An operative re-drives a parked message: the service publishes it again on its own topic."""
 
     id: Id

@@ -1,55 +1,66 @@
 """Usage: what mediation reports, what rating answers."""
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+import msgspec
 
-from libs.contracts.fact import Fact, Id, Text
-from libs.periods import Instant
+from libs.contracts.fact import Id, RecordFact, Text
+from libs.contracts.hot_fact import HotFact, HotId
+from libs.periods import valid_instant
 
 # Enough for an exabyte in bytes or 30 million years in seconds; beyond it a counter went wrong.
 QUANTITY_MAX = Decimal(10) ** 18
 
 
-class UsageReceived(Fact, topic="usage.received.v1", key="identifier", partitions=8):
+class UsageReceived(HotFact, topic="usage.received.v1", key="identifier", partitions=8):
     """One use of a service as the network saw it: a call, a message, a data session.
 
     Mediation knows a service identifier (MSISDN in E.164, user name, SIM), never an account.
     `quantity` counts `unit`s: s, byte, message, event.
     """
 
-    id: Id
-    identifier: Id
-    usage_type: Id
-    started_at: Instant
+    id: HotId
+    identifier: HotId
+    usage_type: HotId
+    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
     quantity: Decimal
-    unit: Id
-    called_number: Annotated[Text, Field(max_length=64)] | None = None
-    characteristics: dict[Id, Annotated[Text, Field(max_length=256)]] = Field(default_factory=dict, max_length=64)
+    unit: HotId
+    called_number: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    characteristics: Annotated[dict[HotId, Annotated[str, msgspec.Meta(max_length=256)]], msgspec.Meta(max_length=64)] = msgspec.field(
+        default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        if not self.quantity.is_finite():
+            raise ValueError(f"quantity: {self.quantity} is no number")
+        started_at = valid_instant(self.started_at)
+        if started_at is not self.started_at:
+            msgspec.structs.force_setattr(self, "started_at", started_at)
 
 
-class UsageRated(Fact, topic="usage.rated.v1", key="account_id", partitions=8):
+class UsageRated(HotFact, topic="usage.rated.v1", key="account_id", partitions=8):
     """A usage with its price. Its exact amount is `numerator / denominator` in `currency`, not yet rounded."""
 
-    id: Id
-    identifier: Id
-    usage_type: Id
-    started_at: Instant
+    id: HotId
+    identifier: HotId
+    usage_type: HotId
+    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
     quantity: Decimal
-    unit: Id
-    called_number: str | None = None
-    characteristics: dict[str, str] = Field(default_factory=dict)
-    account_id: Id
-    product_id: Id
-    price_id: Id
-    charge_id: Id
+    unit: HotId
+    account_id: HotId
+    product_id: HotId
+    price_id: HotId
+    charge_id: HotId
     charged_quantity: Decimal
     numerator: int
-    denominator: Annotated[int, Field(gt=0)]
-    currency: Id
-    rate_book: Id
+    denominator: Annotated[int, msgspec.Meta(gt=0)]
+    currency: HotId
+    rate_book: HotId
+    called_number: str | None = None
+    characteristics: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class RejectionReason(StrEnum):
@@ -68,7 +79,7 @@ class RejectionReason(StrEnum):
     DUPLICATE_ID = "duplicate-id"
 
 
-class UsageRejected(Fact, topic="usage.rejected.v1", key="suspense_id"):
+class UsageRejected(RecordFact, topic="usage.rejected.v1", key="suspense_id"):
     """A usage that could not be priced; it waits in suspense under `suspense_id` until retried or discarded."""
 
     suspense_id: Id
@@ -78,7 +89,7 @@ class UsageRejected(Fact, topic="usage.rejected.v1", key="suspense_id"):
     usage: UsageReceived | None = None
 
 
-class SuspenseRetryRequested(Fact, topic="suspense.retry_requested.v1", key="id"):
+class SuspenseRetryRequested(RecordFact, topic="suspense.retry_requested.v1", key="id"):
     """An operative asks to rate suspended usages again: one by id, or all of a reason, or all.
 
     Rating works through many in steps: it asks itself for what comes `after` a suspense id, with the counts so far.
@@ -92,7 +103,7 @@ class SuspenseRetryRequested(Fact, topic="suspense.retry_requested.v1", key="id"
     suspended_count: int = 0
 
 
-class SuspenseDiscardRequested(Fact, topic="suspense.discard_requested.v1", key="id"):
+class SuspenseDiscardRequested(RecordFact, topic="suspense.discard_requested.v1", key="id"):
     """An operative gives up a suspended usage, saying why."""
 
     id: Id
@@ -100,7 +111,7 @@ class SuspenseDiscardRequested(Fact, topic="suspense.discard_requested.v1", key=
     note: Text
 
 
-class SuspenseResolved(Fact, topic="suspense.resolved.v1", key="id"):
+class SuspenseResolved(RecordFact, topic="suspense.resolved.v1", key="id"):
     """How a request to retry or discard ended; `id` is the request's. `refusal` says why nothing could be done."""
 
     id: Id

@@ -19,8 +19,8 @@ from libs.runtime.subscription import Subscription
 # FastStream sleeps this long after an empty poll, so it bounds the latency that a hop adds.
 POLL_TIMEOUT_MS = 20
 GRACEFUL_STOP_S = 20.0
-# What a consumer keeps in memory of each partition. A larger message comes all the same, alone.
-FETCH_BYTES_PER_PARTITION = 2 * 1024 * 1024
+# What a consumer keeps in memory of each partition: two batches of usages. A larger message comes all the same, alone.
+FETCH_BYTES_PER_PARTITION = 4 * 1024 * 1024
 # Thirty consumers that try ten times a second, aiokafka's own pace, take the processor that a returning Kafka needs.
 RETRY_BACKOFF_MS = 500
 

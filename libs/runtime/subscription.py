@@ -20,10 +20,9 @@ from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 import structlog
 from aiokafka import ConsumerRecord
-from pydantic import ValidationError
 from structlog.contextvars import bound_contextvars
 
-from libs.contracts import Fact
+from libs.contracts import Fact, MalformedFact
 from libs.runtime.logs import ids_of
 from libs.runtime.metrics import BATCH_SECONDS, CONSUMED, HALTED, PARKED, RETRIES
 from libs.runtime.parking import ParkingLot, Unprocessable
@@ -174,8 +173,8 @@ class Subscription:
         for record in records:
             try:
                 good.append((record, self._topics[record.topic].from_message(record.value or b"")))
-            except ValidationError as error:
-                malformed.append(Malformed(record, _reason(error)))
+            except MalformedFact as error:
+                malformed.append(Malformed(record, str(error)))
         return good, malformed
 
     async def _park(self, record: ConsumerRecord, reason: str) -> None:
@@ -208,10 +207,3 @@ class Subscription:
                 await self._stopping.wait()
         except TimeoutError:
             return
-
-
-def _reason(error: ValidationError) -> str:
-    faults = [
-        f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors(include_url=False, include_input=False)
-    ]
-    return "; ".join(faults)[:2000]

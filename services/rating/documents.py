@@ -18,6 +18,8 @@ INT64_MAX = 2**63 - 1
 UINT64_MAX = 2**64 - 1
 # The high half of a Decimal128 that is a whole number below 2**64: positive, exponent 0.
 _WHOLE_HIGH = 0x3040000000000000
+# What a rated usage has besides what was received, but for the numbers.
+RATED_FIELDS = ("account_id", "product_id", "price_id", "charge_id", "denominator", "currency", "rate_book")
 Document = dict[str, Any]
 
 
@@ -66,15 +68,25 @@ def rated_document(rated: Rated) -> Document:
     usage, charge, priced = rated
     # In one go, for a dictionary that grows is built several times.
     document: Document = {
-        **usage.__dict__,
-        **charge.told,
+        "_id": usage.id,
+        "identifier": usage.identifier,
+        "usage_type": usage.usage_type,
+        "started_at": usage.started_at,
         "quantity": _number(usage.quantity),
+        "unit": usage.unit,
+        "called_number": usage.called_number,
+        "account_id": charge.account.id,
+        "product_id": charge.product.id,
+        "price_id": charge.price.price_id,
+        "charge_id": charge.id,
         "charged_quantity": _number(priced.charged_quantity),
         "numerator": _number(priced.numerator),
+        "denominator": charge.price.denominator,
+        "currency": charge.price.currency,
+        "rate_book": charge.price.rate_book,
     }
-    document["_id"] = document.pop("id")
-    if not usage.characteristics:
-        del document["characteristics"]
+    if usage.characteristics:
+        document["characteristics"] = usage.characteristics
     return document
 
 
@@ -106,19 +118,40 @@ def suspense_document(rejected: UsageRejected, at: datetime, body: str | None = 
 
 def received_usage(document: Document) -> UsageReceived:
     """The usage as it was received, from any of these documents."""
-    return UsageReceived.model_validate({**document, "id": document["_id"]})
+    return UsageReceived(
+        id=document["_id"],
+        identifier=document["identifier"],
+        usage_type=document["usage_type"],
+        started_at=document["started_at"],
+        quantity=_decimal(document["quantity"]),
+        unit=document["unit"],
+        called_number=document.get("called_number"),
+        characteristics=document.get("characteristics", {}),
+    )
 
 
 def earlier_answer(document: Document) -> Earlier:
     """What a stored usage was answered."""
     usage = received_usage(document)
     if "suspense_id" in document:
-        answer: UsageRated | UsageRejected = UsageRejected(
+        rejected = UsageRejected(
             suspense_id=document["suspense_id"], usage_id=usage.id, reason=document["reason"], detail=document["detail"], usage=usage
         )
-    else:
-        answer = UsageRated.model_validate({**document, "id": document["_id"]})
-    return Earlier(usage, answer)
+        return Earlier(usage, rejected)
+    rated = UsageRated(
+        **{field: getattr(usage, field) for field in usage.__struct_fields__},
+        **{
+            field: document[field]
+            for field in ("account_id", "product_id", "price_id", "charge_id", "denominator", "currency", "rate_book")
+        },
+        charged_quantity=_decimal(document["charged_quantity"]),
+        numerator=int(_decimal(document["numerator"])),
+    )
+    return Earlier(usage, rated)
+
+
+def _decimal(stored: int | Decimal | Decimal128 | str) -> Decimal:
+    return stored.to_decimal() if isinstance(stored, Decimal128) else Decimal(stored)
 
 
 def charge_update(increment: Increment, at: datetime) -> Document:

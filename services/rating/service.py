@@ -37,7 +37,7 @@ class RatingSettings(RuntimeSettings):
 
     http_port: int = Field(8097, validation_alias="RATING_PORT")
     rate_books_dir: Path = Path("deploy/rate-books")
-    rating_batch_size: int = Field(5_000, gt=0, le=20_000, description="Usages per transaction")
+    rating_batch_size: int = Field(10_000, gt=0, le=20_000, description="Usages per transaction")
     usage_future_tolerance_s: int = Field(3_600, ge=0, description="How far ahead of our clock a usage may start")
     usage_age_days_max: int = Field(1_830, gt=0, description="How long ago a usage may have started")
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
 from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
-from libs.contracts import RejectionReason, SuspenseDiscardRequested, SuspenseRetryRequested, UsageReceived, UsageRejected
+from libs.contracts import MalformedFact, RejectionReason, SuspenseDiscardRequested, SuspenseRetryRequested, UsageReceived, UsageRejected
 from libs.runtime import in_transaction
 from services.rating.charges import ChargeStore
 from services.rating.collisions import Collision, collisions
@@ -103,5 +102,5 @@ def _suspended(document: Document) -> Suspended:
 def _read_again(body: str) -> UsageReceived | None:
     try:
         return UsageReceived.from_message(base64.b64decode(body))
-    except ValidationError:
+    except MalformedFact:
         return None

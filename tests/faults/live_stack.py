@@ -52,7 +52,7 @@ class LiveCustomer:
     def calls(self, count: int) -> list[UsageReceived]:
         """New calls, remembered and not yet published."""
         calls = [
-            UsageReceived(
+            UsageReceived.checked(
                 id=uuid.uuid4().hex,
                 identifier=self.msisdn,
                 usage_type="voice",

@@ -106,7 +106,7 @@ def test_usage_ids_are_unique(one_per_state):
 
 def test_a_calls_message_is_byte_for_byte_what_the_contract_writes(customers):
     for call in MARCH.calls(customers[1]):
-        usage = UsageReceived(
+        usage = UsageReceived.checked(
             id=call.usage_id,
             identifier=call.identifier,
             usage_type="voice",

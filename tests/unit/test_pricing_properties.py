@@ -14,7 +14,7 @@ NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
 
 def usage(quantity: Decimal | int, called: str | None = None, at: datetime = NOON) -> UsageReceived:
-    return UsageReceived(
+    return UsageReceived.checked(
         id="usage", identifier="ada", usage_type="voice", started_at=at, quantity=Decimal(quantity), unit="s", called_number=called
     )
 

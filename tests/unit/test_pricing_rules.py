@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from msgspec.structs import replace
 
 from libs.contracts import QUANTITY_MAX, RejectionReason, UsageReceived
 from libs.periods import UnknownTimeZone
@@ -14,7 +15,7 @@ TUESDAY_NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
 
 def usage(quantity: str = "60", *, called: str | None = "+34911234567", at: datetime = TUESDAY_NOON, unit: str = "s") -> UsageReceived:
-    return UsageReceived(
+    return UsageReceived.checked(
         id="usage",
         identifier="+34600000000",
         usage_type="voice",
@@ -220,7 +221,7 @@ def refused(answer: PricedUsage | RejectedUsage) -> tuple[str, str]:
             "offering 'basic' has no price for voice to +1415 at 2026-03-03T12:00:00+00:00 (UTC) in rate book 'book'",
         ),
         (
-            usage(called=None).model_copy(update={"usage_type": "sms"}),
+            replace(usage(called=None), usage_type="sms"),
             "EUR",
             "basic",
             "no-price",

@@ -35,7 +35,7 @@ def band_at(bands: dict[str, str], at: str | datetime, time_zone: str) -> str | 
             for name in bands
         ),
     )
-    usage = UsageReceived(id="usage", identifier="ada", usage_type="voice", started_at=at, quantity=Decimal(1), unit="s")
+    usage = UsageReceived.checked(id="usage", identifier="ada", usage_type="voice", started_at=at, quantity=Decimal(1), unit="s")
     priced = RateBooks([parse_rate_book(text, "hours.yaml")]).price_usage("basic", usage, time_zone=time_zone, currency="EUR")
     return priced.price_id if isinstance(priced, PricedUsage) else None
 

@@ -39,7 +39,7 @@ def priced_lines() -> list:
 @pytest.mark.parametrize(("book", "zone", "columns"), priced_lines())
 def test_a_usage_of_the_reference_gets_the_price_in_its_line(book: str, zone: str, columns: list[str]) -> None:
     usage_type, quantity, called, starts, *expected = columns
-    usage = UsageReceived(
+    usage = UsageReceived.checked(
         id="usage",
         identifier="+34600000000",
         usage_type=usage_type,

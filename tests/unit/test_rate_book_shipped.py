@@ -37,7 +37,7 @@ def test_the_churn_tariff_prices_calls_by_the_second(
 ) -> None:
     # New York is five hours behind UTC in January; its late evening is the next day in UTC.
     started_at = datetime.fromisoformat(f"2026-01-16T{local_hour:02}:30:00-05:00")
-    usage = UsageReceived(
+    usage = UsageReceived.checked(
         id="call",
         identifier="+12125550100",
         usage_type="voice",
@@ -48,7 +48,7 @@ def test_the_churn_tariff_prices_calls_by_the_second(
     )
     priced = shipped.price_usage("churn-plan", usage, time_zone="America/New_York", currency="USD")
     assert isinstance(priced, PricedUsage)
-    assert (priced.price_id, priced.charged_quantity, priced.tax_category) == (price_id, 73, None)
+    assert (priced.price_id, priced.charged_quantity, priced.price.tax_category) == (price_id, 73, None)
     assert Fraction(priced.numerator, priced.denominator) == 73 * Fraction(per_minute) / 60
 
 
@@ -74,7 +74,7 @@ def test_the_churn_tariff_has_no_recurring_price(shipped: RateBooks) -> None:
 def test_the_mobile_tariff_prices_calls_messages_and_data(
     shipped: RateBooks, usage_type: str, quantity: str, unit: str, called: str | None, day: int, price_id: str, amount: str
 ) -> None:
-    usage = UsageReceived(
+    usage = UsageReceived.checked(
         id="usage",
         identifier="+34600000000",
         usage_type=usage_type,

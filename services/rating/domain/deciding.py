@@ -6,9 +6,9 @@ Pure. What was decided before comes in as `earlier`; a repeat within the batch i
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from libs.contracts import Fact, RejectionReason, UsageRated, UsageReceived, UsageRejected
+from libs.contracts import RejectionReason, UsageRated, UsageReceived, UsageRejected
 from libs.pricing import CompiledPrice, PricedUsage, RateBooks, RejectedUsage
 from services.rating.domain.charge_ids import usage_charge_id
 from services.rating.domain.holdings import Account, Holdings, Product, holder_at
@@ -31,7 +31,7 @@ REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class UsageCharge:
-    """The charge that counts the usages of one product at one price in one month; `told` is what all their facts say."""
+    """The charge that counts the usages of one product at one price in one month."""
 
     id: str
     account: Account
@@ -39,7 +39,6 @@ class UsageCharge:
     price: CompiledPrice
     month: BillingMonth
     sequence: int
-    told: dict[str, Any]
 
 
 # Named tuples, for there is one of each for every usage.
@@ -67,7 +66,7 @@ class Decisions:
     rated: list[Rated] = field(default_factory=list)
     rejected: list[UsageRejected] = field(default_factory=list)
     conflicting: list[UsageRejected] = field(default_factory=list)
-    answers: list[Fact] = field(default_factory=list)
+    answers: list[UsageRated | UsageRejected] = field(default_factory=list)
 
 
 class Rater:
@@ -120,16 +119,7 @@ class Rater:
 def _usage_charge(account: Account, product: Product, price: CompiledPrice, month: BillingMonth) -> UsageCharge:
     sequence = account.cuts.get(month.label, 0)
     id = usage_charge_id(account.id, product.id, price.price_id, month.label, sequence)
-    told = {
-        "account_id": account.id,
-        "product_id": product.id,
-        "price_id": price.price_id,
-        "charge_id": id,
-        "denominator": price.denominator,
-        "currency": price.currency,
-        "rate_book": price.rate_book,
-    }
-    return UsageCharge(id, account, product, price, month, sequence, told)
+    return UsageCharge(id, account, product, price, month, sequence)
 
 
 def decide(usages: Iterable[UsageReceived], earlier: Mapping[str, Earlier], rater: Rater) -> Decisions:
@@ -165,6 +155,22 @@ def _decide_new(usage: UsageReceived, rater: Rater, decisions: Decisions) -> Usa
 def rated_fact(rated: Rated) -> UsageRated:
     """The fact of a rated usage. Its parts were checked when they were received, remembered or loaded."""
     usage, charge, priced = rated
-    return UsageRated.of_checked(
-        {**usage.__dict__, **charge.told, "charged_quantity": priced.charged_quantity, "numerator": priced.numerator}
+    return UsageRated(
+        id=usage.id,
+        identifier=usage.identifier,
+        usage_type=usage.usage_type,
+        started_at=usage.started_at,
+        quantity=usage.quantity,
+        unit=usage.unit,
+        called_number=usage.called_number,
+        characteristics=usage.characteristics,
+        account_id=charge.account.id,
+        product_id=charge.product.id,
+        price_id=charge.price.price_id,
+        charge_id=charge.id,
+        charged_quantity=priced.charged_quantity,
+        numerator=priced.numerator,
+        denominator=charge.price.denominator,
+        currency=charge.price.currency,
+        rate_book=charge.price.rate_book,
     )
