@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal
 
-import msgspec
 from pydantic.json_schema import models_json_schema
 
 from libs.contracts.fact import Fact, RecordFact, all_facts
@@ -28,8 +27,7 @@ def asyncapi_document(operations: Iterable[Operation], description: str) -> dict
     # Validation schemas: they promise what every released version of a fact kept, and no more.
     models: list[tuple[type[RecordFact], Literal["validation"]]] = [(fact, "validation") for fact in facts if issubclass(fact, RecordFact)]
     _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")
-    hot_facts = [fact for fact in facts if issubclass(fact, HotFact)]
-    _, hot_definitions = msgspec.json.schema_components(hot_facts, ref_template="#/components/schemas/{name}")
+    hot_definitions = {fact.__name__: fact.json_schema() for fact in facts if issubclass(fact, HotFact)}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Tarifa", "version": version("tarifa"), "description": description},

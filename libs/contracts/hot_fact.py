@@ -7,6 +7,7 @@ A hot fact declares its topic and key as any fact does, and has the same interfa
 Built in code, its values are taken as they are; read from a message, they are checked.
 """
 
+from inspect import cleandoc
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
@@ -20,6 +21,8 @@ HotId = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 _NUL = "\x00"
 # The one way to write NUL in JSON; without it in a message there is nothing to look for in its texts.
 _ESCAPED_NUL = rb"\u0000"
+_TEXT_SCHEMA = {"type": "string", "format": "decimal"}
+_DECIMAL_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -73,7 +76,14 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return msgspec.json.schema_components([cls])[1][cls.__name__]
+        return cls.json_schema()
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """What a message must be. msgspec calls decimals texts, though it reads numbers as well."""
+        schema = msgspec.json.schema_components([cls])[1][cls.__name__]
+        properties = {name: _DECIMAL_SCHEMA if field == _TEXT_SCHEMA else field for name, field in schema["properties"].items()}
+        return {**schema, "description": cleandoc(schema["description"]), "properties": properties}
 
 
 def _has_nul(value: Any) -> bool:

@@ -34,7 +34,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
+# Consumers of one process join within milliseconds: without a pause the first gets all partitions, and then loses half.
+group.initial.rebalance.delay.ms=100
 # A killed broker may only come back once its old session has run out: the default makes that nine seconds.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500

@@ -3,6 +3,7 @@
 NACK_ON_ERROR is the only policy under which a failed batch comes back; its missing pause is the Subscription's back-off.
 """
 
+import asyncio
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -25,9 +26,23 @@ FETCH_BYTES_PER_PARTITION = 4 * 1024 * 1024
 RETRY_BACKOFF_MS = 500
 
 
+class _Broker(KafkaBroker):
+    async def start(self) -> None:
+        """Start all consumers side by side, for each waits for its place in its group.
+
+        One after the other, the first of a group would begin what it must then leave to the second.
+        """
+        await self.connect()
+        outcomes = await asyncio.gather(*(subscriber.start() for subscriber in self.subscribers), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        self.running = True
+
+
 def new_broker(settings: RuntimeSettings, log: ConsumerLog) -> KafkaBroker:
     """A broker that publishes nothing itself (FactPublisher does) and tells `log` its faults."""
-    return KafkaBroker(
+    return _Broker(
         settings.kafka_bootstrap_servers,
         ack_policy=AckPolicy.NACK_ON_ERROR,
         graceful_timeout=GRACEFUL_STOP_S,

@@ -20,9 +20,10 @@ from services.rating.documents import earlier_answer, rated_document, rejected_d
 from services.rating.domain.accumulation import accumulate
 from services.rating.domain.deciding import Decisions, Earlier
 
-# A message to MongoDB has 48 MB; a usage has 4 KB at most, and 33 KB more with all the characteristics it may have.
-INSERTED_AT_A_TIME = 10_000
-INSERTED_WITH_CHARACTERISTICS_AT_A_TIME = 1_000
+# A message to MongoDB has 48 MB. Where every text is as long as it may be, four bytes to a character, a rated usage has 10 KB,
+# and 132 KB more with all the characteristics there may be.
+INSERTED_AT_A_TIME = 4_000
+INSERTED_WITH_CHARACTERISTICS_AT_A_TIME = 300
 NEWEST_FIRST = (("opened_at", -1), ("_id", -1))
 INDEXES = (
     Index("charges", NEWEST_FIRST, "TMF678 appliedCustomerBillingRate: list, newest first"),

@@ -1,6 +1,8 @@
 """The AsyncAPI document: complete, consistent, up to date, and served."""
 
+import json
 import re
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -9,7 +11,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from libs.cli.asyncapi import DOCUMENT, document_text
-from libs.contracts import BillIssued, all_facts
+from libs.contracts import BillIssued, UsageReceived, all_facts
 from libs.runtime.fact_catalog import fact_catalog_routes
 from tests.contracts.test_fact_examples import FILES, name
 
@@ -49,6 +51,14 @@ def test_every_reference_leads_somewhere(document, written):
         target = document
         for step in reference.split("/"):
             target = target[step]
+
+
+@pytest.mark.parametrize("quantity", [600, 0.5, "600"])
+def test_a_quantity_is_a_number_or_a_text_as_it_is_read(quantity, document):
+    usage = {"id": "u", "identifier": "+1", "usage_type": "voice", "started_at": "2026-03-02T10:00:00Z", "unit": "s", "quantity": quantity}
+
+    assert UsageReceived.from_message(json.dumps(usage).encode()).quantity == Decimal(str(quantity))
+    Draft202012Validator(document["components"]["schemas"]["UsageReceived"]).validate(usage)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -1,13 +1,16 @@
 """What rating decides, with no infrastructure: repeats, ids, sums, months, cuts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import bson
+import msgspec
 import pytest
 from bson.decimal128 import Decimal128
 
-from libs.contracts import Charge, ChargeKind, ChargeState, UsageRated, UsageRejected
+from libs.contracts import Charge, ChargeKind, ChargeState, UsageRated, UsageReceived, UsageRejected
 from libs.periods import Period, calendar_month
 from libs.pricing import load_rate_books
 from libs.runtime.publisher import partition_of
@@ -21,6 +24,7 @@ from services.rating.domain.limits import UsageLimits
 from services.rating.domain.months import BillingMonths
 from services.rating.domain.retrying import retry
 from services.rating.domain.suspense import Suspended
+from services.rating.store import INSERTED_AT_A_TIME, INSERTED_WITH_CHARACTERISTICS_AT_A_TIME
 from tests.rating_world import ZONE, call, cut, cut_now
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -28,6 +32,8 @@ ADA = "+12125550001"
 PRODUCT = Product("line", "ada", "churn-plan", "Churn plan", "active", datetime(2024, 1, 1, tzinfo=UTC))
 BOOKS = load_rate_books(Path("deploy/rate-books"))
 LIMITS = UsageLimits(timedelta(hours=1), timedelta(days=365))
+LONGEST_ID = "\N{TELEPHONE RECEIVER}" * 256
+ALL_CHARACTERISTICS = {LONGEST_ID[2:] + f"{number:02}": LONGEST_ID for number in range(64)}
 
 
 def rater(**cuts: int) -> Rater:
@@ -65,6 +71,25 @@ def test_a_stored_usage_repeats_its_answer() -> None:
         name: value.to_decimal() if isinstance(value, Decimal128) else value for name, value in rated_document(decisions.rated[0]).items()
     }
     assert earlier_answer(stored).answer == decisions.answers[0]
+
+
+@pytest.mark.parametrize(
+    ("characteristics", "inserted_at_a_time"),
+    [({}, INSERTED_AT_A_TIME), (ALL_CHARACTERISTICS, INSERTED_WITH_CHARACTERISTICS_AT_A_TIME)],
+)
+def test_the_longest_usages_fit_into_a_message_to_mongodb(characteristics: dict[str, str], inserted_at_a_time: int) -> None:
+    (rated,) = decide([call("u-1", ADA, seconds=Decimal("12.5"))], {}, rater()).rated
+    ids = dict.fromkeys(("id", "identifier", "usage_type", "unit"), LONGEST_ID)
+    usage = msgspec.structs.replace(rated.usage, **ids, called_number=LONGEST_ID[:64], characteristics=characteristics)
+    charge = replace(
+        rated.charge,
+        id=LONGEST_ID,
+        account=replace(rated.charge.account, id=LONGEST_ID),
+        product=replace(rated.charge.product, id=LONGEST_ID),
+        price=replace(rated.charge.price, price_id=LONGEST_ID, rate_book=LONGEST_ID),
+    )
+    document = rated_document(rated._replace(usage=UsageReceived.from_message(usage.to_message()), charge=charge))
+    assert len(bson.encode(document)) * inserted_at_a_time < 47_000_000
 
 
 def test_sums_are_exact_beyond_the_digits_of_ordinary_decimals() -> None:

@@ -62,6 +62,12 @@ def test_a_billed_charge_refers_to_its_bill_and_its_taxes():
     assert shown["appliedTax"][0]["taxAmount"]["value"] == Decimal("0.04")
 
 
+def test_a_billed_charge_of_many_digits_is_taxed_exactly():
+    charge = {**to_document(a_charge(1, state=ChargeState.BILLED)), "amount": Decimal("9" * 28 + ".99")}
+    shown = applied_billing_rate(charge, LINKS)
+    assert shown["taxIncludedAmount"]["value"] == Decimal("1" + "0" * 28 + ".03")
+
+
 def test_a_charge_as_rating_first_stores_it_has_no_amount_nor_taxes():
     stored = to_document(a_charge(1))
     for absent in ("amount", "bill_id", "applied_taxes", "cut_id"):

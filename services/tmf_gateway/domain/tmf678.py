@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from libs.contracts import BillState, ChargeKind, ChargeState, OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
-from libs.money import round_to_minor_unit, sum_fractions
+from libs.money import round_to_minor_unit, sum_exactly, sum_fractions
 from services.tmf_gateway.domain.links import TMF678, Links
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
@@ -169,7 +169,7 @@ def applied_billing_rate(charge: Document, links: Links) -> Representation:
             },
             "periodCoverage": _period(charge["period"]),
             "taxExcludedAmount": {"unit": currency, "value": amount},
-            "taxIncludedAmount": {"unit": currency, "value": sum((tax["amount"] for tax in taxes), amount)} if is_billed else None,
+            "taxIncludedAmount": {"unit": currency, "value": sum_exactly([amount, *(tax["amount"] for tax in taxes)])} if is_billed else None,
             "appliedTax": [_tax(tax, currency) for tax in taxes] or None,
             "characteristic": list(_rate_characteristics(charge)),
             "@type": "AppliedCustomerBillingRate",
