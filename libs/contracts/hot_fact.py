@@ -21,8 +21,6 @@ HotId = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 _NUL = "\x00"
 # The one way to write NUL in JSON; without it in a message there is nothing to look for in its texts.
 _ESCAPED_NUL = rb"\u0000"
-_TEXT_SCHEMA = {"type": "string", "format": "decimal"}
-_DECIMAL_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -82,7 +80,10 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
     def json_schema(cls) -> dict[str, Any]:
         """What a message must be. msgspec calls decimals texts, though it reads numbers as well."""
         schema = msgspec.json.schema_components([cls])[1][cls.__name__]
-        properties = {name: _DECIMAL_SCHEMA if field == _TEXT_SCHEMA else field for name, field in schema["properties"].items()}
+        properties = {
+            name: {"anyOf": [{"type": "number"}, {"type": "string"}]} if field.get("format") == "decimal" else field
+            for name, field in schema["properties"].items()
+        }
         return {**schema, "description": cleandoc(schema["description"]), "properties": properties}
 
 

@@ -148,6 +148,7 @@ def applied_billing_rate(charge: Document, links: Links) -> Representation:
     if amount is None:
         amount = round_to_minor_unit(sum_fractions(charge["sums"]), currency)
     taxes = charge.get("applied_taxes", ())
+    tax_included = sum_exactly([amount, *(tax["amount"] for tax in taxes)])
     bill_id = charge.get("bill_id")
     is_billed = charge["state"] == ChargeState.BILLED
     return _present(
@@ -169,7 +170,7 @@ def applied_billing_rate(charge: Document, links: Links) -> Representation:
             },
             "periodCoverage": _period(charge["period"]),
             "taxExcludedAmount": {"unit": currency, "value": amount},
-            "taxIncludedAmount": {"unit": currency, "value": sum_exactly([amount, *(tax["amount"] for tax in taxes)])} if is_billed else None,
+            "taxIncludedAmount": {"unit": currency, "value": tax_included} if is_billed else None,
             "appliedTax": [_tax(tax, currency) for tax in taxes] or None,
             "characteristic": list(_rate_characteristics(charge)),
             "@type": "AppliedCustomerBillingRate",
