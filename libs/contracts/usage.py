@@ -19,7 +19,8 @@ class UsageReceived(HotFact, topic="usage.received.v1", key="identifier", partit
     """One use of a service as the network saw it: a call, a message, a data session.
 
     Mediation knows a service identifier (MSISDN in E.164, user name, SIM), never an account.
-    `quantity` counts `unit`s: s, byte, message, event.
+    `quantity` counts `unit`s: s, byte, message, event. `started_at` is RFC 3339 with seconds and an offset, rounded to
+    microseconds and cut to milliseconds.
     """
 
     id: HotId

@@ -13,6 +13,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
+from libs.runtime.exact_numbers import decimal128
 from libs.runtime.settings import RuntimeSettings
 
 SERVER_SELECTION_TIMEOUT_MS = 5_000
@@ -31,7 +32,7 @@ class _DecimalCodec(TypeCodec):
     bson_type = Decimal128
 
     def transform_python(self, value: Decimal) -> Decimal128:
-        return Decimal128(value)
+        return decimal128(value)
 
     def transform_bson(self, value: Decimal128) -> Decimal:
         return value.to_decimal()

@@ -81,6 +81,7 @@ class Service:
         `every_instance`: each process sees all facts published from its start on, for answers it awaits.
         `takes_malformed`: the handler deals with undecodable messages itself instead of having them parked.
         """
+        assert consumers == 1 or not every_instance, "without a group, each of the consumers would be fed everything"
         facts = subscribed_facts(handler)
         self._received.extend(facts)
         group = None if every_instance else self.settings.topic(f"{self.name}.{handler_name(handler)}")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bson.decimal128 import Decimal128
 from pymongo import AsyncMongoClient, ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
@@ -22,6 +21,7 @@ from pymongo.errors import BulkWriteError
 from libs.billing import BillDraft
 from libs.contracts import AccountParked, BillIssued, BillState, BillStateChanged, BillStateRefused, BillStateRequested, RunType
 from libs.runtime import Index, from_document, in_transaction, to_document
+from libs.runtime.exact_numbers import decimal128
 from services.invoicing.domain.series import InvoiceSeries, bill_numbers
 
 INDEXES = (
@@ -173,7 +173,7 @@ class BillStore:
 def _with_decimal128(value: Any) -> Any:
     # The driver would do it too, but while the counter is locked, and it is most of the work of an insert.
     if isinstance(value, Decimal):
-        return Decimal128(value)
+        return decimal128(value)
     if isinstance(value, dict):
         return {key: _with_decimal128(element) for key, element in value.items()}
     return [_with_decimal128(element) for element in value] if isinstance(value, list | tuple) else value

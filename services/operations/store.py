@@ -34,15 +34,16 @@ class OperationsStore:
     async def remember_accounts(self, accounts: Iterable[AccountChanged]) -> None:
         """Keep the cycle, state and time zone of each account, unless a newer revision is there already; and when it was closed."""
         accounts = list(accounts)
-        await remember_newest(self._accounts, accounts, fields=("cycle", "state", "time_zone"))
         # A closed account may be changed again, and then tells the instant of that change: the earliest is that of its closing.
+        # Written first, for an account that is closed at no instant would be in no run; one that has only this is in none either.
         closings = [
-            UpdateOne({"_id": account.id}, {"$min": {"closed_at": account.changed_at}})
+            UpdateOne({"_id": account.id}, {"$min": {"closed_at": account.changed_at}}, upsert=True)
             for account in accounts
             if account.state is AccountState.CLOSED
         ]
         if closings:
             await self._accounts.bulk_write(closings, ordered=False)
+        await remember_newest(self._accounts, accounts, fields=("cycle", "state", "time_zone"))
 
     async def run(self, run_id: str) -> BillRunChanged | None:
         """The run, when there is one."""

@@ -128,7 +128,8 @@ class CutStore:
             return {}
         # Met before cuts left their mark: then it has paid already, perhaps for another offering.
         unmet -= set(await self._charges.distinct("product_id", {"product_id": {"$in": list(unmet)}, "kind": "recurring"}, session=session))
-        return {id: [product for product in held if product.id in unmet] for id, held in products.items()}
+        # By the status that the fee is counted of as well: one that became active between the two looks is met by the next cut.
+        return {id: [product for product in held if product.id in unmet and product.status in CHARGED] for id, held in products.items()}
 
     async def _earlier(
         self, on_cycle: Mapping[str, Period], newcomers: Mapping[str, Sequence[Product]], session: AsyncClientSession

@@ -11,29 +11,19 @@ from bson.decimal128 import Decimal128
 from bson.errors import BSONError
 
 from libs.contracts import UsageRated, UsageReceived, UsageRejected
+from libs.runtime.exact_numbers import decimal128
 from services.rating.domain.accumulation import Increment
 from services.rating.domain.deciding import Earlier, Rated
 
 INT64_MAX = 2**63 - 1
-UINT64_MAX = 2**64 - 1
-# The high half of a Decimal128 that is a whole number below 2**64: positive, exponent 0.
-_WHOLE_HIGH = 0x3040000000000000
 # What a rated usage has besides what was received, but for the numbers.
 RATED_FIELDS = ("account_id", "product_id", "price_id", "charge_id", "denominator", "currency", "rate_book")
 Document = dict[str, Any]
 
 
-def decimal128(value: int | Decimal) -> Decimal128:
-    """Exact, and ten times faster for whole numbers than by way of Decimal. Raises decimal.Inexact beyond 34 digits."""
-    whole = int(value)
-    if whole == value and 0 <= whole <= UINT64_MAX:
-        return Decimal128((_WHOLE_HIGH, whole))  # type: ignore[arg-type]
-    return Decimal128(Decimal(value))
-
-
 def _number(value: int | Decimal) -> int | Decimal128:
     whole = int(value)
-    return whole if -INT64_MAX <= whole <= INT64_MAX and whole == value else Decimal128(Decimal(value))
+    return whole if -INT64_MAX <= whole <= INT64_MAX and whole == value else decimal128(value)
 
 
 def _any_number(value: Decimal) -> int | Decimal128 | str:

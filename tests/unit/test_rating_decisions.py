@@ -14,7 +14,7 @@ from libs.contracts import Charge, ChargeKind, ChargeState, UsageRated, UsageRec
 from libs.periods import Period, calendar_month
 from libs.pricing import load_rate_books
 from libs.runtime.publisher import partition_of
-from services.rating.documents import decimal128, earlier_answer, rated_document
+from services.rating.documents import earlier_answer, rated_document
 from services.rating.domain.accumulation import accumulate
 from services.rating.domain.charge_ids import recurring_charge_id, usage_charge_id
 from services.rating.domain.cutting import close, one_per_account
@@ -105,11 +105,6 @@ def test_ids_that_contain_the_separator_never_meet() -> None:
     assert usage_charge_id("a|b", "c", "p", "m", 0) != usage_charge_id("a", "b|c", "p", "m", 0)
     assert usage_charge_id("a", "b", "p", "m", 0) != recurring_charge_id("a", "b", "p", "m")
     assert len(usage_charge_id("a" * 256, "b" * 256, "p", "m", 0)) <= 256
-
-
-@pytest.mark.parametrize("value", [0, 1, 2**64 - 1, 2**64, 10**33, -1, Decimal("0.5"), Decimal("60.0"), Decimal("1E+3")])
-def test_a_decimal128_is_the_same_number(value: int | Decimal) -> None:
-    assert decimal128(value).to_decimal() == value
 
 
 def test_a_month_is_that_of_the_account_across_daylight_saving() -> None:
