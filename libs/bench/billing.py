@@ -19,21 +19,15 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import AsyncMongoClient
 
+from libs.bench.customers import customer
+from libs.bench.namespace import drop_namespace
 from libs.contracts import (
-    AccountChanged,
-    AccountState,
     BillDocumentRequested,
     BillRunRequested,
     Fact,
-    PostalAddress,
-    ProductChanged,
-    ProductStatus,
-    ServiceIdentifier,
     UsageReceived,
-    all_facts,
 )
 from libs.devstack import Program, free_port, service_process
 from libs.runtime import RuntimeSettings
@@ -115,32 +109,8 @@ class BillingBench:
         yield from ((SMALL, number) for number in range(self.small_accounts))
 
     def _customers(self) -> Iterator[Fact]:
-        at = datetime(2025, 1, 1, tzinfo=UTC)
         for cycle, number in self._names():
-            account_id = _account(cycle, number)
-            yield AccountChanged(
-                id=account_id,
-                revision=1,
-                name=f"Customer {number} of the {cycle} cycle",
-                state=AccountState.ACTIVE,
-                currency="EUR",
-                time_zone="Europe/Madrid",
-                cycle=cycle,
-                tax_category="standard",
-                address=PostalAddress(street=f"Calle de la Marina {number}", post_code="08005", city="Barcelona", country="Spain"),
-                changed_at=at,
-            )
-            yield ProductChanged(
-                id=f"product-{account_id}",
-                revision=1,
-                account_id=account_id,
-                offering_id="flat",
-                name="Flat",
-                status=ProductStatus.ACTIVE,
-                started_at=at,
-                identifiers=(ServiceIdentifier(kind="msisdn", value=_msisdn(cycle, number), valid_from=at),),
-                changed_at=at,
-            )
+            yield from customer(_account(cycle, number), number, _msisdn(cycle, number), cycle=cycle)
 
     def _usages(self) -> Iterator[Fact]:
         for month in range(self.runs):
@@ -241,19 +211,7 @@ async def _stack(settings: RuntimeSettings, directory: Path) -> AsyncIterator[_S
     finally:
         await asyncio.gather(*(service.terminate() for service in services))
         await publisher.stop()
-        await _drop(settings, client)
-
-
-async def _drop(settings: RuntimeSettings, client: AsyncMongoClient) -> None:
-    for service in SERVICES:
-        await client.drop_database(settings.database(service))
-    await client.close()
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.delete_topics([settings.topic(fact.topic) for fact in all_facts()])
-    finally:
-        await admin.close()
+        await drop_namespace(settings, client, SERVICES)
 
 
 def _summary(large: Sequence[CycleRun], small: Sequence[CycleRun], documents_per_s: float) -> dict[str, object]:

@@ -23,7 +23,9 @@ import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from libs.contracts import AccountChanged, AccountState, Fact, ProductChanged, ProductStatus, ServiceIdentifier, UsageReceived
+from libs.bench.customers import customer
+from libs.bench.namespace import drop_namespace
+from libs.contracts import Fact, UsageReceived
 from libs.devstack import Program, StackError, free_port, service_process
 from libs.devstack.settings import PROJECT_ROOT
 from libs.runtime import RuntimeSettings
@@ -105,7 +107,7 @@ class RatingBench:
                     say(f"  {worker.name}: {runs[-1].usages_per_s:,.0f}/s, {runs[-1].rss_mb_max:.0f} MB")
         finally:
             await publisher.stop()
-            await _drop(settings)
+            await drop_namespace(settings, connect(settings), ("rating", "rating_floor"))
         return _summary(rated, floors)
 
     async def _run(self, settings: RuntimeSettings, worker: Program, group: str) -> Run:
@@ -134,31 +136,8 @@ class RatingBench:
         return Run(usages / (now - first[0]), (cpu_s - first[2]) / usages * 1e6, rss_max / 2**20)
 
     def _customers(self) -> Iterator[Fact]:
-        at = datetime(2025, 1, 1, tzinfo=UTC)
         for number in range(self.accounts):
-            account_id = f"account-{number:08d}"
-            yield AccountChanged(
-                id=account_id,
-                revision=1,
-                name=account_id,
-                state=AccountState.ACTIVE,
-                currency="EUR",
-                time_zone="Europe/Madrid",
-                cycle="monthly",
-                tax_category="standard",
-                changed_at=at,
-            )
-            yield ProductChanged(
-                id=f"product-{number:08d}",
-                revision=1,
-                account_id=account_id,
-                offering_id="flat",
-                name="Flat",
-                status=ProductStatus.ACTIVE,
-                started_at=at,
-                identifiers=(ServiceIdentifier(kind="msisdn", value=_msisdn(number), valid_from=at),),
-                changed_at=at,
-            )
+            yield from customer(f"account-{number:08d}", number, _msisdn(number), cycle="monthly")
 
     def _first_calls(self) -> Iterator[Fact]:
         for number in range(self.accounts):
@@ -265,10 +244,3 @@ def _floor(settings: RuntimeSettings, directory: Path, batch_size: int) -> Progr
 async def _publish(publisher: FactPublisher, facts: Iterator[Fact]) -> None:
     while chunk := list(itertools.islice(facts, PUBLISHED_AT_A_TIME)):
         await publisher.publish(chunk)
-
-
-async def _drop(settings: RuntimeSettings) -> None:
-    client = connect(settings)
-    for service in ("rating", "rating_floor"):
-        await client.drop_database(settings.database(service))
-    await client.close()

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pymongo.asynchronous.collection import AsyncCollection
 
 from libs.audit import Findings, audit
@@ -30,8 +31,8 @@ async def busy(world: World) -> World:
     (call, *_) = await ada.calls(at="2026-03-02 10:00", seconds=600, count=3)
     await bob.calls(at="2026-03-02 20:00", seconds=61)
     await bob.calls(at="2026-03-02 20:00", seconds=62, to="+34911234567")
-    other_body = call.model_copy(update={"quantity": Decimal(601)})
-    stranger = call.model_copy(update={"id": world.usage_id(), "identifier": "+19995550000"})
+    other_body = replace(call, quantity=Decimal(601))
+    stranger = replace(call, id=world.usage_id(), identifier="+19995550000")
     await world.publish(call, other_body, stranger)
     await world.services["rating"].publisher.publish_raw(world.settings.topic(UsageReceived.topic), b"?", b'{"id": "broken"')
     await world.settle()
