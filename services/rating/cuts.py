@@ -23,6 +23,8 @@ from services.rating.domain.holdings import Product
 
 INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1)), "fees of late products: the months cut without them"),)
 
+CHARGES_OF_AN_ACCOUNT = [("account_id", 1), ("opened_at", -1), ("_id", -1)]
+
 Answer = ChargesClosed | CutRefused
 
 
@@ -111,7 +113,9 @@ class CutStore:
         newcomers = await self._newcomers(on_cycle, products, session)
         earlier = await self._earlier(on_cycle, newcomers, session)
         charges: dict[str, list[Charge]] = {}
-        async for document in self._charges.find({"account_id": {"$in": account_ids}, "state": {"$in": UNBILLED}}, session=session):
+        unbilled = self._charges.find({"account_id": {"$in": account_ids}, "state": {"$in": UNBILLED}}, session=session)
+        # Left to itself MongoDB at times walks through all open charges of everybody instead.
+        async for document in unbilled.hint(CHARGES_OF_AN_ACCOUNT):
             charges.setdefault(document["account_id"], []).append(from_document(Charge, document))
         return {
             id: Owed(account, charges.get(id, ()), products.get(id, ()), newcomers.get(id, ()), earlier.get(id, ()))
