@@ -8,12 +8,14 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
-from libs.contracts import BillIssued, ChargeState
+from libs.contracts import BillIssued, BillLine, ChargeState
+from libs.runtime import in_transaction
 from services.rating.collisions import Collision
 from services.rating.commands import write_all
 from services.rating.documents import charge_update, opened_charge
@@ -33,7 +35,8 @@ class BilledTwice(Exception):
 class ChargeStore:
     """The collection `charges`, open and billed."""
 
-    def __init__(self, store: AsyncDatabase) -> None:
+    def __init__(self, client: AsyncMongoClient, store: AsyncDatabase) -> None:
+        self._client = client
         self._store = store
         self._charges = store["charges"]
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -82,34 +85,42 @@ class ChargeStore:
 
     async def mark_billed(self, bills: Sequence[BillIssued]) -> None:
         """The charges of these bills become billed. Raises BilledTwice."""
-        writes = [
-            UpdateOne(
-                {"_id": line.charge_id, "state": ChargeState.CLOSED.value},
-                {
-                    "$set": {
-                        "state": ChargeState.BILLED.value,
-                        "bill_id": bill.id,
-                        "applied_taxes": [tax.model_dump() for tax in line.taxes],
-                        "updated_at": bill.last_update_at,
-                    }
-                },
-            )
-            for bill in bills
-            for line in bill.lines
-        ]
-        if not writes:
+        lines = [(bill, line) for bill in bills for line in bill.lines]
+        if not lines:
             return
-        result = await self._charges.bulk_write(writes, ordered=False)
-        if result.matched_count < len(writes):
-            await self._check_billed_once(bills)
 
-    async def _check_billed_once(self, bills: Sequence[BillIssued]) -> None:
-        charge_ids = [line.charge_id for bill in bills for line in bill.lines]
-        found = self._charges.find({"_id": {"$in": charge_ids}}, {"bill_id": 1})
-        bill_of = {charge["_id"]: charge.get("bill_id") async for charge in found}
-        for bill in bills:
-            for line in bill.lines:
-                if line.charge_id not in bill_of:
-                    raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which rating never made")
-                if bill_of[line.charge_id] != bill.id:
-                    raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which is on bill {bill_of[line.charge_id]} already")
+        async def mark(session: AsyncClientSession) -> None:
+            query = {"_id": {"$in": [line.charge_id for _, line in lines]}}
+            found = await self._charges.find(query, {"state": 1, "bill_id": 1}, session=session).to_list()
+            charges = {charge["_id"]: charge for charge in found}
+            # By id alone, MongoDB's fast path: what was read in this transaction stands until its end.
+            updates = [
+                {"q": {"_id": line.charge_id}, "u": {"$set": _billed(bill, line)}}
+                for bill, line in lines
+                if _is_to_be_billed(charges.get(line.charge_id), bill, line)
+            ]
+            for start in range(0, len(updates), UPDATED_AT_A_TIME):
+                some = updates[start : start + UPDATED_AT_A_TIME]
+                await write_all(self._store, {"update": "charges", "updates": some, "ordered": False}, session)
+
+        await in_transaction(self._client, mark)
+
+
+def _is_to_be_billed(charge: Mapping[str, Any] | None, bill: BillIssued, line: BillLine) -> bool:
+    """False when the charge is on this bill already. Raises BilledTwice."""
+    if charge is None:
+        raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which rating never made")
+    if charge["state"] == ChargeState.CLOSED:
+        return True
+    if charge.get("bill_id") != bill.id:
+        raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which is on bill {charge.get('bill_id')} already")
+    return False
+
+
+def _billed(bill: BillIssued, line: BillLine) -> dict[str, Any]:
+    return {
+        "state": ChargeState.BILLED.value,
+        "bill_id": bill.id,
+        "applied_taxes": [tax.model_dump() for tax in line.taxes],
+        "updated_at": bill.last_update_at,
+    }

@@ -9,7 +9,7 @@ from pymongo.errors import BulkWriteError
 
 async def write_all(store: AsyncDatabase, command: dict[str, Any], session: AsyncClientSession) -> int:
     """Run an insert or update within the session's transaction; how many it wrote or found. Raises BulkWriteError."""
-    result = await store.command(command, session=session)
+    result = await store.command(command, codec_options=store.codec_options, session=session)
     if result.get("writeErrors"):
         raise BulkWriteError(result)
     return result["n"]

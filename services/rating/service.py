@@ -47,7 +47,7 @@ def build(settings: RatingSettings) -> Service:
     books = load_rate_books(settings.rate_books_dir)
     limits = UsageLimits(timedelta(seconds=settings.usage_future_tolerance_s), timedelta(days=settings.usage_age_days_max))
     service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES, *cuts.INDEXES))
-    charges = ChargeStore(service.database)
+    charges = ChargeStore(service.client, service.database)
     holdings = Directory(service.database)
     usages = UsageStore(service.client, service.database, charges)
     suspense = SuspenseStore(service.client, service.database, charges)
