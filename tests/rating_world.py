@@ -21,6 +21,7 @@ from libs.contracts import (
 from libs.periods import calendar_month, time_zone
 from libs.runtime import RuntimeSettings, Service, from_document
 from libs.runtime.lag import LagReader
+from tests.usages import usage_of
 from tests.world import read_facts
 
 ZONE = "America/New_York"
@@ -69,7 +70,7 @@ def call(
         "unit": "s",
         "called_number": to,
     }
-    return UsageReceived.checked(**{**body, **fields})
+    return usage_of(**{**body, **fields})
 
 
 def cut(id: str, account_id: str, month: str = "2026-03") -> PeriodCut:

@@ -28,6 +28,7 @@ from libs.runtime import RuntimeSettings, Service
 from libs.runtime.lag import SERVICES, LagReader, lag_reader
 from libs.runtime.mongo import connect
 from libs.runtime.topics import create_topics
+from tests.usages import usage_of
 
 GATEWAY = "http://127.0.0.1:8096"
 TMF678 = "/tmf-api/customerBillManagement/v4"
@@ -174,7 +175,7 @@ class Customer:
             "unit": "s",
             "called_number": to,
         }
-        return UsageReceived.checked(**{**call, **fields})
+        return usage_of(**{**call, **fields})
 
     async def calls(self, *, at: str, seconds: int, to: str = "+12125559999", count: int = 1) -> list[UsageReceived]:
         """Publish `count` calls of so many seconds each."""

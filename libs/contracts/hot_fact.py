@@ -61,11 +61,6 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
         return fact
 
     @classmethod
-    def checked(cls, **fields: Any) -> Self:
-        """Of values that others wrote: a text becomes an instant or a number where it should be one. Raises msgspec.ValidationError."""
-        return msgspec.convert(fields, cls)
-
-    @classmethod
     def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             lambda value: value if isinstance(value, cls) else msgspec.convert(value, cls),

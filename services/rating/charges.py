@@ -28,8 +28,8 @@ KNOWN_CHARGES_MAX = 100_000
 UPDATED_AT_A_TIME = 5_000
 
 
-class BilledTwice(Exception):
-    """A charge is on another bill already; the text names both."""
+class ChargeNotForBill(Exception):
+    """A bill has a charge that is not for it: it is on another bill, or no cut closed it; the text says which."""
 
 
 class ChargeStore:
@@ -84,20 +84,19 @@ class ChargeStore:
         return {account_of[document["_id"]] async for document in found}
 
     async def mark_billed(self, bills: Sequence[BillIssued]) -> None:
-        """The charges of these bills become billed. Raises BilledTwice."""
-        lines = [(bill, line) for bill in bills for line in bill.lines]
-        if not lines:
+        """The charges of these bills become billed. Raises ChargeNotForBill."""
+        claims = _claims(bills)
+        if not claims:
             return
 
         async def mark(session: AsyncClientSession) -> None:
-            query = {"_id": {"$in": [line.charge_id for _, line in lines]}}
-            found = await self._charges.find(query, {"state": 1, "bill_id": 1}, session=session).to_list()
+            found = await self._charges.find({"_id": {"$in": list(claims)}}, {"state": 1, "bill_id": 1}, session=session).to_list()
             charges = {charge["_id"]: charge for charge in found}
             # By id alone, MongoDB's fast path: what was read in this transaction stands until its end.
             updates = [
-                {"q": {"_id": line.charge_id}, "u": {"$set": _billed(bill, line)}}
-                for bill, line in lines
-                if _is_to_be_billed(charges.get(line.charge_id), bill, line)
+                {"q": {"_id": charge_id}, "u": {"$set": _billed(bill, line)}}
+                for charge_id, (bill, line) in claims.items()
+                if _is_to_be_billed(charges.get(charge_id), bill, charge_id)
             ]
             for start in range(0, len(updates), UPDATED_AT_A_TIME):
                 some = updates[start : start + UPDATED_AT_A_TIME]
@@ -106,14 +105,27 @@ class ChargeStore:
         await in_transaction(self._client, mark)
 
 
-def _is_to_be_billed(charge: Mapping[str, Any] | None, bill: BillIssued, line: BillLine) -> bool:
-    """False when the charge is on this bill already. Raises BilledTwice."""
+def _claims(bills: Iterable[BillIssued]) -> dict[str, tuple[BillIssued, BillLine]]:
+    """Which bill has which charge. Raises ChargeNotForBill when two of them have the same; one bill may come twice."""
+    claims: dict[str, tuple[BillIssued, BillLine]] = {}
+    for bill in bills:
+        for line in bill.lines:
+            first, _ = claims.setdefault(line.charge_id, (bill, line))
+            if first.id != bill.id:
+                raise ChargeNotForBill(f"bill {bill.id} has charge {line.charge_id}, which is on bill {first.id} already")
+    return claims
+
+
+def _is_to_be_billed(charge: Mapping[str, Any] | None, bill: BillIssued, charge_id: str) -> bool:
+    """False when the charge is on this bill already. Raises ChargeNotForBill."""
     if charge is None:
-        raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which rating never made")
+        raise ChargeNotForBill(f"bill {bill.id} has charge {charge_id}, which rating never made")
     if charge["state"] == ChargeState.CLOSED:
         return True
-    if charge.get("bill_id") != bill.id:
-        raise BilledTwice(f"bill {bill.id} has charge {line.charge_id}, which is on bill {charge.get('bill_id')} already")
+    if charge["state"] != ChargeState.BILLED:
+        raise ChargeNotForBill(f"bill {bill.id} has charge {charge_id}, which is {charge['state']}, not closed for a bill")
+    if charge["bill_id"] != bill.id:
+        raise ChargeNotForBill(f"bill {bill.id} has charge {charge_id}, which is on bill {charge['bill_id']} already")
     return False
 
 

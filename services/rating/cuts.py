@@ -20,10 +20,11 @@ from services.rating.directory import Directory
 from services.rating.domain.cutting import NEWCOMER_BILLED_BACK, Closing, Cutter, Owed
 from services.rating.domain.fees import CHARGED
 from services.rating.domain.holdings import Product
+from services.rating.store import NEWEST_FIRST
 
 INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1)), "fees of late products: the months cut without them"),)
 
-CHARGES_OF_AN_ACCOUNT = [("account_id", 1), ("opened_at", -1), ("_id", -1)]
+CHARGES_OF_AN_ACCOUNT = [("account_id", 1), *NEWEST_FIRST]
 
 Answer = ChargesClosed | CutRefused
 

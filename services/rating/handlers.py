@@ -19,7 +19,7 @@ from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.periods import UnknownTimeZone, time_zone
 from libs.pricing import RateBooks
 from libs.runtime import Batch, Unprocessable
-from services.rating.charges import BilledTwice, ChargeStore
+from services.rating.charges import ChargeNotForBill, ChargeStore
 from services.rating.collisions import Collision
 from services.rating.cuts import CutStore
 from services.rating.directory import Directory
@@ -154,6 +154,6 @@ async def mark_charges_billed(batch: Batch[BillIssued], *, charges: ChargeStore)
     """Charges learn which bill they are on and which taxes they bear."""
     try:
         await charges.mark_billed(batch.facts)
-    except BilledTwice as error:
+    except ChargeNotForBill as error:
         raise Unprocessable(str(error)) from error
     return []

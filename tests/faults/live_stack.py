@@ -27,6 +27,7 @@ from libs.runtime.mongo import connect, database
 from libs.runtime.publisher import FactPublisher
 from libs.runtime.topics import create_topics
 from services.tmf_gateway.store import WITH_OUTBOX
+from tests.usages import usage_of
 from tests.world import TMF637, TMF666
 
 # The shortest that Kafka allows: a killed consumer's partitions wait this long for their next owner.
@@ -52,7 +53,7 @@ class LiveCustomer:
     def calls(self, count: int) -> list[UsageReceived]:
         """New calls, remembered and not yet published."""
         calls = [
-            UsageReceived.checked(
+            usage_of(
                 id=uuid.uuid4().hex,
                 identifier=self.msisdn,
                 usage_type="voice",

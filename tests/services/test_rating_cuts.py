@@ -199,6 +199,22 @@ async def test_a_billed_charge_knows_its_bill_and_is_never_on_two(rating: Rating
     assert "bill-1 already" in parked.reason
 
 
+async def test_of_two_bills_that_come_together_with_one_charge_the_second_is_parked(rating: RatingWorld) -> None:
+    await rating.customer("ada", ADA)
+    await rating.publish(call("u-1", ADA, seconds=600))
+    await rating.settle()
+    await rating.publish(cut("cut-1", "ada"))
+    await rating.settle()
+    (closed,) = await rating.facts(ChargesClosed)
+    await rating.publish(bill("bill-1", closed), bill("bill-2", closed))
+    await rating.settle()
+
+    (charge,) = await rating.charges()
+    assert (charge.state, charge.bill_id) == (ChargeState.BILLED, "bill-1")
+    (parked,) = await rating.facts(MessageParked)
+    assert "bill-1 already" in parked.reason
+
+
 @pytest.mark.parametrize("otherwise", [{"currency": "EUR"}, {"zone": "UTC"}])
 async def test_an_account_keeps_the_currency_and_the_zone_that_its_charges_are_in(rating: RatingWorld, otherwise: dict[str, str]) -> None:
     await rating.publish(account("ada"))

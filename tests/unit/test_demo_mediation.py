@@ -8,11 +8,11 @@ from random import Random
 import phonenumbers
 import pytest
 
-from libs.contracts import UsageReceived
 from libs.demo.churn import Band, ChurnCustomer
 from libs.demo.mediation import Call, Mediation, band_windows, split_seconds
 from libs.demo.numbers import COHORTS_MAX, DOMESTIC_NUMBERS, INTERNATIONAL_NUMBERS, SUBSCRIBERS_MAX, subscriber_number
 from libs.periods import time_zone
+from tests.usages import usage_of
 
 MARCH = Mediation("2026-03", seed=1, cohort=1)
 
@@ -107,7 +107,7 @@ def test_usage_ids_are_unique(one_per_state):
 
 def test_a_calls_message_is_byte_for_byte_what_the_contract_writes(customers):
     for call in MARCH.calls(customers[1]):
-        usage = UsageReceived.checked(
+        usage = usage_of(
             id=call.usage_id,
             identifier=call.identifier,
             usage_type="voice",

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from libs.contracts import QUANTITY_MAX, UsageReceived
 from libs.pricing import Fault, PricedUsage, RateBookInvalid, RateBooks, RejectedUsage, parse_rate_book
+from tests.usages import usage_of
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
 
 def usage(quantity: Decimal | int, called: str | None = None, at: datetime = NOON) -> UsageReceived:
-    return UsageReceived.checked(
+    return usage_of(
         id="usage", identifier="ada", usage_type="voice", started_at=at, quantity=Decimal(quantity), unit="s", called_number=called
     )
 

@@ -10,12 +10,13 @@ from msgspec.structs import replace
 from libs.contracts import QUANTITY_MAX, RejectionReason, UsageReceived
 from libs.periods import UnknownTimeZone
 from libs.pricing import PricedUsage, RateBooks, RejectedUsage, parse_rate_book
+from tests.usages import usage_of
 
 TUESDAY_NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
 
 def usage(quantity: str = "60", *, called: str | None = "+34911234567", at: datetime = TUESDAY_NOON, unit: str = "s") -> UsageReceived:
-    return UsageReceived.checked(
+    return usage_of(
         id="usage",
         identifier="+34600000000",
         usage_type="voice",

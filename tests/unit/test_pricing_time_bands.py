@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.contracts import UsageReceived
 from libs.pricing import PricedUsage, RateBooks, parse_rate_book
 from libs.pricing.local_time import minute_of_week
 from libs.pricing.time_band import DAYS, minute_name, parse_days, parse_hours
+from tests.usages import usage_of
 
 BOOK = """
 id: hours
@@ -35,7 +35,7 @@ def band_at(bands: dict[str, str], at: str | datetime, time_zone: str) -> str | 
             for name in bands
         ),
     )
-    usage = UsageReceived.checked(id="usage", identifier="ada", usage_type="voice", started_at=at, quantity=Decimal(1), unit="s")
+    usage = usage_of(id="usage", identifier="ada", usage_type="voice", started_at=at, quantity=Decimal(1), unit="s")
     priced = RateBooks([parse_rate_book(text, "hours.yaml")]).price_usage("basic", usage, time_zone=time_zone, currency="EUR")
     return priced.price_id if isinstance(priced, PricedUsage) else None
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.contracts import UsageReceived
 from libs.pricing import PricedUsage, RateBookInvalid, RateBooks, parse_rate_book
+from tests.usages import usage_of
 
 REFERENCE = Path(__file__).parents[2] / "libs/pricing/README.md"
 
@@ -39,7 +39,7 @@ def priced_lines() -> list:
 @pytest.mark.parametrize(("book", "zone", "columns"), priced_lines())
 def test_a_usage_of_the_reference_gets_the_price_in_its_line(book: str, zone: str, columns: list[str]) -> None:
     usage_type, quantity, called, starts, *expected = columns
-    usage = UsageReceived.checked(
+    usage = usage_of(
         id="usage",
         identifier="+34600000000",
         usage_type=usage_type,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.contracts import UsageReceived
 from libs.pricing import PricedUsage, RateBooks, load_rate_books
+from tests.usages import usage_of
 
 RATE_BOOKS = Path(__file__).parents[2] / "deploy/rate-books"
 
@@ -37,7 +37,7 @@ def test_the_churn_tariff_prices_calls_by_the_second(
 ) -> None:
     # New York is five hours behind UTC in January; its late evening is the next day in UTC.
     started_at = datetime.fromisoformat(f"2026-01-16T{local_hour:02}:30:00-05:00")
-    usage = UsageReceived.checked(
+    usage = usage_of(
         id="call",
         identifier="+12125550100",
         usage_type="voice",
@@ -74,7 +74,7 @@ def test_the_churn_tariff_has_no_recurring_price(shipped: RateBooks) -> None:
 def test_the_mobile_tariff_prices_calls_messages_and_data(
     shipped: RateBooks, usage_type: str, quantity: str, unit: str, called: str | None, day: int, price_id: str, amount: str
 ) -> None:
-    usage = UsageReceived.checked(
+    usage = usage_of(
         id="usage",
         identifier="+34600000000",
         usage_type=usage_type,
