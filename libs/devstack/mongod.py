@@ -27,6 +27,9 @@ INSTALL_LIBRARY = "apt-get install -y libcurl4"
 NOT_YET_INITIALIZED = 94
 # Without it a signalled mongod waits 15 s for clients to move to another member, and there is none.
 QUICK_SHUTDOWN = "shutdownTimeoutMillisForSignaledShutdown=100"
+# MongoDB keeps five minutes of every document's past for reads at an earlier time, and nobody here makes any: charges change
+# with every batch, and without that past a rating worker is a tenth faster.
+NO_SNAPSHOT_HISTORY = "minSnapshotHistoryWindowInSeconds=0"
 
 
 def find_mongod() -> tuple[str, str] | None:
@@ -68,7 +71,8 @@ def native_mongod(mongod: str, origin: str, directory: Path, port: int, *, log: 
         "MongoDB",
         [
             *(mongod, "--replSet", REPLICA_SET, "--bind_ip", LOOPBACK, "--port", str(port), "--dbpath", str(data)),
-            *("--wiredTigerCacheSizeGB", "1", "--nounixsocket", "--quiet", "--setParameter", QUICK_SHUTDOWN),
+            *("--wiredTigerCacheSizeGB", "1", "--nounixsocket", "--quiet"),
+            *("--setParameter", QUICK_SHUTDOWN, "--setParameter", NO_SNAPSHOT_HISTORY),
         ],
         address=url,
         origin=origin,

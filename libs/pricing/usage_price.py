@@ -7,7 +7,8 @@ amount = setup fee + charged quantity x price / per, as one fraction with a deno
 from dataclasses import dataclass
 from decimal import ROUND_CEILING as CEILING
 from decimal import Context, Decimal
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from libs.contracts import QUANTITY_MAX, UsageReceived
 from libs.pricing.exact_number import ExactNumber
@@ -85,10 +86,10 @@ class CompiledPrice:
         return self.first - (self.first - steps) // self.then * self.then
 
 
-class PricedUsage(NamedTuple):
+class PricedUsage(Struct, frozen=True, gc=False):
     """The exact amount is `numerator / denominator` in `currency`, not rounded; `charged_quantity` counts the price's units.
 
-    A named tuple, and what is the same for every usage of a price only in the price: there is one of these for each usage.
+    A struct, and what is the same for every usage of a price only in the price: there is one of these for each usage.
     """
 
     price: CompiledPrice

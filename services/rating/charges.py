@@ -79,7 +79,7 @@ class ChargeStore:
 
     async def accounts_cut(self, rated: Iterable[Rated]) -> set[str]:
         """The accounts of these usages' charges that take no more usage."""
-        account_of = {charge.id: charge.account.id for _, charge, _ in rated}
+        account_of = {each.charge.id: each.charge.account.id for each in rated}
         found = self._charges.find({"_id": {"$in": list(account_of)}, "state": {"$ne": ChargeState.OPEN.value}}, {"_id": 1})
         return {account_of[document["_id"]] async for document in found}
 

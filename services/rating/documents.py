@@ -55,7 +55,7 @@ def received_fields(usage: UsageReceived, quantity: int | Decimal128 | str) -> D
 
 def rated_document(rated: Rated) -> Document:
     """A usage with its price and the charge that counts it."""
-    usage, charge, priced = rated
+    usage, charge, priced = rated.usage, rated.charge, rated.priced
     # In one go, for a dictionary that grows is built several times.
     document: Document = {
         "_id": usage.id,

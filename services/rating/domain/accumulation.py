@@ -26,7 +26,8 @@ class Increment:
 def accumulate(rated: Iterable[Rated]) -> dict[str, Increment]:
     """The increments by charge id."""
     increments: dict[str, Increment] = {}
-    for _, charge, priced in rated:
+    for each in rated:
+        charge, priced = each.charge, each.priced
         increment = increments.get(charge.id)
         if increment is None:
             increment = increments[charge.id] = Increment(charge)

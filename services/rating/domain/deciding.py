@@ -6,7 +6,8 @@ Pure. What was decided before comes in as `earlier`; a repeat within the batch i
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from libs.contracts import RejectionReason, UsageRated, UsageReceived, UsageRejected
 from libs.pricing import CompiledPrice, PricedUsage, RateBooks, RejectedUsage
@@ -41,10 +42,10 @@ class UsageCharge:
     sequence: int
 
 
-# Named tuples, for there is one of each for every usage.
+# Structs, for there is one of each for every usage.
 
 
-class Rated(NamedTuple):
+class Rated(Struct, frozen=True, gc=False):
     """A usage with its price and the charge that counts it."""
 
     usage: UsageReceived
@@ -52,7 +53,7 @@ class Rated(NamedTuple):
     priced: PricedUsage
 
 
-class Earlier(NamedTuple):
+class Earlier(Struct, frozen=True, gc=False):
     """A usage as it was received first, and what was answered then."""
 
     usage: UsageReceived
@@ -77,7 +78,7 @@ class Rater:
         self._books = books
         self._window = limits.at(now)
         self._months = BillingMonths()
-        self._charges: dict[tuple[str, str, str], UsageCharge] = {}
+        self._charges: dict[tuple[str, str], UsageCharge] = {}
 
     def rate(self, usage: UsageReceived) -> Rated | UsageRejected:
         """Guide the usage to its product and price it, or say why not."""
@@ -99,10 +100,11 @@ class Rater:
         return Rated(usage, self._charge(account, product, priced.price, usage.started_at), priced)
 
     def _charge(self, account: Account, product: Product, price: CompiledPrice, started_at: datetime) -> UsageCharge:
-        month = self._months.containing(started_at, account.time_zone)
-        place = (product.id, price.price_id, month.label)
+        # Nearly always the charge of the month before this usage's own: then nothing else is looked up.
+        place = (product.id, price.price_id)
         charge = self._charges.get(place)
-        if charge is None or charge.price is not price:
+        if charge is None or charge.price is not price or not charge.month.start <= started_at < charge.month.end:
+            month = self._months.containing(started_at, account.time_zone)
             charge = self._charges[place] = _usage_charge(account, product, price, month)
         return charge
 
@@ -154,7 +156,7 @@ def _decide_new(usage: UsageReceived, rater: Rater, decisions: Decisions) -> Usa
 
 def rated_fact(rated: Rated) -> UsageRated:
     """The fact of a rated usage. Its parts were checked when they were received, remembered or loaded."""
-    usage, charge, priced = rated
+    usage, charge, priced = rated.usage, rated.charge, rated.priced
     return UsageRated(
         id=usage.id,
         identifier=usage.identifier,
