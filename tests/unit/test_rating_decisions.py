@@ -9,7 +9,6 @@ import bson
 import msgspec
 import pytest
 from bson.decimal128 import Decimal128
-from msgspec.structs import replace
 
 from libs.contracts import Charge, ChargeKind, ChargeState, UsageRated, UsageReceived, UsageRejected
 from libs.periods import Period, calendar_month
@@ -89,14 +88,17 @@ def test_the_longest_usages_fit_into_a_message_to_mongodb(characteristics: dict[
         product=replace(rated.charge.product, id=LONGEST_ID),
         price=replace(rated.charge.price, price_id=LONGEST_ID, rate_book=LONGEST_ID),
     )
-    document = rated_document(replace(rated, usage=UsageReceived.from_message(usage.to_message()), charge=charge))
+    document = rated_document(msgspec.structs.replace(rated, usage=UsageReceived.from_message(usage.to_message()), charge=charge))
     assert len(bson.encode(document)) * inserted_at_a_time < 47_000_000
 
 
 def test_sums_are_exact_beyond_the_digits_of_ordinary_decimals() -> None:
     (rated,) = decide([call("a", ADA)], {}, rater()).rated
     parts = (Decimal("0.000000001"), Decimal(10) ** 20)
-    usages = [replace(rated, priced=replace(rated.priced, charged_quantity=part, numerator=10**28 + 1)) for part in parts]
+    usages = [
+        msgspec.structs.replace(rated, priced=msgspec.structs.replace(rated.priced, charged_quantity=part, numerator=10**28 + 1))
+        for part in parts
+    ]
     (increment,) = accumulate(usages).values()
     assert increment.quantity == Decimal("100000000000000000000.000000001")
     assert increment.sums == {6000: 2 * 10**28 + 2}
