@@ -5,6 +5,7 @@ A value that cannot be read is replaced by a harmless placeholder; a book with a
 
 import re
 from collections.abc import Callable, Iterable
+from collections.abc import Mapping as Names
 from typing import TypeVar
 
 from libs.pricing.faults import Fault, Unreadable, suggest
@@ -90,7 +91,7 @@ class Reader:
         """A name for machines; empty when it cannot be read."""
         return self.value(node, _parse_identifier, "")
 
-    def reference(self, node: Node | None, known: dict[str, T], what: str) -> T | None:
+    def reference(self, node: Node | None, known: Names[str, T], what: str) -> T | None:
         """What the book declares under the name that this value gives."""
 
         def find(name: str) -> T | None:
