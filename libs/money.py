@@ -1,11 +1,13 @@
 """Exact money: decimals in a currency's minor unit, and the one place where a fraction becomes one.
 
 Amounts that are still being summed are exact fractions (`Fraction`); an amount that a customer sees is a `Decimal`
-with exactly the currency's ISO 4217 decimals. `round_to_minor_unit` is the only door from the first to the second.
+with exactly the currency's ISO 4217 decimals. `round_to_minor_unit` is the door from the first to the second, and `round_to_decimals`
+where a rate book names another rounding; there is no third.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Context, Decimal, Inexact
+from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
 
@@ -14,6 +16,16 @@ from iso4217 import Currency
 # What MongoDB stores has 34 digits; amounts of bills lie 30 digits before and behind the point.
 DIGITS_MAX = 100
 _EXACT = Context(prec=DIGITS_MAX, traps=[Inexact])
+
+
+class RoundingMode(StrEnum):
+    """What becomes of what is between two numbers. `up` is away from zero, `down` towards it; half_* ask so only for the middle."""
+
+    HALF_UP = "half_up"
+    HALF_EVEN = "half_even"
+    HALF_DOWN = "half_down"
+    UP = "up"
+    DOWN = "down"
 
 
 class UnknownCurrency(ValueError):
@@ -34,8 +46,12 @@ def minor_unit_decimals(currency: str) -> int:
 
 def round_to_minor_unit(amount: Fraction | Decimal | int, currency: str) -> Decimal:
     """The rounding point of a bill line: half up (half away from zero) to the currency's decimals."""
-    decimals = minor_unit_decimals(currency)
-    return _minor_units_to_decimal(_round_half_up(Fraction(amount) * 10**decimals), decimals)
+    return round_to_decimals(amount, minor_unit_decimals(currency))
+
+
+def round_to_decimals(amount: Fraction | Decimal | int, decimals: int, mode: RoundingMode = RoundingMode.HALF_UP) -> Decimal:
+    """A rounding point whose decimals and mode a rate book names."""
+    return _minor_units_to_decimal(_round(Fraction(amount) * 10**decimals, mode), decimals)
 
 
 def split_by_largest_remainder(total: Decimal, weights: Sequence[Fraction | Decimal | int], currency: str) -> list[Decimal]:
@@ -78,8 +94,20 @@ def sum_fractions(sums: Mapping[str, Decimal] | Mapping[str, int]) -> Fraction:
     return sum((Fraction(int(numerator), int(denominator)) for denominator, numerator in sums.items()), Fraction(0))
 
 
-def _round_half_up(value: Fraction) -> int:
-    magnitude = (2 * abs(value.numerator) + value.denominator) // (2 * value.denominator)
+def _round(value: Fraction, mode: RoundingMode) -> int:
+    magnitude, rest = divmod(abs(value.numerator), value.denominator)
+    match mode:
+        case RoundingMode.HALF_UP:
+            goes_up = 2 * rest >= value.denominator
+        case RoundingMode.HALF_DOWN:
+            goes_up = 2 * rest > value.denominator
+        case RoundingMode.HALF_EVEN:
+            goes_up = 2 * rest + magnitude % 2 > value.denominator
+        case RoundingMode.UP:
+            goes_up = rest > 0
+        case RoundingMode.DOWN:
+            goes_up = False
+    magnitude += goes_up
     return magnitude if value >= 0 else -magnitude
 
 

@@ -24,9 +24,12 @@ from libs.contracts.charges import (
     ChargeLine,
     ChargesClosed,
     ChargeState,
+    ChargeTiers,
     CutRefused,
+    LineRounding,
     PeriodCut,
     RunType,
+    Tier,
 )
 from libs.contracts.fact import Fact, Id, MalformedFact, Record, RecordFact, Text, all_facts
 from libs.contracts.hot_fact import HotFact
@@ -35,6 +38,8 @@ from libs.contracts.on_demand import OnDemandBillCompleted, OnDemandBillRequeste
 from libs.contracts.parked import MessageParked, ParkedRetryRequested
 from libs.contracts.usage import (
     QUANTITY_MAX,
+    AllowanceUse,
+    RatedPart,
     RejectionReason,
     SuspenseDiscardRequested,
     SuspenseResolved,
@@ -50,6 +55,7 @@ __all__ = [
     "AccountChanged",
     "AccountParked",
     "AccountState",
+    "AllowanceUse",
     "AppliedTax",
     "BillDocument",
     "BillDocumentRendered",
@@ -70,6 +76,7 @@ __all__ = [
     "ChargeKind",
     "ChargeLine",
     "ChargeState",
+    "ChargeTiers",
     "ChargesClosed",
     "CutRefused",
     "DeliveryRetryRequested",
@@ -77,6 +84,7 @@ __all__ = [
     "HotFact",
     "HubEventRaised",
     "Id",
+    "LineRounding",
     "MalformedFact",
     "MessageParked",
     "OnDemandBillCompleted",
@@ -87,6 +95,7 @@ __all__ = [
     "PostalAddress",
     "ProductChanged",
     "ProductStatus",
+    "RatedPart",
     "Record",
     "RecordFact",
     "RejectionReason",
@@ -97,6 +106,7 @@ __all__ = [
     "SuspenseResolved",
     "SuspenseRetryRequested",
     "Text",
+    "Tier",
     "UsageRated",
     "UsageReceived",
     "UsageRejected",

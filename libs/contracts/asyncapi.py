@@ -27,7 +27,7 @@ def asyncapi_document(operations: Iterable[Operation], description: str) -> dict
     # Validation schemas: they promise what every released version of a fact kept, and no more.
     models: list[tuple[type[RecordFact], Literal["validation"]]] = [(fact, "validation") for fact in facts if issubclass(fact, RecordFact)]
     _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")
-    hot_definitions = {fact.__name__: fact.json_schema() for fact in facts if issubclass(fact, HotFact)}
+    hot_definitions = {name: schema for fact in facts if issubclass(fact, HotFact) for name, schema in fact.json_schemas().items()}
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Tarifa", "version": version("tarifa"), "description": description},

@@ -5,19 +5,28 @@ A charge is TMF's appliedCustomerBillingRate: one document per account, product,
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
 from libs.contracts.fact import Id, Record, RecordFact, Text
+from libs.money import RoundingMode
 from libs.periods import Instant, Period
 
 
 class ChargeKind(StrEnum):
-    """What gave rise to a charge."""
+    """What gave rise to a charge.
+
+    discount, commitment, cap: made by the cut, negative or topping up. adjustment: what re-rating corrects after billing.
+    """
 
     USAGE = "usage"
     RECURRING = "recurring"
     ONE_TIME = "oneTime"
+    DISCOUNT = "discount"
+    COMMITMENT = "commitment"
+    CAP = "cap"
+    ADJUSTMENT = "adjustment"
 
 
 class ChargeState(StrEnum):
@@ -44,11 +53,46 @@ class AppliedTax(Record):
     amount: Decimal
 
 
+class Tier(Record):
+    """A step of a price that is counted over a month: `amount` for `per` units of the quantity.
+
+    It ends at `up_to`, which is part of it; the last one has no end. Blocks of `increment`, once started, count whole.
+    `flat` is due once the tier is reached.
+    """
+
+    up_to: Decimal | None = None
+    amount: Decimal
+    per: Decimal
+    increment: Decimal | None = None
+    flat: Decimal = Decimal(0)
+
+
+class ChargeTiers(Record):
+    """How the quantity of a charge becomes money, where that depends on all usage of the month together.
+
+    `counted_before` is what earlier sequences of the month used up already.
+    """
+
+    model: Literal["graduated", "volume", "package"]
+    tiers: tuple[Tier, ...]
+    free_quantity: Decimal = Decimal(0)
+    counted_before: Decimal = Decimal(0)
+
+
+class LineRounding(Record):
+    """How a charge becomes a bill line where its book says so. Without `decimals`: to the currency's minor unit."""
+
+    mode: RoundingMode = RoundingMode.HALF_UP
+    decimals: int | None = None
+
+
 class Charge(Record):
     """The stored document of a charge (collection `charges` of rating).
 
     `sums` holds the exact amount as numerators per denominator: {"6000": 1241} is 1241/6000. Present while open and
-    after. `amount` is the bill line: the sum rounded once to the currency's minor unit, present from the cut on.
+    after. A charge with `tiers` owes as well what they make of its quantity: `libs.pricing.charge_amount` adds both.
+    `amount` is the bill line: the exact amount rounded once, as `line_rounding` says or else half up to the currency's
+    minor unit; present from the cut on.
     `opened_at` never changes: it is TMF's date, and the order of lists (newest first, then by id).
     """
 
@@ -69,6 +113,8 @@ class Charge(Record):
     usage_count: int = 0
     quantity: Decimal = Decimal(0)
     sums: dict[str, Decimal] = Field(default_factory=dict)
+    tiers: ChargeTiers | None = None
+    line_rounding: LineRounding | None = None
     amount: Decimal | None = None
     cut_id: str | None = None
     bill_id: str | None = None

@@ -29,7 +29,7 @@ class _HotFactMeta(msgspec.StructMeta):
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], topic: str | None = None, key: str = "", partitions: int = 4
     ) -> Any:
         # No garbage collection: a fact never refers to itself, and batches of them need not be looked through.
-        cls: Any = super().__new__(mcs, name, bases, namespace, frozen=True, gc=False, kw_only=True)
+        cls: Any = super().__new__(mcs, name, bases, namespace, frozen=True, gc=False, kw_only=True, omit_defaults=True)
         if topic is not None:
             cls.topic, cls.key_field, cls.partitions = topic, key, partitions
             register_fact(cls)
@@ -73,13 +73,22 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        """What a message must be. msgspec calls decimals texts, though it reads numbers as well."""
-        schema = msgspec.json.schema_components([cls])[1][cls.__name__]
-        properties = {
-            name: {"anyOf": [{"type": "number"}, {"type": "string"}]} if field.get("format") == "decimal" else field
-            for name, field in schema["properties"].items()
-        }
-        return {**schema, "description": cleandoc(schema["description"]), "properties": properties}
+        """What a message must be."""
+        return cls.json_schemas()[cls.__name__]
+
+    @classmethod
+    def json_schemas(cls) -> dict[str, dict[str, Any]]:
+        """What a message must be, and each struct within it, by name. msgspec calls decimals texts, though it reads numbers as well."""
+        _, schemas = msgspec.json.schema_components([cls], ref_template="#/components/schemas/{name}")
+        return {name: _told_truly(schema) for name, schema in schemas.items()}
+
+
+def _told_truly(schema: dict[str, Any]) -> dict[str, Any]:
+    properties = {
+        name: {"anyOf": [{"type": "number"}, {"type": "string"}]} if field.get("format") == "decimal" else field
+        for name, field in schema["properties"].items()
+    }
+    return {**schema, "description": cleandoc(schema["description"]), "properties": properties}
 
 
 def _has_nul(value: Any) -> bool:
@@ -87,4 +96,6 @@ def _has_nul(value: Any) -> bool:
         return _NUL in value
     if isinstance(value, dict):
         return any(_has_nul(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple):
+        return any(_has_nul(part) for part in value)
     return False

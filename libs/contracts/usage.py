@@ -42,8 +42,32 @@ class UsageReceived(HotFact, topic="usage.received.v1", key="identifier", partit
             msgspec.structs.force_setattr(self, "started_at", valid_instant(self.started_at))
 
 
+class RatedPart(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What one price asks for its part of a usage that was split, and the charge that counts it."""
+
+    price_id: HotId
+    charge_id: HotId
+    charged_quantity: Decimal
+    numerator: int
+    denominator: Annotated[int, msgspec.Meta(gt=0)]
+    rate_book: HotId
+
+
+class AllowanceUse(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What a usage took from a bucket: `quantity` is in the bucket's unit, which may be money."""
+
+    allowance_id: HotId
+    bucket_id: HotId
+    quantity: Decimal
+
+
 class UsageRated(HotFact, topic="usage.rated.v1", key="account_id", partitions=8):
-    """A usage with its price. Its exact amount is `numerator / denominator` in `currency`, not yet rounded."""
+    """A usage with its price. Its exact amount is `numerator / denominator` in `currency`, not yet rounded.
+
+    `parts` are there when it was split over several prices or charges: then price, charge, book and charged quantity are
+    those of the first part, numerator and denominator those of the whole. What `allowances` paid is not in the amount.
+    Where a price counts the month (its charge has tiers), the usage has no amount of its own: the numerator is 0.
+    """
 
     id: HotId
     identifier: HotId
@@ -62,6 +86,8 @@ class UsageRated(HotFact, topic="usage.rated.v1", key="account_id", partitions=8
     rate_book: HotId
     called_number: str | None = None
     characteristics: dict[str, str] = msgspec.field(default_factory=dict)
+    parts: tuple[RatedPart, ...] = ()
+    allowances: tuple[AllowanceUse, ...] = ()
 
 
 class RejectionReason(StrEnum):

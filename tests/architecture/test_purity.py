@@ -81,7 +81,7 @@ def test_no_float_and_no_round_where_amounts_pass():
     assert not found, report(
         found,
         "Amounts are Fractions while they are summed and Decimals once they are billed: write Decimal('0.5') or Fraction(1, 2), and round "
-        "with libs.money.round_to_minor_unit, at the one rounding point.",
+        "with libs.money.round_to_minor_unit or round_to_decimals, at the one rounding point.",
     )
 
 

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.money import UnknownCurrency, minor_unit_decimals, round_to_minor_unit, split_by_largest_remainder, sum_exactly, sum_fractions
+from libs.money import (
+    RoundingMode,
+    UnknownCurrency,
+    minor_unit_decimals,
+    round_to_decimals,
+    round_to_minor_unit,
+    split_by_largest_remainder,
+    sum_exactly,
+    sum_fractions,
+)
 
 CURRENCIES = {"JPY": 0, "EUR": 2, "USD": 2, "KWD": 3, "CLF": 4}
 
@@ -57,6 +66,27 @@ def test_what_is_no_currency_to_bill_in_is_refused(code: str) -> None:
 )
 def test_a_tie_is_rounded_away_from_zero(exact: str, currency: str, rounded: str) -> None:
     assert str(round_to_minor_unit(Decimal(exact), currency)) == rounded
+
+
+MODES = "half_up half_even half_down up down"
+
+
+@pytest.mark.parametrize(
+    ("exact", "decimals", "rounded"),
+    [
+        ("0.1249", 2, "0.12 0.12 0.12 0.13 0.12"),
+        ("0.125", 2, "0.13 0.12 0.12 0.13 0.12"),
+        ("0.135", 2, "0.14 0.14 0.13 0.14 0.13"),
+        ("0.1251", 2, "0.13 0.13 0.13 0.13 0.12"),
+        ("-0.125", 2, "-0.13 -0.12 -0.12 -0.13 -0.12"),
+        ("-0.135", 2, "-0.14 -0.14 -0.13 -0.14 -0.13"),
+        ("0.12", 2, "0.12 0.12 0.12 0.12 0.12"),
+        ("2.5", 0, "3 2 2 3 2"),
+        ("0.71666", 4, "0.7167 0.7167 0.7167 0.7167 0.7166"),
+    ],
+)
+def test_a_book_may_name_another_rounding(exact: str, decimals: int, rounded: str) -> None:
+    assert [str(round_to_decimals(Decimal(exact), decimals, RoundingMode(mode))) for mode in MODES.split()] == rounded.split()
 
 
 def test_a_price_per_minute_that_no_decimal_holds_per_second_is_rounded_once() -> None:
