@@ -93,6 +93,7 @@ class Charge(Record):
     after. A charge with `tiers` owes as well what they make of its quantity: `libs.pricing.charge_amount` adds both.
     `amount` is the bill line: the exact amount rounded once, as `line_rounding` says or else half up to the currency's
     minor unit; present from the cut on.
+    `cut_period` is the period of the cycle whose cut closed it first: what is adjusted for that period is made of it.
     `opened_at` never changes: it is TMF's date, and the order of lists (newest first, then by id).
     """
 
@@ -117,6 +118,7 @@ class Charge(Record):
     line_rounding: LineRounding | None = None
     amount: Decimal | None = None
     cut_id: str | None = None
+    cut_period: Period | None = None
     bill_id: str | None = None
     applied_taxes: tuple[AppliedTax, ...] = ()
     tax_category: str | None = None
