@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments
 from libs.pricing.faults import Place
 from libs.pricing.price_table import PriceTable
 from libs.pricing.usage_price import UsagePrice
@@ -34,6 +35,7 @@ class Offering:
     recurring_prices: tuple[RecurringPrice, ...]
     tables: Mapping[str, PriceTable]
     place: Place
+    adjustments: Adjustments = NO_ADJUSTMENTS
 
 
 @dataclass(frozen=True, slots=True)

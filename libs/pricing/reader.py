@@ -40,7 +40,7 @@ class Reader:
             if key not in known:
                 self.faults.append(place.fault(f"unknown key {key[:80]!r}", suggest(key, known, f"use {', '.join(known)}")))
         if not node.entries and not required:
-            self.refuse(node, "nothing is said here", f"add {' or '.join(f'`{key}:`' for key in optional)}")
+            self.refuse(node, "nothing is said here", f"add {' or '.join(f'`{key}:`' for key in optional[:2])}")
         for key in required:
             if key not in node.entries:
                 self.refuse(node, f"{key!r} is missing", f"add `{key}:`")
