@@ -54,11 +54,12 @@ class RatedPart(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaul
 
 
 class AllowanceUse(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """What a usage took from a bucket: `quantity` is in the bucket's unit, which may be money."""
+    """What a usage took from a bucket: `quantity / denominator` of the bucket's unit, exactly; the unit may be a currency."""
 
     allowance_id: HotId
     bucket_id: HotId
     quantity: Decimal
+    denominator: Annotated[int, msgspec.Meta(gt=0)] = 1
 
 
 class UsageRated(HotFact, topic="usage.rated.v1", key="account_id", partitions=8):
