@@ -19,6 +19,7 @@ COMMANDS = {
     "audit": ("audit", "Compute charges, bills, balances and numbers again and report every difference. Exit 1 when there is any."),
     "asyncapi": ("asyncapi", "Write the AsyncAPI document of all facts: topics, keys, schemas, who sends and who receives."),
     "hub": ("hub", "What the subscribers of the TM Forum hub were sent, and the keys that they verify it with."),
+    "tariff": ("tariff", "Check, show and compare rate books, and bring in those of other systems."),
     "bill-run": ("bill_run", "Bill every account of a cycle for a month; list and show runs."),
 }
 

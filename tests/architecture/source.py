@@ -28,7 +28,7 @@ class Module:
     def is_pure(self) -> bool:
         """Whether it belongs to the trade itself, which sees no clock, session, logger or settings."""
         single = ("libs/money.py", "libs/periods.py", "libs/exact_json.py", "libs/hub_query.py", "libs/hub_signature.py")
-        return self.path in single or self.path.startswith(("libs/pricing/", "libs/billing/")) or self.in_domain
+        return self.path in single or self.path.startswith(("libs/pricing/", "libs/billing/", "libs/tariffs/")) or self.in_domain
 
     @property
     def in_domain(self) -> bool:
@@ -38,7 +38,7 @@ class Module:
     @property
     def handles_money(self) -> bool:
         """Whether amounts pass through it."""
-        return self.path == "libs/money.py" or self.path.startswith(("libs/pricing/", "libs/billing/")) or self.in_domain
+        return self.path == "libs/money.py" or self.path.startswith(("libs/pricing/", "libs/billing/", "libs/tariffs/")) or self.in_domain
 
     def where(self, node: ast.AST) -> str:
         """`path:line`, as editors understand it."""

@@ -1,0 +1,199 @@
+"""`tarifa tariff`: check rate books, list and show what offerings cost, and say what changes from one book to another."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from libs.cli.errors import CommandError
+from libs.cli.rate_book_files import RATE_BOOKS, find_document, rate_book_paths, read_document, read_documents
+from libs.pricing import Fault, RateBookInvalid, RateBooks
+from libs.tariffs import BookDocument, Change, SheetLine, difference, offering_sheet
+
+app = typer.Typer(help="Check, show and compare rate books, and bring in those of other systems.", no_args_is_help=True)
+progress = Console(stderr=True, highlight=False)
+result = Console(highlight=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Tell it as JSON.")]
+Books = Annotated[Path, typer.Option("--books", envvar="RATE_BOOKS_DIR", help="The directory of the rate books.", file_okay=False)]
+At = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="As of then, in UTC; now when left out.")]
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Rate books, or directories of them.")] = None,
+    books: Books = RATE_BOOKS,
+    as_json: AsJson = False,
+) -> None:
+    """Explain every fault of rate books with file, line and remedy; of all in --books when none is named. Exit 1 when there is any.
+
+    Books that are named together are also checked against each other: no two of them may change an offering at one instant.
+    """
+    files = [file for path in paths or [books] for file in rate_book_paths(path)]
+    sound, faults = _read_all(files)
+    try:
+        RateBooks(document.book for document in sound)
+    except RateBookInvalid as error:
+        faults += error.faults
+    if as_json:
+        result.print_json(json.dumps({"books": len(files), "faults": [dataclasses.asdict(fault) for fault in sorted(faults)]}))
+    else:
+        for fault in sorted(faults):
+            result.print(escape(str(fault)), soft_wrap=True)
+    if faults:
+        raise CommandError(_counted(len(faults), "fault") + f" in {_counted(len({fault.file for fault in faults}), 'rate book')}")
+    if not as_json:
+        offerings = sum(len(document.offerings) for document in sound)
+        result.print(f"{_counted(len(sound), 'rate book')} with {_counted(offerings, 'offering')}: no fault")
+
+
+@app.command("list")
+def list_offerings(books: Books = RATE_BOOKS, as_json: AsJson = False) -> None:
+    """List the offerings with the books that price them, and from when until when each does."""
+    lines = [
+        {
+            "offering": offering,
+            "rate_book": document.book.id,
+            "currency": document.book.currency,
+            "effective_from": document.book.effective_from.isoformat(),
+            "effective_until": None if until is None else until.isoformat(),
+            "source": document.source,
+        }
+        for offering, document, until in _versions(read_documents(books))
+    ]
+    if as_json:
+        result.print_json(json.dumps(lines))
+        return
+    table = Table("offering", "rate book", "currency", "from", "until", "source", box=None)
+    for line in lines:
+        until = line["effective_until"]
+        times = (str(line["effective_from"])[:16], "" if until is None else str(until)[:16])
+        table.add_row(
+            *(escape(str(line[key])) for key in ("offering", "rate_book", "currency")), *times, escape(Path(str(line["source"])).name)
+        )
+    result.print(table)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="OFFERING|BOOK", help="An offering, a rate book's id, or the file of one.")],
+    at: At = None,
+    books: Books = RATE_BOOKS,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an offering costs, in words, as of now or --at; or all offerings of a book."""
+    shown = list(_to_show(name, books, at.replace(tzinfo=UTC) if at else datetime.now(UTC)))
+    if as_json:
+        result.print_json(json.dumps([_shown_as_json(document, offering) for document, offering in shown]))
+        return
+    for document, offering in shown:
+        _print_sheet(document, offering, offering_sheet(document, offering))
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="A rate book's id, or the file of one.")],
+    new: Annotated[str, typer.Argument(help="Another.")],
+    books: Books = RATE_BOOKS,
+    as_json: AsJson = False,
+) -> None:
+    """Say in words what changes from one rate book to another, and for whom."""
+    before, after = (find_document(name, books) for name in (old, new))
+    changes = difference(before, after)
+    if as_json:
+        result.print_json(json.dumps([dataclasses.asdict(change) for change in changes]))
+        return
+    if not changes:
+        result.print(f"{before.book.id} and {after.book.id} say the same", highlight=False)
+    _print_changes(changes)
+
+
+def _read_all(files: Iterable[Path]) -> tuple[list[BookDocument], list[Fault]]:
+    sound: list[BookDocument] = []
+    faults: list[Fault] = []
+    for file in files:
+        try:
+            sound.append(read_document(file))
+        except RateBookInvalid as error:
+            faults += error.faults
+    return sound, faults
+
+
+def _versions(documents: Sequence[BookDocument]) -> list[tuple[str, BookDocument, datetime | None]]:
+    """Every offering of every book with the end of its time, which is when a newer book has the offering in the same currency."""
+    lines = []
+    for document in documents:
+        for offering in document.offerings:
+            later = [
+                other.book.effective_from
+                for other in documents
+                if offering in other.offerings
+                and other.book.currency == document.book.currency
+                and other.book.effective_from > document.book.effective_from
+            ]
+            lines.append((offering, document, min(later, default=None)))
+    return sorted(lines, key=lambda line: (line[0], line[1].book.currency, line[1].book.effective_from))
+
+
+def _to_show(name: str, books: Path, at: datetime) -> Iterable[tuple[BookDocument, str]]:
+    if Path(name).is_file():
+        document = find_document(name, books)
+        return [(document, offering) for offering in document.offerings]
+    documents = read_documents(books)
+    effective = [
+        (document, offering)
+        for offering, document, until in _versions(documents)
+        if offering == name and document.book.effective_from <= at and (until is None or at < until)
+    ]
+    if effective:
+        return effective
+    of_book = [(document, offering) for document in documents if document.book.id == name for offering in document.offerings]
+    if of_book:
+        return of_book
+    if any(name in document.offerings for document in documents):
+        raise CommandError(f"no rate book has offering {name} as of {at:%Y-%m-%d}", "see `tarifa tariff list` for its dates, and give --at")
+    raise CommandError(f"neither an offering nor a rate book is named {name}", "see `tarifa tariff list`")
+
+
+def _shown_as_json(document: BookDocument, offering: str) -> dict[str, Any]:
+    return {
+        "offering": offering,
+        "rate_book": document.book.id,
+        "currency": document.book.currency,
+        "effective_from": document.book.effective_from.isoformat(),
+        "source": document.source,
+        "terms": document.offerings[offering],
+        "lines": [dataclasses.asdict(line) for line in offering_sheet(document, offering)],
+    }
+
+
+def _print_sheet(document: BookDocument, offering: str, lines: Sequence[SheetLine]) -> None:
+    book = document.book
+    result.print(
+        f"[bold]{escape(offering)}[/bold]  in {book.currency}, rate book {escape(book.id)}, from {book.effective_from:%Y-%m-%d %H:%M} UTC"
+    )
+    table = Table("", "what", "for", "price", "conditions", box=None, pad_edge=False)
+    for line in lines:
+        what = escape(line.description or line.id) + (f" [dim]{escape(line.id)}[/dim]" if line.description else "")
+        table.add_row(line.kind, what, escape(line.applies_to), escape(line.price), escape(", ".join(line.conditions)))
+    result.print(table)
+
+
+def _print_changes(changes: Sequence[Change]) -> None:
+    offering: str | None = None
+    for change in changes:
+        if change.offering != offering:
+            offering = change.offering
+            result.print(f"[bold]{escape(f'For customers of {offering}' if offering else 'For everybody')}[/bold]")
+        result.print(f"  {escape(change.words)}", soft_wrap=True)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,70 @@
+"""Numbers and quantities of a rate book compared by what they are worth: 0.10 is 0.1, and 60 s is 1 min."""
+
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from fractions import Fraction
+from typing import Any
+
+from libs.pricing.exact_number import parse_number
+from libs.pricing.faults import Unreadable
+from libs.pricing.unit import parse_unit_quantity
+from libs.tariffs.book_document import as_list
+
+# Fractions that do not end are shown with so many digits.
+DIGITS_SHOWN = 8
+PERCENT_DECIMALS = Decimal("0.1")
+# Lists whose order means nothing; that of steps, tiers, allowances and discounts does.
+UNORDERED = frozenset(
+    {"called", "zone", "zones", "days", "hours", "holidays", "except_holidays", "roaming_zones", "visited_network", "scope"}
+)
+
+
+def number(text: Any) -> Fraction | None:
+    """The number that a text is; None when it is something else."""
+    try:
+        return Fraction(parse_number(text).to_decimal()) if isinstance(text, str) else None
+    except Unreadable:
+        return None
+
+
+def quantity(text: Any) -> tuple[Fraction, str] | None:
+    """A quantity in the unit that usage counts; None when the text is something else."""
+    try:
+        parsed = parse_unit_quantity(text) if isinstance(text, str) else None
+    except Unreadable:
+        return None
+    return (Fraction(parsed.count.to_decimal()), parsed.unit) if parsed is not None else None
+
+
+def canonical(terms: Any, key: str = "") -> Any:
+    """Terms in a form in which what means the same is the same."""
+    if isinstance(terms, dict):
+        return {name: canonical(value, name) for name, value in terms.items()}
+    if key in UNORDERED:
+        return sorted((canonical(item) for item in as_list(terms)), key=repr)
+    if isinstance(terms, list):
+        return [canonical(item) for item in terms] if len(terms) != 1 else canonical(terms[0])
+    for read in (number, quantity):
+        worth = read(terms)
+        if worth is not None:
+            return worth
+    return terms
+
+
+def exact(value: Fraction) -> str:
+    """A number for people: all its digits where it ends, else the first ones."""
+    with localcontext(Context(prec=60)) as context:
+        decimal = Decimal(value.numerator) / Decimal(value.denominator)
+        if Fraction(decimal) != value:
+            context.prec = DIGITS_SHOWN
+            decimal = +decimal
+        whole = decimal == decimal.to_integral_value()
+        return f"{decimal.to_integral_value():f}" if whole else f"{decimal.normalize():f}"
+
+
+def percent(before: Fraction, after: Fraction) -> str | None:
+    """By how many hundredths it changed, as in +5.9 %; None from zero."""
+    if before == 0:
+        return None
+    changed = (after - before) / before * 100
+    rounded = (Decimal(changed.numerator) / Decimal(changed.denominator)).quantize(PERCENT_DECIMALS, ROUND_HALF_UP)
+    return f"{rounded.normalize() if rounded != rounded.to_integral_value() else rounded.to_integral_value():+f} %"
