@@ -1,0 +1,87 @@
+"""What the charges of one product in one period become by its offering's terms: discounts, then the cap, then commitments.
+
+Amounts are those of the whole period. What earlier cuts of it gave already is for the caller to subtract.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+
+from libs.billing.commitments import missing
+from libs.billing.discounts import discount_holds, discount_wanted
+from libs.billing.remainders import Remainder, SummedLine, in_scope, take_off
+from libs.contracts import ChargeKind
+from libs.contracts.adjustments import Adjustments, AdjustmentScope, Discount
+from libs.money import minor_unit_decimals, round_to_minor_unit
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A change of a product's charges, for one tax category: negative for discounts and caps, positive for commitments."""
+
+    kind: ChargeKind
+    id: str
+    description: str
+    tax_category: str | None
+    amount: Decimal
+
+
+def adjust(
+    terms: Adjustments, lines: Sequence[SummedLine], product_first_day: date, currency: str, committed_share: Fraction | None
+) -> list[Adjustment]:
+    """All adjustments of a period that are not zero. `committed_share`: the part of the commitments that is due; None when none is yet."""
+    left = [Remainder.of(line, currency) for line in lines]
+    units_per_one = 10 ** minor_unit_decimals(currency)
+    found: list[Adjustment] = []
+    for discount in terms.discounts_before_tax:
+        positions = [
+            position
+            for position in _positions(left, discount.scope)
+            if discount_holds(discount, product_first_day, left[position].line.first_day)
+        ]
+        lowered = take_off(left, positions, partial(_discount, discount, currency))
+        found += _taken(ChargeKind.DISCOUNT, discount.id, discount.description, left, lowered, currency)
+        left = lowered
+    if terms.spending_cap is not None:
+        cap = terms.spending_cap
+        lowered = take_off(left, _positions(left, cap.scope), lambda subtotal: subtotal - Fraction(cap.amount) * units_per_one)
+        found += _taken(ChargeKind.CAP, cap.id, cap.description, left, lowered, currency)
+        left = lowered
+    if committed_share is None:
+        return found
+    for commitment in terms.commitments:
+        spent = sum(left[position].units for position in _positions(left, commitment.scope))
+        share = committed_share if commitment.is_prorated or committed_share == 0 else Fraction(1)
+        units = missing(commitment.amount, share, spent, currency)
+        if units:
+            amount = round_to_minor_unit(Fraction(units, units_per_one), currency)
+            found.append(Adjustment(ChargeKind.COMMITMENT, commitment.id, commitment.description, commitment.tax_category, amount))
+            topped_up = SummedLine(commitment.id, ChargeKind.COMMITMENT, commitment.tax_category, amount, product_first_day)
+            left = [*left, Remainder.of(topped_up, currency)]
+    return found
+
+
+def _positions(left: Sequence[Remainder], scope: AdjustmentScope) -> list[int]:
+    return [position for position, remainder in enumerate(left) if in_scope(remainder.line, scope)]
+
+
+def _discount(discount: Discount, currency: str, subtotal: Fraction) -> Fraction:
+    return discount_wanted(discount, subtotal, currency)
+
+
+def _taken(
+    kind: ChargeKind, id: str, description: str, before: Sequence[Remainder], after: Sequence[Remainder], currency: str
+) -> list[Adjustment]:
+    units_of: dict[str | None, int] = {}
+    for earlier, later in zip(before, after, strict=True):
+        category = earlier.line.tax_category
+        units_of[category] = units_of.get(category, 0) + later.units - earlier.units
+    units_per_one = 10 ** minor_unit_decimals(currency)
+    return [
+        Adjustment(kind, id, description, category, round_to_minor_unit(Fraction(units, units_per_one), currency))
+        for category, units in sorted(units_of.items(), key=lambda item: item[0] or "")
+        if units
+    ]

@@ -1,0 +1,70 @@
+"""What is left of a product's charges while one adjustment after the other takes its part.
+
+The exact rest is kept beside the minor units that are billed. An adjustment takes the difference of two rounded rests, so that
+percentages taken one after the other come to the same whatever their order, and no sum of charges falls below nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+from libs.billing.taxes import divide_rounded
+from libs.contracts import ChargeKind
+from libs.contracts.adjustments import AdjustmentScope
+from libs.money import minor_unit_decimals, round_to_decimals
+
+
+@dataclass(frozen=True, slots=True)
+class SummedLine:
+    """A closed charge, as adjustments see it. `first_day` is when its time begins, in the account's zone; `amount` is rounded."""
+
+    price_id: str
+    kind: ChargeKind
+    tax_category: str | None
+    amount: Decimal
+    first_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """What is left of a line, exactly and in whole minor units."""
+
+    line: SummedLine
+    exact: Fraction
+    units: int
+
+    @classmethod
+    def of(cls, line: SummedLine, currency: str) -> "Remainder":
+        """All of a line. Its amount is in minor units (AssertionError otherwise)."""
+        units = Fraction(line.amount) * 10 ** minor_unit_decimals(currency)
+        assert units.denominator == 1, f"{line.amount} {currency} is not rounded"
+        return cls(line, units, units.numerator)
+
+
+def take_off(remainders: Sequence[Remainder], positions: Sequence[int], wanted: Callable[[Fraction], Fraction]) -> list[Remainder]:
+    """What is left after taking what is `wanted` of the sum of these positions, in minor units, and at most that sum.
+
+    Each line bears its share of it, by the largest remainder. Credits bear a share as well: they become smaller.
+    """
+    left = list(remainders)
+    billed = sum(remainders[position].units for position in positions)
+    subtotal = sum((remainders[position].exact for position in positions), Fraction(0))
+    if billed <= 0 or subtotal <= 0:
+        return left
+    taken = min(max(wanted(subtotal), Fraction(0)), subtotal)
+    units = max(0, billed - int(round_to_decimals(subtotal - taken, 0)))
+    shares = divide_rounded(units, [units * remainders[position].units for position in positions], billed)
+    for position, share in zip(positions, shares, strict=True):
+        before = remainders[position]
+        left[position] = replace(before, exact=before.exact * (1 - taken / subtotal), units=before.units - share)
+    return left
+
+
+def in_scope(line: SummedLine, scope: AdjustmentScope) -> bool:
+    """Whether a charge counts. What re-rating corrects is usage."""
+    if scope.price_ids:
+        return line.price_id in scope.price_ids
+    kind = ChargeKind.USAGE if line.kind is ChargeKind.ADJUSTMENT else line.kind
+    return not scope.kinds or kind in scope.kinds
