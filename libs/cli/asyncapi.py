@@ -32,7 +32,7 @@ _SOURCES = {
     "every_service": ("libs/runtime",),
     "operator": ("libs/cli", "libs/demo"),
 }
-_CONSTRUCTORS = ("model_validate",)
+_CONSTRUCTORS = ("model_validate", "of")
 
 app = typer.Typer()
 progress = Console(stderr=True, highlight=False)

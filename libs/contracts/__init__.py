@@ -36,6 +36,7 @@ from libs.contracts.hot_fact import HotFact
 from libs.contracts.hub import DeliveryRetryRequested, HubEventRaised, SubscriptionChanged
 from libs.contracts.on_demand import OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
 from libs.contracts.parked import MessageParked, ParkedRetryRequested
+from libs.contracts.tariffs import TariffAccepted, TariffPublished, TariffRefused, publication_id
 from libs.contracts.usage import (
     QUANTITY_MAX,
     AllowanceUse,
@@ -105,10 +106,14 @@ __all__ = [
     "SuspenseDiscardRequested",
     "SuspenseResolved",
     "SuspenseRetryRequested",
+    "TariffAccepted",
+    "TariffPublished",
+    "TariffRefused",
     "Text",
     "Tier",
     "UsageRated",
     "UsageReceived",
     "UsageRejected",
     "all_facts",
+    "publication_id",
 ]

@@ -62,6 +62,7 @@ class Service:
         self._parking = ParkingLot(name, self.database, self.publisher)
         self._consumers: list[Consumer] = []
         self._background: list[Task] = []
+        self._preparations: list[Task] = []
         self._running: list[asyncio.Task[None]] = []
         self._started = False
         self.subscribe(self.retry_parked)
@@ -100,6 +101,11 @@ class Service:
     def background(self, task: Task) -> None:
         """Run a coroutine function from start to stop; if it fails the service stops being ready."""
         self._background.append(task)
+
+    def prepare(self, task: Task) -> None:
+        """Run a coroutine function once MongoDB and Kafka answer, before the first message is handled. What it raises ends the
+        service, unless Kafka or MongoDB did not answer: then it is called again."""
+        self._preparations.append(task)
 
     async def start(self) -> None:
         """Connect (trying until Kafka and MongoDB answer), create indexes, start consuming."""
@@ -165,6 +171,8 @@ class Service:
         await self.client.admin.command("ping")
         await ensure_indexes(self.database, self._indexes)
         await self.publisher.start()
+        for prepare in self._preparations:
+            await prepare()
         try:
             await self._broker.start()
         except BaseException:

@@ -13,11 +13,11 @@ from libs.contracts import (
     SuspenseDiscardRequested,
     SuspenseResolved,
     SuspenseRetryRequested,
+    TariffPublished,
     UsageReceived,
 )
 from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.periods import UnknownTimeZone, time_zone
-from libs.pricing import RateBooks
 from libs.runtime import Batch, Unprocessable
 from services.rating.charges import ChargeNotForBill, ChargeStore
 from services.rating.collisions import Collision
@@ -30,6 +30,7 @@ from services.rating.domain.retrying import proceed, retry, usages_of
 from services.rating.domain.suspense import reject_malformed
 from services.rating.store import UsageStore
 from services.rating.suspense import RETRIED_AT_A_TIME, SuspenseStore
+from services.rating.tariffs import Tariffs
 
 # Each look finds what somebody else did in between; so many in a row mean that something else is wrong.
 LOOKS_MAX = 20
@@ -39,7 +40,7 @@ LOOKS_MAX = 20
 class RatingTerms:
     """What usage is rated by."""
 
-    books: RateBooks
+    books: Tariffs
     limits: UsageLimits
 
 
@@ -49,9 +50,10 @@ async def rate_usages(
     """Guide, price and count usages; what cannot be rated goes to suspense."""
     malformed = [(bad, reject_malformed(bad.record.value or b"", bad.reason)) for bad in batch.malformed]
     earlier: dict[str, Earlier] = {}
+    books = await terms.books.current()
     for _ in range(LOOKS_MAX):
         holdings = await directory.holdings(usage.identifier for usage in batch)
-        decisions = decide(batch, earlier, Rater(holdings, terms.books, terms.limits, batch.received_at))
+        decisions = decide(batch, earlier, Rater(holdings, books, terms.limits, batch.received_at))
         try:
             await store.add(decisions, malformed, batch.received_at)
         except Collision:
@@ -73,12 +75,13 @@ async def retry_suspended(
 ) -> Sequence[Fact]:
     """Rate what can now be rated, some of it at a time; the rest of a long list is asked for again."""
     answers: list[Fact] = []
+    books = await terms.books.current()
     for request in batch:
         for _ in range(LOOKS_MAX):
             entries = await suspense.find_to_retry(request)
             usages = usages_of(entries)
             holdings = await directory.holdings(usage.identifier for usage in usages)
-            rater = Rater(holdings, terms.books, terms.limits, batch.received_at)
+            rater = Rater(holdings, books, terms.limits, batch.received_at)
             retries = retry(entries, await store.find_earlier(usages), rater)
             try:
                 await suspense.resolve(retries, request.id, batch.received_at)
@@ -133,9 +136,14 @@ async def remember_products(batch: Batch[ProductChanged], *, directory: Director
     return []
 
 
-async def cut_periods(batch: Batch[PeriodCut], *, cuts: CutStore, books: RateBooks) -> Sequence[Fact]:
+async def publish_tariffs(batch: Batch[TariffPublished], *, tariffs: Tariffs) -> Sequence[Fact]:
+    """Take rate books, or say what is wrong with them."""
+    return await tariffs.take(batch, batch.received_at)
+
+
+async def cut_periods(batch: Batch[PeriodCut], *, cuts: CutStore, books: Tariffs) -> Sequence[Fact]:
     """Close what accounts owe."""
-    cutter = Cutter(books, batch.received_at)
+    cutter = Cutter(await books.current(), batch.received_at)
     answers: dict[str, Fact] = {}
     for cuts_of_round in one_per_account(batch):
         answers |= await cuts.make(cuts_of_round, cutter)

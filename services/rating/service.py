@@ -8,7 +8,7 @@ from pydantic import Field
 
 from libs.pricing import load_rate_books
 from libs.runtime import RuntimeSettings, Service
-from services.rating import cuts, directory, store
+from services.rating import cuts, directory, store, tariffs
 from services.rating.charges import ChargeStore
 from services.rating.cuts import CutStore
 from services.rating.directory import Directory
@@ -18,6 +18,7 @@ from services.rating.handlers import (
     cut_periods,
     discard_suspended,
     mark_charges_billed,
+    publish_tariffs,
     rate_usages,
     remember_accounts,
     remember_products,
@@ -26,6 +27,7 @@ from services.rating.handlers import (
 )
 from services.rating.store import UsageStore
 from services.rating.suspense import SuspenseStore
+from services.rating.tariffs import Tariffs, take_files
 
 CUT_BATCH_SIZE = 500
 # While MongoDB stores the batch of one, Python prices that of the other; a third finds both of them busy.
@@ -44,15 +46,17 @@ class RatingSettings(RuntimeSettings):
 
 def build(settings: RatingSettings) -> Service:
     """The service with its handlers bound to its stores. Raises RateBookInvalid."""
-    books = load_rate_books(settings.rate_books_dir)
+    load_rate_books(settings.rate_books_dir)
     limits = UsageLimits(timedelta(seconds=settings.usage_future_tolerance_s), timedelta(days=settings.usage_age_days_max))
-    service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES, *cuts.INDEXES))
+    service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES, *cuts.INDEXES, *tariffs.INDEXES))
     charges = ChargeStore(service.client, service.database)
     holdings = Directory(service.database)
     usages = UsageStore(service.client, service.database, charges)
     suspense = SuspenseStore(service.client, service.database, charges)
     cut_store = CutStore(service.client, service.database, holdings)
+    books = Tariffs(service.client, service.database)
     terms = RatingTerms(books, limits)
+    service.prepare(partial(take_files, books, settings.rate_books_dir, service.publish))
     service.subscribe(
         partial(rate_usages, store=usages, charges=charges, directory=holdings, terms=terms),
         batch_size=settings.rating_batch_size,
@@ -63,6 +67,7 @@ def build(settings: RatingSettings) -> Service:
     service.subscribe(partial(discard_suspended, suspense=suspense))
     service.subscribe(partial(remember_accounts, directory=holdings))
     service.subscribe(partial(remember_products, directory=holdings))
+    service.subscribe(partial(publish_tariffs, tariffs=books))
     service.subscribe(partial(cut_periods, cuts=cut_store, books=books), batch_size=CUT_BATCH_SIZE)
     service.subscribe(partial(return_charges, cuts=cut_store))
     service.subscribe(partial(mark_charges_billed, charges=charges))
