@@ -12,10 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from libs.audit import Findings, audit
+from libs.cli.books_in_force import books_in_force
 from libs.cli.errors import CommandError
 from libs.devstack.settings import PROJECT_ROOT
 from libs.devstack.stack import running_settings
-from libs.pricing import RateBookInvalid, RateBooks, load_rate_books
+from libs.pricing import RateBookInvalid, RateBooks
+from libs.runtime import RuntimeSettings
 
 RATE_BOOKS = PROJECT_ROOT / "deploy" / "rate-books"
 # A table of more is not read; --json has those that were kept.
@@ -29,7 +31,7 @@ result = Console(highlight=False)
 @app.command("audit")
 def audit_command(
     rate_books: Annotated[
-        Path, typer.Option(envvar="RATE_BOOKS_DIR", help="The rate books that rating prices with.", file_okay=False)
+        Path, typer.Option(envvar="RATE_BOOKS_DIR", help="The rate books that rating has as files.", file_okay=False)
     ] = RATE_BOOKS,
     as_json: Annotated[bool, typer.Option("--json", help="Tell the outcome as JSON.")] = False,
 ) -> None:
@@ -38,7 +40,7 @@ def audit_command(
     Nothing is changed. Audit a system that is at rest: what is still on its way between services is reported as well.
     """
     began = time.monotonic()
-    findings = asyncio.run(audit(running_settings(), _books(rate_books), lambda subject: progress.print(f"auditing {subject}")))
+    findings = asyncio.run(_audit(running_settings(), rate_books))
     seconds = time.monotonic() - began
     if as_json:
         result.print_json(json.dumps(_as_json(findings, seconds)))
@@ -48,9 +50,13 @@ def audit_command(
         raise CommandError(f"{sum(findings.counts.values())} differences")
 
 
-def _books(directory: Path) -> RateBooks:
+async def _audit(settings: RuntimeSettings, directory: Path) -> Findings:
+    return await audit(settings, await _books(settings, directory), lambda subject: progress.print(f"auditing {subject}"))
+
+
+async def _books(settings: RuntimeSettings, directory: Path) -> RateBooks:
     try:
-        return load_rate_books(directory)
+        return await books_in_force(settings, directory)
     except RateBookInvalid as error:
         raise CommandError(f"the rate books in {directory} cannot be used: {error}", "name those of rating with --rate-books") from error
 
