@@ -72,7 +72,7 @@ class ServiceIdentifier(Record):
 
 
 class ProductChanged(RecordFact, topic="product.changed.v1", key="account_id"):
-    """The whole product after a change."""
+    """The whole product after a change. Products of a group share what their offerings share by group, whoever pays for them."""
 
     id: Id
     revision: int
@@ -83,4 +83,5 @@ class ProductChanged(RecordFact, topic="product.changed.v1", key="account_id"):
     started_at: Instant
     ended_at: Instant | None = None
     identifiers: tuple[ServiceIdentifier, ...] = ()
+    group_id: Id | None = None
     changed_at: Instant

@@ -20,7 +20,7 @@ INDEXES = (
     Index("products", (("account_id", 1),), "cut: products of an account"),
 )
 ACCOUNT_FIELDS = ("currency", "time_zone")
-PRODUCT_FIELDS = ("account_id", "offering_id", "name", "status", "started_at", "ended_at", "identifiers")
+PRODUCT_FIELDS = ("account_id", "offering_id", "name", "status", "started_at", "ended_at", "identifiers", "group_id")
 # Read for each customer once, and then as seldom as possible: what is not asked for need not be decoded.
 ACCOUNT_READ = dict.fromkeys((*ACCOUNT_FIELDS, "cuts"), 1)
 PRODUCT_READ = dict.fromkeys(PRODUCT_FIELDS, 1)
@@ -155,6 +155,7 @@ def _product(document: dict[str, Any]) -> Product:
         document["status"],
         document["started_at"].astimezone(UTC),
         _utc(document["ended_at"]),
+        document.get("group_id"),
     )
 
 

@@ -25,7 +25,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What rating knows of a product; half-open life, no end means still alive."""
+    """What rating knows of a product; half-open life, no end means still alive. `group_id`: whom it shares allowances with."""
 
     id: str
     account_id: str
@@ -34,6 +34,7 @@ class Product:
     status: str
     started_at: datetime
     ended_at: datetime | None = None
+    group_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
