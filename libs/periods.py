@@ -5,7 +5,7 @@ Milliseconds, because that is what MongoDB keeps: an instant must compare equal 
 
 import calendar
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -90,3 +90,18 @@ def month_containing(instant: datetime, zone_name: str) -> Period:
     """The calendar month, in that zone, in which the instant lies."""
     local = instant.astimezone(time_zone(zone_name))
     return _month_starting(local.year, local.month, zone_name)
+
+
+def local_date(instant: datetime, zone_name: str) -> date:
+    """The day on which the instant lies, on the calendar of that zone."""
+    return instant.astimezone(time_zone(zone_name)).date()
+
+
+def first_moment(day: date, zone_name: str) -> datetime:
+    """When the day begins in that zone: at midnight, or at what comes first where the clocks leave midnight out."""
+    return to_utc_milliseconds(datetime(day.year, day.month, day.day, tzinfo=time_zone(zone_name)))
+
+
+def last_date(end: datetime, zone_name: str) -> date:
+    """The last day, in that zone, of what ends at the instant, which does not belong to it."""
+    return local_date(end - timedelta(milliseconds=1), zone_name)

@@ -6,14 +6,17 @@ books.price_usage("mobile-basic", usage, time_zone="Europe/Madrid", currency="EU
 
 from libs.pricing.faults import Fault, RateBookInvalid
 from libs.pricing.load import load_rate_book, load_rate_books, parse_rate_book
-from libs.pricing.rate_book import RateBook, RecurringPrice
+from libs.pricing.one_time_price import OneTimePrice
+from libs.pricing.rate_book import RateBook
 from libs.pricing.rate_books import RateBooks
+from libs.pricing.recurring_price import RecurringPrice
 from libs.pricing.refusal import RejectedUsage
 from libs.pricing.usage_price import CompiledPrice, PricedUsage
 
 __all__ = [
     "CompiledPrice",
     "Fault",
+    "OneTimePrice",
     "PricedUsage",
     "RateBook",
     "RateBookInvalid",

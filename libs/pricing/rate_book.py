@@ -3,25 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments
 from libs.pricing.faults import Place
+from libs.pricing.one_time_price import OneTimePrice
 from libs.pricing.price_table import PriceTable
+from libs.pricing.recurring_price import RecurringPrice
 from libs.pricing.usage_price import UsagePrice
-
-
-@dataclass(frozen=True, slots=True)
-class RecurringPrice:
-    """A fee for every period, `month` for now. `amount` is exact, not rounded to the currency."""
-
-    price_id: str
-    description: str
-    amount: Decimal
-    currency: str
-    period: str
-    tax_category: str | None
-    rate_book: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +24,7 @@ class Offering:
     tables: Mapping[str, PriceTable]
     place: Place
     adjustments: Adjustments = NO_ADJUSTMENTS
+    one_time_prices: tuple[OneTimePrice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

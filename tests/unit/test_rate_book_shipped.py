@@ -90,4 +90,4 @@ def test_the_mobile_tariff_prices_calls_messages_and_data(
 
 def test_the_mobile_tariff_has_a_monthly_fee(shipped: RateBooks) -> None:
     (fee,) = shipped.recurring_prices("mobile-basic", datetime(2026, 1, 1, tzinfo=UTC))
-    assert (fee.price_id, fee.amount, fee.currency, fee.period) == ("monthly-fee", Decimal("9.99"), "EUR", "month")
+    assert (fee.price_id, fee.amount, fee.currency, str(fee.period)) == ("monthly-fee", Decimal("9.99"), "EUR", "month")

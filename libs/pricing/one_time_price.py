@@ -1,0 +1,28 @@
+"""A one-time price: asked once of a product, when it is activated or when it is terminated.
+
+One that is asked for each event is a usage price: the events are usages, and counted as such.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class ChargedAt(StrEnum):
+    """What makes a one-time price due."""
+
+    ACTIVATION = "activation"
+    TERMINATION = "termination"
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimePrice:
+    """`amount` is exact, not rounded to the currency."""
+
+    price_id: str
+    description: str
+    amount: Decimal
+    currency: str
+    charged_at: ChargedAt
+    tax_category: str | None
+    rate_book: str
