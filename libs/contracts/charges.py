@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from libs.contracts.adjustments import DiscountDue
 from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.money import RoundingMode
 from libs.periods import Instant, Period
@@ -29,6 +30,10 @@ class ChargeKind(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
+# What a cut makes of the charges that it closes.
+MADE_BY_CUTS = (ChargeKind.DISCOUNT, ChargeKind.COMMITMENT, ChargeKind.CAP)
+
+
 class ChargeState(StrEnum):
     """open: still growing; closed: cut, its amount rounded; billed: on an issued bill.
 
@@ -46,11 +51,12 @@ UNBILLED = (ChargeState.OPEN, ChargeState.RETURNED)
 
 
 class AppliedTax(Record):
-    """Tax of one category. `rate` is a percentage: 21 means 21 %."""
+    """Tax of one category. `rate` is a percentage: 21 means 21 %. `on` names other taxes that are taxed by it as well."""
 
     category: Id
     rate: Decimal
     amount: Decimal
+    on: tuple[Id, ...] = ()
 
 
 class Tier(Record):
@@ -93,7 +99,7 @@ class Charge(Record):
     after. A charge with `tiers` owes as well what they make of its quantity: `libs.pricing.charge_amount` adds both.
     `amount` is the bill line: the exact amount rounded once, as `line_rounding` says or else half up to the currency's
     minor unit; present from the cut on.
-    `cut_period` is the period of the cycle whose cut closed it first: what is adjusted for that period is made of it.
+    `is_tax_included`, decided by the cut: the book's prices include the taxes, which the bill then takes out.
     `opened_at` never changes: it is TMF's date, and the order of lists (newest first, then by id).
     """
 
@@ -118,16 +124,19 @@ class Charge(Record):
     line_rounding: LineRounding | None = None
     amount: Decimal | None = None
     cut_id: str | None = None
-    cut_period: Period | None = None
     bill_id: str | None = None
     applied_taxes: tuple[AppliedTax, ...] = ()
     tax_category: str | None = None
+    is_tax_included: bool = False
     opened_at: Instant | None = None
     updated_at: Instant
 
 
 class ChargeLine(Record):
-    """A closed charge as it goes on a bill; `amount` excludes tax and is rounded to the minor unit."""
+    """A closed charge as it goes on a bill; `amount` is rounded to the minor unit.
+
+    It excludes taxes, unless `is_tax_included`; but then, too, on a bill, which has taken them out.
+    """
 
     charge_id: Id
     product_id: Id
@@ -142,6 +151,7 @@ class ChargeLine(Record):
     period: Period
     amount: Decimal
     tax_category: str | None = None
+    is_tax_included: bool = False
 
 
 class RunType(StrEnum):
@@ -169,7 +179,10 @@ class PeriodCut(RecordFact, topic="period.cut.v1", key="account_id"):
 
 
 class ChargesClosed(RecordFact, topic="charges.closed.v1", key="account_id"):
-    """What a cut closed; no lines means that nothing was owed. Its `id` is the cut's."""
+    """What a cut closed; no lines means that nothing was owed. Its `id` is the cut's.
+
+    Discounts before tax are lines like others; `discounts_after_tax` are for the bill to compute.
+    """
 
     id: Id
     account_id: Id
@@ -179,6 +192,7 @@ class ChargesClosed(RecordFact, topic="charges.closed.v1", key="account_id"):
     currency: Id
     closed_at: Instant
     lines: tuple[ChargeLine, ...] = ()
+    discounts_after_tax: tuple[DiscountDue, ...] = ()
 
 
 class CutRefused(RecordFact, topic="period.cut_refused.v1", key="account_id"):

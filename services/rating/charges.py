@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -15,17 +16,19 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import BillIssued, BillLine, ChargeState
+from libs.money import sum_exactly
 from libs.runtime import in_transaction
 from services.rating.collisions import Collision
 from services.rating.commands import write_all
 from services.rating.documents import charge_update, opened_charge
 from services.rating.domain.accumulation import Increment
-from services.rating.domain.deciding import Rated
+from services.rating.domain.deciding import Rated, UsageCharge
 
 # Charges that are there need not be told again what they are; 200 bytes each.
 KNOWN_CHARGES_MAX = 100_000
 # A command holds 16 MB; an increment of a known charge is 2 KB at most.
 UPDATED_AT_A_TIME = 5_000
+NOTHING = Decimal(0)
 
 
 class ChargeNotForBill(Exception):
@@ -45,7 +48,9 @@ class ChargeStore:
         """Add to open charges, opening those that are missing. Raises Collision, or BulkWriteError when one is sealed."""
         missing = await self._missing([id for id in increments if id not in self._known], session)
         if missing:
-            await self._charges.insert_many([opened_charge(id, increments[id], at) for id in missing], ordered=False, session=session)
+            before = await self._counted_before([increments[id].charge for id in missing], session)
+            opened = [opened_charge(id, increments[id], at, before.get(id, NOTHING)) for id in missing]
+            await self._charges.insert_many(opened, ordered=False, session=session)
         await self._add([(id, increment) for id, increment in increments.items() if id not in missing], at, session)
 
     async def _missing(self, charge_ids: Sequence[str], session: AsyncClientSession) -> set[str]:
@@ -54,6 +59,16 @@ class ChargeStore:
             return set()
         found = await self._charges.find({"_id": {"$in": charge_ids}}, {"_id": 1}, session=session).to_list()
         return set(charge_ids) - {document["_id"] for document in found}
+
+    async def _counted_before(self, charges: Iterable[UsageCharge], session: AsyncClientSession) -> dict[str, Decimal]:
+        """What earlier sequences counted of these charges' tiers. They are sealed, for a sequence begins with the cut of the one before."""
+        continued = {charge.id: earlier_ids for charge in charges if (earlier_ids := charge.continued_ids)}
+        if not continued:
+            return {}
+        ids = [id for earlier_ids in continued.values() for id in earlier_ids]
+        found = self._charges.find({"_id": {"$in": ids}}, {"quantity": 1}, session=session)
+        quantities = {document["_id"]: document["quantity"] async for document in found}
+        return {id: sum_exactly(quantities.get(one, NOTHING) for one in earlier_ids) for id, earlier_ids in continued.items()}
 
     async def _add(self, increments: Sequence[tuple[str, Increment]], at: datetime, session: AsyncClientSession) -> None:
         # By id and nothing else: any further condition takes an update off MongoDB's fast path, four times slower.
@@ -79,7 +94,7 @@ class ChargeStore:
 
     async def accounts_cut(self, rated: Iterable[Rated]) -> set[str]:
         """The accounts of these usages' charges that take no more usage."""
-        account_of = {each.charge.id: each.charge.account.id for each in rated}
+        account_of = {charge.id: charge.account.id for each in rated for charge in (each.charge, *each.others)}
         found = self._charges.find({"_id": {"$in": list(account_of)}, "state": {"$ne": ChargeState.OPEN.value}}, {"_id": 1})
         return {account_of[document["_id"]] async for document in found}
 

@@ -88,9 +88,11 @@ class CutStore:
         charged = await self._existing(
             [id for cut in fresh if cut.account_id in owed for id in cutter.fee_ids(cut, owed[cut.account_id])], session
         )
+        since = {cut.account_id: cutter.adjusted_since(cut, owed[cut.account_id]) for cut in fresh if cut.account_id in owed}
+        closed_before = await self._closed_before({id: at for id, at in since.items() if at is not None}, session)
         closings: list[Closing] = []
         for cut in fresh:
-            outcome = cutter.decide(cut, owed.get(cut.account_id), charged)
+            outcome = cutter.decide(cut, owed.get(cut.account_id), charged, closed_before.get(cut.account_id))
             if isinstance(outcome, Closing):
                 closings.append(outcome)
                 answers[cut.id] = outcome.answer
@@ -110,7 +112,7 @@ class CutStore:
         account_ids = [cut.account_id for cut in cuts]
         accounts = await self._directory.accounts(account_ids, session)
         on_cycle = {cut.account_id: cut.period for cut in cuts if cut.period is not None}
-        products = await self._directory.products_of(on_cycle)
+        products = await self._directory.products_of(account_ids)
         newcomers = await self._newcomers(on_cycle, products, session)
         earlier = await self._earlier(on_cycle, newcomers, session)
         charges: dict[str, list[Charge]] = {}
@@ -149,6 +151,17 @@ class CutStore:
             earlier.setdefault(cut["account_id"], []).append(Period(**cut["period"]))
         return earlier
 
+    async def _closed_before(self, since: Mapping[str, datetime], session: AsyncClientSession) -> dict[str, list[Charge]]:
+        """What earlier cuts closed and keep of these accounts' months from then on."""
+        closed: dict[str, list[Charge]] = {id: [] for id in since}
+        if not closed:
+            return closed
+        kept = {"state": {"$in": [ChargeState.CLOSED.value, ChargeState.BILLED.value]}, "period.start": {"$gte": min(since.values())}}
+        found = self._charges.find({"account_id": {"$in": list(closed)}, **kept}, session=session)
+        async for document in found.hint(CHARGES_OF_AN_ACCOUNT):
+            closed[document["account_id"]].append(from_document(Charge, document))
+        return closed
+
     async def _existing(self, charge_ids: Sequence[str], session: AsyncClientSession) -> frozenset[str]:
         if not charge_ids:
             return frozenset()
@@ -159,7 +172,7 @@ class CutStore:
         if not closings:
             return
         charges: list[UpdateOne | InsertOne] = [_close(charge) for closing in closings for charge in closing.closed]
-        charges += [InsertOne(to_document(fee)) for closing in closings for fee in closing.fees]
+        charges += [InsertOne(to_document(charge)) for closing in closings for charge in closing.made]
         if charges:
             result = await self._charges.bulk_write(charges, ordered=False, session=session)
             closed_count = sum(len(closing.closed) for closing in closings)

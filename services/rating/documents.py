@@ -10,14 +10,15 @@ from typing import Any
 from bson.decimal128 import Decimal128
 from bson.errors import BSONError
 
-from libs.contracts import UsageRated, UsageReceived, UsageRejected
+from libs.contracts import AllowanceUse, RatedPart, UsageRated, UsageReceived, UsageRejected
+from libs.pricing import PricedUsage
 from libs.runtime.exact_numbers import decimal128
 from services.rating.domain.accumulation import Increment
-from services.rating.domain.deciding import Earlier, Rated
+from services.rating.domain.deciding import Earlier, Rated, UsageCharge, total_numerator
 
 INT64_MAX = 2**63 - 1
 # What a rated usage has besides what was received, but for the numbers.
-RATED_FIELDS = ("account_id", "product_id", "price_id", "charge_id", "denominator", "currency", "rate_book")
+RATED_FIELDS = ("account_id", "product_id", "price_id", "charge_id", "currency", "rate_book")
 Document = dict[str, Any]
 
 
@@ -77,7 +78,32 @@ def rated_document(rated: Rated) -> Document:
     }
     if usage.characteristics:
         document["characteristics"] = usage.characteristics
+    if rated.others:
+        document["numerator"] = _number(total_numerator(priced))
+        document["parts"] = [_part_document(*part) for part in rated.parts]
+    if rated.allowances:
+        document["allowances"] = [_use_document(use) for use in rated.allowances]
     return document
+
+
+def _part_document(charge: UsageCharge, priced: PricedUsage) -> Document:
+    return {
+        "price_id": priced.price_id,
+        "charge_id": charge.id,
+        "charged_quantity": _number(priced.charged_quantity),
+        "numerator": _number(priced.numerator),
+        "denominator": priced.denominator,
+        "rate_book": priced.rate_book,
+    }
+
+
+def _use_document(use: AllowanceUse) -> Document:
+    return {
+        "allowance_id": use.allowance_id,
+        "bucket_id": use.bucket_id,
+        "quantity": _number(use.quantity),
+        "denominator": _number(use.denominator),
+    }
 
 
 def rejected_document(rejected: UsageRejected) -> Document:
@@ -130,14 +156,25 @@ def earlier_answer(document: Document) -> Earlier:
         return Earlier(usage, rejected)
     rated = UsageRated(
         **{field: getattr(usage, field) for field in usage.__struct_fields__},
-        **{
-            field: document[field]
-            for field in ("account_id", "product_id", "price_id", "charge_id", "denominator", "currency", "rate_book")
-        },
-        charged_quantity=_decimal(document["charged_quantity"]),
-        numerator=int(_decimal(document["numerator"])),
+        **{field: document[field] for field in RATED_FIELDS},
+        **_amount(document),
+        parts=tuple(RatedPart(**{**part, **_amount(part)}) for part in document.get("parts", ())),
+        allowances=tuple(_use(use) for use in document.get("allowances", ())),
     )
     return Earlier(usage, rated)
+
+
+def _amount(document: Document) -> Document:
+    """The numbers of a rated usage or of a part of it, as its fact has them."""
+    return {
+        "charged_quantity": _decimal(document["charged_quantity"]),
+        "numerator": int(_decimal(document["numerator"])),
+        "denominator": int(_decimal(document["denominator"])),
+    }
+
+
+def _use(use: Document) -> AllowanceUse:
+    return AllowanceUse(**{**use, "quantity": _decimal(use["quantity"]), "denominator": int(_decimal(use["denominator"]))})
 
 
 def _decimal(stored: int | Decimal | Decimal128 | str) -> Decimal:
@@ -153,24 +190,24 @@ def charge_update(increment: Increment, at: datetime) -> Document:
     return {"$inc": added, "$set": {"updated_at": at}}
 
 
-def opened_charge(id: str, increment: Increment, at: datetime) -> Document:
-    """A new charge with its first usages."""
-    charge = increment.charge
-    return {
+def opened_charge(id: str, increment: Increment, at: datetime, counted_before: Decimal) -> Document:
+    """A new charge with its first usages; `counted_before` is what earlier sequences of its month used up of its tiers."""
+    charge, price = increment.charge, increment.charge.price
+    document: Document = {
         "_id": id,
         "account_id": charge.account.id,
         "product_id": charge.product.id,
         "product_name": charge.product.name,
         "offering_id": charge.product.offering_id,
-        "price_id": charge.price.price_id,
+        "price_id": price.price_id,
         "kind": "usage",
         "state": "open",
         "seal": 0,
-        "description": charge.price.description,
-        "usage_type": charge.price.usage_type,
-        "unit": charge.price.unit,
-        "currency": charge.price.currency,
-        "tax_category": charge.price.tax_category,
+        "description": price.description,
+        "usage_type": price.usage_type,
+        "unit": price.unit,
+        "currency": price.currency,
+        "tax_category": price.tax_category,
         "period": {"start": charge.month.start, "end": charge.month.end},
         "sequence": charge.sequence,
         "usage_count": increment.usage_count,
@@ -179,3 +216,8 @@ def opened_charge(id: str, increment: Increment, at: datetime) -> Document:
         "opened_at": at,
         "updated_at": at,
     }
+    if price.tiers is not None:
+        document["tiers"] = price.tiers.model_copy(update={"counted_before": counted_before}).model_dump()
+    if price.line_rounding is not None:
+        document["line_rounding"] = price.line_rounding.model_dump(mode="json")
+    return document

@@ -19,12 +19,14 @@ from libs.contracts import (
 from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.periods import UnknownTimeZone, time_zone
 from libs.runtime import Batch, Unprocessable
+from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeNotForBill, ChargeStore
 from services.rating.collisions import Collision
 from services.rating.cuts import CutStore
 from services.rating.directory import Directory
 from services.rating.domain.cutting import Cutter, one_per_account
 from services.rating.domain.deciding import Earlier, Rater, decide
+from services.rating.domain.drawing import draw_allowances, plan_draws
 from services.rating.domain.limits import UsageLimits
 from services.rating.domain.retrying import proceed, retry, usages_of
 from services.rating.domain.suspense import reject_malformed
@@ -45,17 +47,20 @@ class RatingTerms:
 
 
 async def rate_usages(
-    batch: Batch[UsageReceived], *, store: UsageStore, charges: ChargeStore, directory: Directory, terms: RatingTerms
+    batch: Batch[UsageReceived], *, store: UsageStore, charges: ChargeStore, buckets: BucketStore, directory: Directory, terms: RatingTerms
 ) -> Sequence[Fact]:
-    """Guide, price and count usages; what cannot be rated goes to suspense."""
+    """Guide and price usages, draw for them from allowances, and count them; what cannot be rated goes to suspense."""
     malformed = [(bad, reject_malformed(bad.record.value or b"", bad.reason)) for bad in batch.malformed]
     earlier: dict[str, Earlier] = {}
     books = await terms.books.current()
     for _ in range(LOOKS_MAX):
         holdings = await directory.holdings(usage.identifier for usage in batch)
         decisions = decide(batch, earlier, Rater(holdings, books, terms.limits, batch.received_at))
+        plan = plan_draws(decisions.rated, books)
+        drawn = draw_allowances(decisions.rated, plan, await buckets.find(plan.bucket_ids))
+        decisions = decisions.with_draws(drawn.rated)
         try:
-            await store.add(decisions, malformed, batch.received_at)
+            await store.add(decisions, drawn.changes, malformed, batch.received_at)
         except Collision:
             earlier = await store.find_earlier(batch)
             directory.forget_accounts(await charges.accounts_cut(decisions.rated))
@@ -70,6 +75,7 @@ async def retry_suspended(
     suspense: SuspenseStore,
     store: UsageStore,
     charges: ChargeStore,
+    buckets: BucketStore,
     directory: Directory,
     terms: RatingTerms,
 ) -> Sequence[Fact]:
@@ -83,8 +89,12 @@ async def retry_suspended(
             holdings = await directory.holdings(usage.identifier for usage in usages)
             rater = Rater(holdings, books, terms.limits, batch.received_at)
             retries = retry(entries, await store.find_earlier(usages), rater)
+            rated = list(retries.rated.values())
+            plan = plan_draws(rated, books)
+            drawn = draw_allowances(rated, plan, await buckets.find(plan.bucket_ids))
+            retries = retries.with_draws(drawn.rated)
             try:
-                await suspense.resolve(retries, request.id, batch.received_at)
+                await suspense.resolve(retries, drawn.changes, request.id, batch.received_at)
             except Collision:
                 directory.forget_accounts(await charges.accounts_cut(retries.rated.values()))
                 continue

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from libs.pricing import load_rate_books
 from libs.runtime import RuntimeSettings, Service
-from services.rating import cuts, directory, store, tariffs
+from services.rating import buckets, cuts, directory, store, tariffs
+from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
 from services.rating.cuts import CutStore
 from services.rating.directory import Directory
@@ -48,22 +49,25 @@ def build(settings: RatingSettings) -> Service:
     """The service with its handlers bound to its stores. Raises RateBookInvalid."""
     load_rate_books(settings.rate_books_dir)
     limits = UsageLimits(timedelta(seconds=settings.usage_future_tolerance_s), timedelta(days=settings.usage_age_days_max))
-    service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES, *cuts.INDEXES, *tariffs.INDEXES))
+    service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES, *cuts.INDEXES, *buckets.INDEXES, *tariffs.INDEXES))
     charges = ChargeStore(service.client, service.database)
     holdings = Directory(service.database)
-    usages = UsageStore(service.client, service.database, charges)
-    suspense = SuspenseStore(service.client, service.database, charges)
+    bucket_store = BucketStore(service.database)
+    usages = UsageStore(service.client, service.database, charges, bucket_store)
+    suspense = SuspenseStore(service.client, service.database, charges, bucket_store)
     cut_store = CutStore(service.client, service.database, holdings)
     books = Tariffs(service.client, service.database)
     terms = RatingTerms(books, limits)
     service.prepare(partial(take_files, books, settings.rate_books_dir, service.publish))
     service.subscribe(
-        partial(rate_usages, store=usages, charges=charges, directory=holdings, terms=terms),
+        partial(rate_usages, store=usages, charges=charges, buckets=bucket_store, directory=holdings, terms=terms),
         batch_size=settings.rating_batch_size,
         consumers=USAGE_CONSUMERS,
         takes_malformed=True,
     )
-    service.subscribe(partial(retry_suspended, suspense=suspense, store=usages, charges=charges, directory=holdings, terms=terms))
+    service.subscribe(
+        partial(retry_suspended, suspense=suspense, store=usages, charges=charges, buckets=bucket_store, directory=holdings, terms=terms)
+    )
     service.subscribe(partial(discard_suspended, suspense=suspense))
     service.subscribe(partial(remember_accounts, directory=holdings))
     service.subscribe(partial(remember_products, directory=holdings))

@@ -13,12 +13,14 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import UsageReceived, UsageRejected
 from libs.runtime import Index, Malformed, in_transaction
+from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
 from services.rating.collisions import collisions
 from services.rating.commands import write_all
 from services.rating.documents import earlier_answer, rated_document, rejected_document, suspense_document
 from services.rating.domain.accumulation import accumulate
 from services.rating.domain.deciding import Decisions, Earlier
+from services.rating.domain.drawing import BucketChange
 
 # A message to MongoDB has 48 MB. Where every text is as long as it may be, four bytes to a character, a rated usage has 10 KB,
 # and 132 KB more with all the characteristics there may be.
@@ -39,20 +41,23 @@ INDEXES = (
 class UsageStore:
     """The collections `usage` and, for what is new in it, `suspense`."""
 
-    def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore) -> None:
+    def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore, buckets: BucketStore) -> None:
         self._client = client
         self._store = store
         self._usage = store["usage"]
         self._suspense = store["suspense"]
         self._charges = charges
+        self._buckets = buckets
 
     async def find_earlier(self, usages: Iterable[UsageReceived]) -> dict[str, Earlier]:
         """What was decided before, by usage id."""
         found = self._usage.find({"_id": {"$in": [usage.id for usage in usages]}})
         return {document["_id"]: earlier_answer(document) async for document in found}
 
-    async def add(self, decisions: Decisions, malformed: Sequence[tuple[Malformed, UsageRejected]], at: datetime) -> None:
-        """Store what is new in one transaction. Raises Collision when nothing of it was stored."""
+    async def add(
+        self, decisions: Decisions, draws: Sequence[BucketChange], malformed: Sequence[tuple[Malformed, UsageRejected]], at: datetime
+    ) -> None:
+        """Store what is new, with what was drawn for it, in one transaction. Raises Collision when nothing of it was stored."""
         usages = [rated_document(rated) for rated in decisions.rated]
         usages += [rejected_document(rejected) for rejected in decisions.rejected]
         suspended = [suspense_document(rejected, at) for rejected in (*decisions.rejected, *decisions.conflicting)]
@@ -68,6 +73,7 @@ class UsageStore:
                 insert = {"insert": "usage", "documents": usages[start : start + at_a_time], "ordered": False}
                 await write_all(self._store, insert, session)
             await self._charges.add(increments, at, session)
+            await self._buckets.write(draws, at, session)
             if suspended:
                 once = [UpdateOne({"_id": entry["_id"]}, {"$setOnInsert": entry}, upsert=True) for entry in suspended]
                 await self._suspense.bulk_write(once, ordered=False, session=session)

@@ -13,10 +13,12 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import MalformedFact, RejectionReason, SuspenseDiscardRequested, SuspenseRetryRequested, UsageReceived, UsageRejected
 from libs.runtime import in_transaction
+from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
 from services.rating.collisions import Collision, collisions
 from services.rating.documents import Document, rated_document, received_usage, rejected_document
 from services.rating.domain.accumulation import accumulate
+from services.rating.domain.drawing import BucketChange
 from services.rating.domain.retrying import Retries, refuse_absent
 from services.rating.domain.suspense import Suspended
 
@@ -27,11 +29,12 @@ RETRIED_AT_A_TIME = 1_000
 class SuspenseStore:
     """The collection `suspense`, with `usage` where a retry changes its decision."""
 
-    def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore) -> None:
+    def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore, buckets: BucketStore) -> None:
         self._client = client
         self._suspense = store["suspense"]
         self._usage = store["usage"]
         self._charges = charges
+        self._buckets = buckets
 
     async def find_to_retry(self, request: SuspenseRetryRequested) -> list[Suspended]:
         """The next open entries that the request is about, with those that it rated when it came before."""
@@ -51,8 +54,8 @@ class SuspenseStore:
         document = await self._suspense.find_one({"_id": request.suspense_id}, {"state": 1})
         return refuse_absent(request.suspense_id, None if document is None else document["state"])
 
-    async def resolve(self, retries: Retries, retry_id: str, at: datetime) -> None:
-        """Store the outcome in one transaction. Raises Collision when nothing of it was stored."""
+    async def resolve(self, retries: Retries, draws: Sequence[BucketChange], retry_id: str, at: datetime) -> None:
+        """Store the outcome, with what was drawn for it, in one transaction. Raises Collision when nothing of it was stored."""
         usages = [_replace(entry_id, rated_document(rated)) for entry_id, rated in retries.rated.items()]
         usages += [_replace(id, rejected_document(rejected)) for id, rejected in retries.rejected.items() if not _is_conflicting(rejected)]
         rated = {"state": "rated", "retry_id": retry_id, "resolved_at": at}
@@ -69,6 +72,7 @@ class SuspenseStore:
             if usages:
                 await self._usage.bulk_write(usages, ordered=False, session=session)
             await self._charges.add(increments, at, session)
+            await self._buckets.write(draws, at, session)
 
         with collisions(), self._charges.known_after(increments):
             await in_transaction(self._client, write)

@@ -5,15 +5,40 @@ cover a month, its fee is one charge. What a cut adjusts (discounts, commitments
 """
 
 import hashlib
+from decimal import Decimal
+
+from libs.contracts import ChargeTiers, LineRounding
 
 ID_LENGTH_MAX = 256
+TERMS_LENGTH = 12
 RECURRING = "recurring"
 ADJUSTED = "adjusted"
 
 
-def usage_charge_id(account_id: str, product_id: str, price_id: str, month_label: str, sequence: int) -> str:
+def usage_charge_id(account_id: str, product_id: str, price_id: str, month_label: str, sequence: int, terms: str = "") -> str:
     """Where usage accumulates."""
+    if terms:
+        return _joined(account_id, product_id, price_id, month_label, str(sequence), terms)
     return _joined(account_id, product_id, price_id, month_label, str(sequence))
+
+
+def terms_of(tiers: ChargeTiers | None, rounding: LineRounding | None) -> str:
+    """What tells apart charges of one price whose books count the month, or round the line, otherwise; mostly nothing.
+
+    Quantities may only be added where the same becomes of them: a book that changes tiers within a month begins a charge.
+    """
+    if tiers is None and rounding is None:
+        return ""
+    told = [] if rounding is None else [rounding.mode.value, str(rounding.decimals)]
+    if tiers is not None:
+        told += [tiers.model, _told(tiers.free_quantity)]
+        told += [_told(number) for tier in tiers.tiers for number in (tier.up_to, tier.amount, tier.per, tier.increment, tier.flat)]
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:TERMS_LENGTH]
+
+
+def _told(number: Decimal | None) -> str:
+    # The same for 0.1 and 0.10: a book that writes it otherwise changes nothing.
+    return "-" if number is None else f"{number.normalize():f}"
 
 
 def recurring_charge_id(account_id: str, product_id: str, price_id: str, month_label: str) -> str:

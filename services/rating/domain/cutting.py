@@ -3,16 +3,21 @@
 An onCycle cut closes what started before the end of its period and adds recurring fees; an offCycle one closes whatever
 is unbilled. Closed lines never change; usage that arrives later opens the next sequence of its own month. A charge that an
 earlier cut returned is closed again, as it is.
+
+What is made of all of them (discounts, caps, commitments) comes last, and is closed with them. What a cut made that will never
+be billed is returned like any other charge, and the next cut makes no more than the difference to it.
 """
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from libs.contracts import Charge, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
-from libs.money import round_to_minor_unit, sum_fractions
+from libs.contracts.adjustments import DiscountDue
 from libs.periods import Period, month_containing
 from libs.pricing import RateBooks
+from libs.pricing.charge_amount import line_amount
+from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due
 from services.rating.domain.fees import WrongFeeCurrency, ending_with, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_of
@@ -23,11 +28,11 @@ NEWCOMER_BILLED_BACK = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The decision of a cut: its answer, the charges it closes, the fees it adds, the months whose count it raises."""
+    """The decision of a cut: its answer, the charges it closes, those it makes (fees, adjustments), the months whose count it raises."""
 
     answer: ChargesClosed
     closed: tuple[Charge, ...]
-    fees: tuple[Charge, ...]
+    made: tuple[Charge, ...]
     month_labels: frozenset[str]
 
 
@@ -59,15 +64,33 @@ class Cutter:
         except WrongFeeCurrency:
             return []
 
-    def decide(self, cut: PeriodCut, owed: Owed | None, charged: Container[str]) -> Closing | CutRefused:
-        """Close what is owed, with the fees that are not among the `charged` ones, or say why it cannot be."""
+    def adjusted_since(self, cut: PeriodCut, owed: Owed) -> datetime | None:
+        """Where charges are made of those that the cut closes: from when on it must know what earlier cuts closed."""
+        due = [charge for charge in owed.unbilled if _is_due(charge, cut)]
+        if not are_adjusted(owed.account, due, owed.products, self.books, cut, self.now):
+            return None
+        starts = [charge.period.start for charge in due] + ([cut.period.start] if cut.period is not None else [])
+        return min((month_containing(start, owed.account.time_zone).start for start in starts), default=None)
+
+    def decide(
+        self, cut: PeriodCut, owed: Owed | None, charged: Container[str], closed_before: Sequence[Charge] | None = None
+    ) -> Closing | CutRefused:
+        """Close what is owed, with the fees that are not among the `charged` ones, or say why it cannot be.
+
+        `closed_before` is what earlier cuts closed and keep, where the cut adjusts; else None.
+        """
         if owed is None:
             return refuse(cut, f"rating knows no account {cut.account_id}")
         try:
             fees = [fee for fee in self._fees(cut, owed) if fee.id not in charged]
         except WrongFeeCurrency as error:
             return refuse(cut, str(error))
-        return close(cut, owed.account, owed.unbilled, fees, self.now)
+        closing = close(cut, owed.account, owed.unbilled, fees, self.now)
+        charges = (*closing.closed, *closing.made)
+        made: list[Charge] = []
+        if closed_before is not None:
+            made = adjustments(owed.account, charges, owed.products, self.books, cut, self.now, closed_before)
+        return adjusted(closing, cut, made, discounts_due(owed.account, charges, owed.products, self.books, cut, self.now))
 
     def _fees(self, cut: PeriodCut, owed: Owed) -> list[Charge]:
         if cut.period is None:
@@ -90,7 +113,7 @@ def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: It
     """Close the charges that the cut is about. `fees` are those of its period that no cut has charged yet."""
     due = sorted((charge for charge in unbilled if _is_due(charge, cut)), key=_line_order)
     closed = tuple(_closed(charge, cut, now) for charge in due)
-    added = tuple(_closed(fee, cut, now) for fee in sorted(fees, key=_line_order))
+    made = tuple(_closed(fee, cut, now) for fee in sorted(fees, key=_line_order))
     labels = {label_of(charge.period, account.time_zone) for charge in closed}
     if cut.period is not None:
         labels.add(label_of(cut.period, account.time_zone))
@@ -102,9 +125,16 @@ def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: It
         cause_id=cut.cause_id,
         currency=account.currency,
         closed_at=now,
-        lines=tuple(_line(charge) for charge in (*closed, *added)),
+        lines=tuple(_line(charge) for charge in (*closed, *made)),
     )
-    return Closing(answer, closed, added, frozenset(labels))
+    return Closing(answer, closed, made, frozenset(labels))
+
+
+def adjusted(closing: Closing, cut: PeriodCut, adjustments: Iterable[Charge], discounts_after_tax: tuple[DiscountDue, ...]) -> Closing:
+    """The same with what is made of the charges that it closes."""
+    made = tuple(_closed(charge, cut, closing.answer.closed_at) for charge in adjustments)
+    told = {"lines": (*closing.answer.lines, *map(_line, made)), "discounts_after_tax": discounts_after_tax}
+    return replace(closing, answer=closing.answer.model_copy(update=told), made=(*closing.made, *made))
 
 
 def refuse(cut: PeriodCut, reason: str) -> CutRefused:
@@ -134,8 +164,7 @@ def _line_order(charge: Charge) -> tuple[str, datetime, str]:
 
 
 def _closed(charge: Charge, cut: PeriodCut, now: datetime) -> Charge:
-    amount = round_to_minor_unit(sum_fractions(charge.sums), charge.currency)
-    return charge.model_copy(update={"state": ChargeState.CLOSED, "amount": amount, "cut_id": cut.id, "updated_at": now})
+    return charge.model_copy(update={"state": ChargeState.CLOSED, "amount": line_amount(charge), "cut_id": cut.id, "updated_at": now})
 
 
 def _line(charge: Charge) -> ChargeLine:

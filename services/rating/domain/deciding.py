@@ -3,15 +3,16 @@
 Pure. What was decided before comes in as `earlier`; a repeat within the batch is a repeat like any other.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace as changed
 
-from libs.contracts import RejectionReason, UsageRated, UsageReceived, UsageRejected
+from libs.contracts import AllowanceUse, RatedPart, RejectionReason, UsageRated, UsageReceived, UsageRejected
 from libs.pricing import CompiledPrice, PricedUsage, RateBooks, RejectedUsage
-from services.rating.domain.charge_ids import usage_charge_id
+from services.rating.domain.charge_ids import terms_of, usage_charge_id
 from services.rating.domain.holdings import Account, Holdings, Product, holder_at
 from services.rating.domain.limits import UsageLimits, fault_of
 from services.rating.domain.months import BillingMonth, BillingMonths
@@ -41,16 +42,33 @@ class UsageCharge:
     month: BillingMonth
     sequence: int
 
+    @property
+    def continued_ids(self) -> list[str]:
+        """The charges of earlier sequences whose quantity this one goes on counting from; none where nothing depends on it."""
+        if self.price.tiers is None or self.price.late_restarts:
+            return []
+        return [_charge_id(self.account, self.product, self.price, self.month, sequence) for sequence in range(self.sequence)]
+
 
 # Structs, for there is one of each for every usage.
 
 
 class Rated(Struct, frozen=True, gc=False):
-    """A usage with its price and the charge that counts it."""
+    """A usage with its price and the charge that counts it; `others` are the charges of the other parts of one that was split.
+
+    `allowances` are what it took from buckets. What they paid is in no charge.
+    """
 
     usage: UsageReceived
     charge: UsageCharge
     priced: PricedUsage
+    others: tuple[UsageCharge, ...] = ()
+    allowances: tuple[AllowanceUse, ...] = ()
+
+    @property
+    def parts(self) -> Iterator[tuple[UsageCharge, PricedUsage]]:
+        """What each charge counts of it."""
+        return zip((self.charge, *self.others), self.priced.parts, strict=True)
 
 
 class Earlier(Struct, frozen=True, gc=False):
@@ -68,6 +86,18 @@ class Decisions:
     rejected: list[UsageRejected] = field(default_factory=list)
     conflicting: list[UsageRejected] = field(default_factory=list)
     answers: list[UsageRated | UsageRejected] = field(default_factory=list)
+
+    def with_draws(self, rated: list[Rated]) -> "Decisions":
+        """The same decisions once some of the usages drew from allowances."""
+        return replace(self, rated=rated, answers=answers_with_draws(self.answers, rated))
+
+
+def answers_with_draws(answers: list[UsageRated | UsageRejected], rated: Iterable[Rated]) -> list[UsageRated | UsageRejected]:
+    """The answers, in their order, with those of usages that drew from allowances told anew."""
+    drawn = {each.usage.id: rated_fact(each) for each in rated if each.allowances}
+    if not drawn:
+        return answers
+    return [drawn.get(answer.id, answer) if isinstance(answer, UsageRated) else answer for answer in answers]
 
 
 class Rater:
@@ -95,9 +125,14 @@ class Rater:
         priced = self._books.price_usage(product.offering_id, usage, time_zone=account.time_zone, currency=account.currency)
         if isinstance(priced, RejectedUsage):
             return reject(usage, priced.reason, f"{priced.detail}: {REMEDIES[priced.reason]}")
-        if priced.numerator > SUMMAND_MAX:
+        if priced.numerator > SUMMAND_MAX or (priced.others and total_numerator(priced) > SUMMAND_MAX):
             return reject(usage, RejectionReason.ABSURD_QUANTITY, f"its price has too many digits to be summed exactly: {DISCARD}")
-        return Rated(usage, self._charge(account, product, priced.price, usage.started_at), priced)
+        charge = self._charge(account, product, priced.price, usage.started_at)
+        if priced.others:
+            # All in the month that it started in, however far into the next one it lasted.
+            others = tuple(self._charge(account, product, part.price, usage.started_at) for part in priced.others)
+            return Rated(usage, charge, priced, others)
+        return Rated(usage, charge, priced)
 
     def _charge(self, account: Account, product: Product, price: CompiledPrice, started_at: datetime) -> UsageCharge:
         # Nearly always the charge of the month before this usage's own: then nothing else is looked up.
@@ -120,44 +155,52 @@ class Rater:
 
 def _usage_charge(account: Account, product: Product, price: CompiledPrice, month: BillingMonth) -> UsageCharge:
     sequence = account.cuts.get(month.label, 0)
-    id = usage_charge_id(account.id, product.id, price.price_id, month.label, sequence)
-    return UsageCharge(id, account, product, price, month, sequence)
+    return UsageCharge(_charge_id(account, product, price, month, sequence), account, product, price, month, sequence)
+
+
+def _charge_id(account: Account, product: Product, price: CompiledPrice, month: BillingMonth, sequence: int) -> str:
+    terms = terms_of(price.tiers, price.line_rounding)
+    return usage_charge_id(account.id, product.id, price.price_id, month.label, sequence, terms)
+
+
+def total_numerator(priced: PricedUsage) -> int:
+    """That of all parts together; they have one denominator."""
+    return sum(part.numerator for part in priced.parts)
 
 
 def decide(usages: Iterable[UsageReceived], earlier: Mapping[str, Earlier], rater: Rater) -> Decisions:
     """Decide every usage once, in order. Same id and same body: same answer. Same id, other body: refused."""
     decisions = Decisions()
-    decided = dict(earlier)
+    answers = decisions.answers
+    decided = {id: (known.usage, known.answer) for id, known in earlier.items()}
     conflicts: set[str] = set()
     for usage in usages:
         known = decided.get(usage.id)
         if known is None:
-            answer = _decide_new(usage, rater, decisions)
-            decided[usage.id] = Earlier(usage, answer)
-        elif known.usage == usage:
-            answer = known.answer
+            outcome = rater.rate(usage)
+            if isinstance(outcome, Rated):
+                decisions.rated.append(outcome)
+                answer: UsageRated | UsageRejected = rated_fact(outcome)
+            else:
+                decisions.rejected.append(outcome)
+                answer = outcome
+            decided[usage.id] = usage, answer
+        elif known[0] == usage:
+            answer = known[1]
         else:
             answer = reject_conflicting(usage)
             if answer.suspense_id not in conflicts:
                 conflicts.add(answer.suspense_id)
                 decisions.conflicting.append(answer)
-        decisions.answers.append(answer)
+        answers.append(answer)
     return decisions
-
-
-def _decide_new(usage: UsageReceived, rater: Rater, decisions: Decisions) -> UsageRated | UsageRejected:
-    outcome = rater.rate(usage)
-    if isinstance(outcome, UsageRejected):
-        decisions.rejected.append(outcome)
-        return outcome
-    decisions.rated.append(outcome)
-    return rated_fact(outcome)
 
 
 def rated_fact(rated: Rated) -> UsageRated:
     """The fact of a rated usage. Its parts were checked when they were received, remembered or loaded."""
     usage, charge, priced = rated.usage, rated.charge, rated.priced
-    return UsageRated(
+    price = charge.price
+    fact = UsageRated(
         id=usage.id,
         identifier=usage.identifier,
         usage_type=usage.usage_type,
@@ -168,11 +211,26 @@ def rated_fact(rated: Rated) -> UsageRated:
         characteristics=usage.characteristics,
         account_id=charge.account.id,
         product_id=charge.product.id,
-        price_id=charge.price.price_id,
+        price_id=price.price_id,
         charge_id=charge.id,
         charged_quantity=priced.charged_quantity,
         numerator=priced.numerator,
-        denominator=charge.price.denominator,
-        currency=charge.price.currency,
-        rate_book=charge.price.rate_book,
+        denominator=price.denominator,
+        currency=price.currency,
+        rate_book=price.rate_book,
+        allowances=rated.allowances,
+    )
+    if rated.others:
+        return changed(fact, numerator=total_numerator(priced), parts=tuple(_part(*part) for part in rated.parts))
+    return fact
+
+
+def _part(charge: UsageCharge, priced: PricedUsage) -> RatedPart:
+    return RatedPart(
+        price_id=priced.price_id,
+        charge_id=charge.id,
+        charged_quantity=priced.charged_quantity,
+        numerator=priced.numerator,
+        denominator=priced.denominator,
+        rate_book=priced.rate_book,
     )

@@ -1,10 +1,10 @@
 """Retrying suspended usages: what can now be rated is rated, once; the rest waits on with its reason of today."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from libs.contracts import SuspenseResolved, SuspenseRetryRequested, UsageRated, UsageReceived, UsageRejected
-from services.rating.domain.deciding import Earlier, Rated, Rater, rated_fact
+from services.rating.domain.deciding import Earlier, Rated, Rater, answers_with_draws, rated_fact
 from services.rating.domain.suspense import Suspended, reject_conflicting
 
 
@@ -19,6 +19,11 @@ class Retries:
     rejected: dict[str, UsageRejected] = field(default_factory=dict)
     settled: list[str] = field(default_factory=list)
     answers: list[UsageRated | UsageRejected] = field(default_factory=list)
+
+    def with_draws(self, rated: Iterable[Rated]) -> "Retries":
+        """The same once some of the usages, in the order of `rated`, drew from allowances."""
+        drawn = dict(zip(self.rated, rated, strict=True))
+        return replace(self, rated=drawn, answers=answers_with_draws(self.answers, drawn.values()))
 
     @property
     def rated_count(self) -> int:
