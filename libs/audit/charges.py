@@ -1,6 +1,7 @@
 """Every charge beside its usages, the line of its cut and the line of its bill."""
 
 from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 
 from libs.audit.alignment import align
 from libs.audit.domain.charges import (
@@ -26,9 +27,10 @@ from libs.runtime import from_document
 async def audit_charges(reader: Reader, findings: Findings) -> None:
     """Walk the charges of rating with everything that refers to them."""
     async with reader.snapshot() as now:
-        async for charge_id, (charges, recounts, cut_lines, bill_lines) in align(
-            _charges(now), _recounts(now), _cut_lines(now), _bill_lines(now)
+        async for charge_id, (charges, whole, in_parts, cut_lines, bill_lines) in align(
+            _charges(now), _recounts(now, _WHOLE_USAGES), _recounts(now, _PARTS_OF_USAGES), _cut_lines(now), _bill_lines(now)
         ):
+            recounts = [*whole, *in_parts]
             if not charges:
                 findings.add(missing_charge(charge_id, recounts, cut_lines, bill_lines))
                 continue
@@ -69,19 +71,7 @@ async def _charges(reader: Reader) -> AsyncIterator[tuple[str, Charge]]:
         yield document["_id"], from_document(Charge, document)
 
 
-async def _recounts(reader: Reader) -> AsyncIterator[tuple[str, Recount]]:
-    pipeline: Pipeline = [
-        {"$match": {"charge_id": {"$exists": True}}},
-        {
-            "$group": {
-                "_id": {"charge": "$charge_id", "denominator": "$denominator"},
-                "numerator": {"$sum": {"$toDecimal": "$numerator"}},
-                "quantity": {"$sum": {"$toDecimal": "$charged_quantity"}},
-                "usage_count": {"$sum": 1},
-            }
-        },
-        {"$sort": {"_id.charge": 1}},
-    ]
+async def _recounts(reader: Reader, pipeline: Pipeline) -> AsyncIterator[tuple[str, Recount]]:
     async for document in reader.aggregate("rating", "usage", pipeline):
         sums = {str(document["_id"]["denominator"]): document["numerator"]}
         yield document["_id"]["charge"], Recount(document["usage_count"], document["quantity"], sums)
@@ -102,12 +92,44 @@ async def _bill_lines(reader: Reader) -> AsyncIterator[tuple[str, BilledLine]]:
 _LINES_BY_CHARGE: Pipeline = [{"$project": {"lines": 1, "returned_at": 1}}, {"$unwind": "$lines"}, {"$sort": {"lines.charge_id": 1}}]
 
 
+_ADDED = {
+    "numerator": {"$sum": {"$toDecimal": "$numerator"}},
+    "quantity": {"$sum": {"$toDecimal": "$charged_quantity"}},
+    "usage_count": {"$sum": 1},
+}
+_WHOLE_USAGES: Pipeline = [
+    {"$match": {"charge_id": {"$exists": True}, "parts": {"$exists": False}}},
+    {"$group": {"_id": {"charge": "$charge_id", "denominator": "$denominator"}, **_ADDED}},
+    {"$sort": {"_id.charge": 1}},
+]
+# A usage with several parts in one charge counts once: their denominators are the same.
+_PARTS_OF_USAGES: Pipeline = [
+    {"$match": {"parts": {"$exists": True}}},
+    {"$unwind": "$parts"},
+    {"$replaceWith": {"$mergeObjects": ["$parts", {"usage": "$_id"}]}},
+    {"$group": {"_id": {"charge": "$charge_id", "denominator": "$denominator", "usage": "$usage"}, **_ADDED}},
+    {
+        "$group": {
+            "_id": {"charge": "$_id.charge", "denominator": "$_id.denominator"},
+            "numerator": {"$sum": "$numerator"},
+            "quantity": {"$sum": "$quantity"},
+            "usage_count": {"$sum": 1},
+        }
+    },
+    {"$sort": {"_id.charge": 1}},
+]
+
+
 def _added(parts: Sequence[Recount]) -> Recount:
-    """The parts of one charge, one per denominator."""
+    """The parts of one charge: those of whole usages and of split ones, per denominator."""
     if not parts:
         return NOTHING_COUNTED
+    sums: dict[str, list[Decimal]] = {}
+    for part in parts:
+        for denominator, numerator in part.sums.items():
+            sums.setdefault(denominator, []).append(numerator)
     return Recount(
         sum(part.usage_count for part in parts),
         sum_exactly(part.quantity for part in parts),
-        {denominator: numerator for part in parts for denominator, numerator in part.sums.items()},
+        {denominator: sum_exactly(numerators) for denominator, numerators in sums.items()},
     )

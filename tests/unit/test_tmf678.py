@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from libs.contracts import BillState, ChargeState
+from libs.contracts import BillState, ChargeKind, ChargeState, ChargeTiers, LineRounding, Tier
 from libs.exact_json import read_json, write_json
+from libs.money import RoundingMode
 from libs.runtime import to_document
 from services.tmf_gateway.domain.events import hub_event
 from services.tmf_gateway.domain.links import Links
@@ -50,6 +51,26 @@ def test_an_open_charge_shows_what_it_would_come_to_now():
     assert shown["type"] == "usageCharge"
     assert "bill" not in shown
     assert "taxIncludedAmount" not in shown
+
+
+def test_an_open_charge_that_counts_the_month_shows_what_its_tiers_make_of_it_now():
+    tiers = ChargeTiers(
+        model="graduated",
+        tiers=(Tier(up_to=Decimal(100), amount=Decimal("0.10"), per=Decimal(1)), Tier(amount=Decimal("0.05"), per=Decimal(1))),
+        counted_before=Decimal(50),
+    )
+    charge = a_charge(1, sums={"1": Decimal(0)}, tiers=tiers)
+    shown = sent(applied_billing_rate(to_document(charge), LINKS))
+    # 73 after 50: 50 at 0.10 and 23 at 0.05.
+    assert shown["taxExcludedAmount"]["value"] == Decimal("6.15")
+    rounded = charge.model_copy(update={"line_rounding": LineRounding(mode=RoundingMode.DOWN, decimals=1)})
+    assert sent(applied_billing_rate(to_document(rounded), LINKS))["taxExcludedAmount"]["value"] == Decimal("6.10")
+
+
+def test_a_discount_is_shown_as_a_credit():
+    shown = sent(applied_billing_rate(to_document(a_charge(1, kind=ChargeKind.DISCOUNT, amount=Decimal("-0.50"))), LINKS))
+    assert_conforms(shown, "TMF678", "AppliedCustomerBillingRate")
+    assert (shown["type"], shown["taxExcludedAmount"]["value"]) == ("appliedBillingCredit", Decimal("-0.50"))
 
 
 def test_a_billed_charge_refers_to_its_bill_and_its_taxes():

@@ -8,7 +8,8 @@ from decimal import Decimal
 from libs.audit.domain.difference import Category, Difference
 from libs.billing.final_bills import closed_since
 from libs.contracts import AppliedTax, Charge, ChargeKind, ChargeLine, ChargeState
-from libs.money import round_to_minor_unit, sum_fractions
+from libs.money import sum_fractions
+from libs.pricing.charge_amount import line_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ def check_usages(charge: Charge, recount: Recount) -> Iterator[Difference]:
 
 
 def check_amount(charge: Charge) -> Iterator[Difference]:
-    """A closed charge has its sum, rounded once; an open one has no amount."""
-    expected = None if charge.state is ChargeState.OPEN else round_to_minor_unit(sum_fractions(charge.sums), charge.currency)
+    """A closed charge has its sum and what its tiers make of its quantity, rounded once; an open one has no amount."""
+    expected = None if charge.state is ChargeState.OPEN else line_amount(charge)
     if charge.amount != expected:
         yield Difference(
             category=Category.CHARGE_AMOUNT,

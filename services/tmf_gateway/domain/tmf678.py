@@ -9,8 +9,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from libs.contracts import BillState, ChargeKind, ChargeState, OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
-from libs.money import round_to_minor_unit, sum_exactly, sum_fractions
+from libs.contracts import BillState, Charge, ChargeKind, ChargeState, OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
+from libs.money import sum_exactly
+from libs.pricing.charge_amount import line_amount
 from services.tmf_gateway.domain.links import TMF678, Links
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
@@ -21,7 +22,15 @@ SCHEMA = Schema(
     swagger("TMF678")["definitions"],
     extensions={"CustomerBillOnDemand": {"stateReason": {"type": "string"}}},
 )
-RATE_TYPES = {ChargeKind.USAGE: "usageCharge", ChargeKind.RECURRING: "recurringCharge", ChargeKind.ONE_TIME: "oneTimeCharge"}
+RATE_TYPES = {
+    ChargeKind.USAGE: "usageCharge",
+    ChargeKind.RECURRING: "recurringCharge",
+    ChargeKind.ONE_TIME: "oneTimeCharge",
+    ChargeKind.DISCOUNT: "appliedBillingCredit",
+    ChargeKind.CAP: "appliedBillingCredit",
+    ChargeKind.COMMITMENT: "appliedBillingCharge",
+    ChargeKind.ADJUSTMENT: "appliedBillingCharge",
+}
 # Set by payments, not by people.
 PAYMENT_STATES = (BillState.PARTIALLY_PAID, BillState.SETTLED)
 _TYPE_NAMES = frozenset(("@type", "@baseType", "@schemaLocation"))
@@ -75,7 +84,9 @@ _RATE_ATTRIBUTES = _flat(
             words={"true": (ChargeState.BILLED,), "false": (ChargeState.OPEN, ChargeState.CLOSED, ChargeState.RETURNED)},
             reversed=True,
         ),
-        "type": Stored("kind", words={word: (kind,) for kind, word in RATE_TYPES.items()}),
+        "type": Stored(
+            "kind", words={word: tuple(kind for kind in RATE_TYPES if RATE_TYPES[kind] == word) for word in RATE_TYPES.values()}
+        ),
         "appliedTax": {"taxCategory": Stored("applied_taxes.category"), "taxRate": Stored("applied_taxes.rate", Kind.NUMBER)},
         "bill": {"id": Stored("bill_id"), "href": Stored("bill_id", Kind.HREF)},
         "billingAccount": {"id": Stored("account_id"), "href": Stored("account_id", Kind.HREF)},
@@ -146,7 +157,7 @@ def applied_billing_rate(charge: Document, links: Links) -> Representation:
     currency = charge["currency"]
     amount = charge.get("amount")
     if amount is None:
-        amount = round_to_minor_unit(sum_fractions(charge["sums"]), currency)
+        amount = line_amount(Charge.model_validate({**charge, "id": charge["_id"]}))
     taxes = charge.get("applied_taxes", ())
     tax_included = sum_exactly([amount, *(tax["amount"] for tax in taxes)])
     bill_id = charge.get("bill_id")
