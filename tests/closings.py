@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from libs.billing import BillTerms
+from libs.billing import BillTerms, TaxTable
 from libs.contracts import BillIssuer, BillState, BillStateRequested, ChargeKind, ChargeLine, ChargesClosed, RunType
 from libs.periods import Period, calendar_month
 
 CLOSED_AT = datetime(2026, 4, 1, 3, tzinfo=UTC)
 MARCH = calendar_month("2026-03", "Europe/Madrid")
 RATES = {"standard": Decimal(21), "reduced": Decimal(10), "zero": Decimal(0), "us-communications": Decimal("8.25")}
-TERMS = BillTerms(tax_rates=RATES, issuer=BillIssuer(name="Tarifa Telecom"), locale="en", template_version="bill-1")
+TERMS = BillTerms(tax_table=TaxTable.of_rates(RATES), issuer=BillIssuer(name="Tarifa Telecom"), locale="en", template_version="bill-1")
 
 
 def line(charge_id: str, amount: str | Decimal, **fields: Any) -> ChargeLine:

@@ -7,5 +7,6 @@ with a reason that says what to mend; nothing about a customer's data is raised.
 from libs.billing.bill import BillDraft, BillTerms, assemble_bill
 from libs.billing.states import change_state
 from libs.billing.tax_rates import InvalidTaxRates, parse_tax_rates
+from libs.billing.tax_table import TaxTable
 
-__all__ = ["BillDraft", "BillTerms", "InvalidTaxRates", "assemble_bill", "change_state", "parse_tax_rates"]
+__all__ = ["BillDraft", "BillTerms", "InvalidTaxRates", "TaxTable", "assemble_bill", "change_state", "parse_tax_rates"]

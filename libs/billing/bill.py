@@ -5,13 +5,15 @@ a digest of their cut (`ada.2026-03-01.offCycle.5f2c0a9d41`). Dates are those of
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 
+from libs.billing.after_tax import discounts_after_tax
 from libs.billing.dates import PAYMENT_DUE_DAYS_MAX, next_bill, payment_due
 from libs.billing.invariants import LINES_MAX, broken_invariant, unbillable_number
-from libs.billing.taxes import Taxable, compute_taxes
+from libs.billing.tax_table import TaxTable
+from libs.billing.taxes import Tax, TaxedAmount, levy_taxes
 from libs.contracts import (
     AccountChanged,
     AccountParked,
@@ -29,6 +31,8 @@ from libs.periods import UnknownTimeZone, time_zone
 
 # What an exempt account's tax item is called; its rate is zero whatever the table says of the account's category.
 EXEMPT_CATEGORY = "exempt"
+_EXEMPT = (Tax(EXEMPT_CATEGORY, Decimal(0)),)
+_MOMENT = timedelta(milliseconds=1)
 # Bill ids go into URLs, indexes and file names, and have to stay under the 256 characters of an id with room to spare.
 ACCOUNT_IN_BILL_ID_CHARS_MAX = 160
 DIGEST_CHARS = 10
@@ -39,9 +43,9 @@ NO_NUMBER_YET = "-"
 
 @dataclass(frozen=True, slots=True)
 class BillTerms:
-    """What all bills of an operator share: percentages by tax category, who issues, in which words and layout."""
+    """What all bills of an operator share: the taxes by category, place and day, who issues, in which words and layout."""
 
-    tax_rates: Mapping[str, Decimal]
+    tax_table: TaxTable
     issuer: BillIssuer
     locale: str
     template_version: str
@@ -108,29 +112,56 @@ def _obstacle(charges: ChargesClosed, account: AccountChanged, terms: BillTerms)
         return f"{error}; correct it on account {account.id}"
     if charges.currency != account.currency:
         return f"charges are in {charges.currency}, account {account.id} is billed in {account.currency}; make them the same currency"
-    untaxed = {_category(line, account) for line in charges.lines} - _rates(terms).keys()
-    if untaxed:
-        known = ", ".join(sorted(terms.tax_rates))
-        return f"no tax rate for category {min(untaxed)!r}; add it to the tax rate table (it knows {known}) or correct the account"
     if not 0 <= account.payment_due_days <= PAYMENT_DUE_DAYS_MAX:
         return f"payment is due after {account.payment_due_days} days; set 0 to {PAYMENT_DUE_DAYS_MAX} on account {account.id}"
     if max(charges.closed_at, charges.period.end).year > YEAR_MAX:
         return f"the period ends in {charges.period.end.year}, and no due date can be given after {YEAR_MAX}; check the cut's period"
     if len(charges.lines) > LINES_MAX:
         return f"{len(charges.lines)} lines are more than the {LINES_MAX} that a bill can carry; cut the charges in smaller parts"
-    return unbillable_number(charges.lines, charges.currency)
+    return unbillable_number(charges.lines, charges.currency) or _untaxed(charges, account, terms)
+
+
+def _untaxed(charges: ChargesClosed, account: AccountChanged, terms: BillTerms) -> str | None:
+    """Why a line's taxes cannot be told, or None."""
+    taxes = _taxes(charges, account, terms)
+    unknown = {(_category(line, account), day) for line, (day, found) in zip(charges.lines, taxes, strict=True) if found is None}
+    if not unknown:
+        return None
+    category, day = min(unknown)
+    known = terms.tax_table.categories(account.address)
+    if category not in known:
+        return f"no tax rate for category {category!r}; add it to the tax rate table (it knows {', '.join(known)}) or correct the account"
+    return f"no tax rate for category {category!r} on {day}; add one that holds then to the tax rate table, 0 if there is no tax"
+
+
+def _taxes(charges: ChargesClosed, account: AccountChanged, terms: BillTerms) -> list[tuple[date, tuple[Tax, ...] | None]]:
+    """The taxes of each line, and their day: the last one of its time, or that of the bill where that is earlier."""
+    zone = time_zone(account.time_zone)
+    found: dict[tuple[str, date], tuple[Tax, ...] | None] = {}
+    taxes = []
+    for line in charges.lines:
+        category, day = _category(line, account), min(line.period.end - _MOMENT, charges.closed_at).astimezone(zone).date()
+        if (category, day) not in found:
+            found[category, day] = _EXEMPT if account.tax_exempt else terms.tax_table.taxes(category, account.address, day)
+        taxes.append((day, found[category, day]))
+    return taxes
 
 
 def _assemble(charges: ChargesClosed, account: AccountChanged, terms: BillTerms) -> BillIssued:
     amounts = [round_to_minor_unit(line.amount, charges.currency) for line in charges.lines]
-    taxables = [Taxable(_category(line, account), amount) for line, amount in zip(charges.lines, amounts, strict=True)]
-    taxes = compute_taxes(taxables, _rates(terms), charges.currency)
+    taxed = [
+        TaxedAmount(amount, taxes or (), line.is_tax_included)
+        for amount, line, (_, taxes) in zip(amounts, charges.lines, _taxes(charges, account, terms), strict=True)
+    ]
+    levy = levy_taxes(taxed, charges.currency)
     lines = tuple(
-        BillLine(**{**dict(line), "amount": amount, "taxes": (share,)})
-        for line, amount, share in zip(charges.lines, amounts, taxes.shares, strict=True)
+        BillLine(**{**dict(line), "amount": amount, "taxes": shares})
+        for line, amount, shares in zip(charges.lines, levy.net_amounts, levy.shares, strict=True)
     )
-    tax_excluded = sum_exactly(amounts)
-    tax_included = sum_exactly([tax_excluded, *(item.amount for item in taxes.items)])
+    tax_excluded = sum_exactly(levy.net_amounts)
+    tax_included = sum_exactly([tax_excluded, *(item.amount for item in levy.items)])
+    discounts = discounts_after_tax(charges.discounts_after_tax, lines, charges.currency)
+    amount_due = sum_exactly([tax_included, *(discount.amount for discount in discounts)])
     new_id = bill_id(charges, account.time_zone)
     return BillIssued(
         id=new_id,
@@ -150,11 +181,12 @@ def _assemble(charges: ChargesClosed, account: AccountChanged, terms: BillTerms)
         currency=charges.currency,
         time_zone=account.time_zone,
         lines=lines,
-        tax_items=taxes.items,
+        tax_items=levy.items,
+        discounts=discounts,
         tax_excluded_amount=tax_excluded,
         tax_included_amount=tax_included,
-        amount_due=tax_included,
-        remaining_amount=tax_included,
+        amount_due=amount_due,
+        remaining_amount=amount_due,
         documents=(BillDocument(id=f"{new_id}.pdf", name=f"{new_id}.pdf", mime_type="application/pdf"),),
         template_version=terms.template_version,
         locale=terms.locale,
@@ -165,10 +197,6 @@ def _assemble(charges: ChargesClosed, account: AccountChanged, terms: BillTerms)
 
 def _category(line: ChargeLine, account: AccountChanged) -> str:
     return EXEMPT_CATEGORY if account.tax_exempt else line.tax_category or account.tax_category
-
-
-def _rates(terms: BillTerms) -> Mapping[str, Decimal]:
-    return {**terms.tax_rates, EXEMPT_CATEGORY: Decimal(0)}
 
 
 def _digest(text: str) -> str:

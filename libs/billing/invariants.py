@@ -30,15 +30,19 @@ def _broken(bill: BillIssued) -> Iterator[str]:
         yield f"lines add up to {lines}, not to the amount without tax {bill.tax_excluded_amount}"
     if sum_exactly([bill.tax_excluded_amount, taxes]) != bill.tax_included_amount:
         yield f"{bill.tax_excluded_amount} and tax {taxes} do not add up to the total {bill.tax_included_amount}"
-    shares: dict[tuple[str, Decimal], list[Decimal]] = defaultdict(list)
+    shares: dict[tuple[str, Decimal, tuple[str, ...]], list[Decimal]] = defaultdict(list)
     for tax in (tax for line in bill.lines for tax in line.taxes):
-        shares[tax.category, tax.rate].append(tax.amount)
+        shares[tax.category, tax.rate, tax.on].append(tax.amount)
     if {place: sum_exactly(amounts) for place, amounts in shares.items()} != {
-        (item.category, item.rate): item.amount for item in bill.tax_items
+        (item.category, item.rate, item.on): item.amount for item in bill.tax_items
     }:
         yield "the lines' shares of tax do not add up to the tax of each category"
-    if bill.amount_due != bill.tax_included_amount:
-        yield f"amount due {bill.amount_due} is not the total {bill.tax_included_amount}"
+    discounts = sum_exactly(discount.amount for discount in bill.discounts)
+    if sum_exactly([bill.tax_included_amount, discounts]) != bill.amount_due:
+        less = f" less discounts of {-discounts}" if bill.discounts else ""
+        yield f"amount due {bill.amount_due} is not the total {bill.tax_included_amount}{less}"
+    if any(discount.amount > 0 for discount in bill.discounts):
+        yield "a discount raises what is due"
 
 
 def unbillable_number(lines: Sequence[ChargeLine], currency: str) -> str | None:

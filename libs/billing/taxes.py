@@ -1,21 +1,80 @@
-"""Tax, computed once per category on the whole bill and then divided over its lines.
+"""Taxes, each computed once on the whole bill and then divided over its lines.
 
-Rounding happens once per category; the lines' shares are rounded down or up from their own exact tax by the largest
-remainder, so they add up to the category's tax and none is a whole minor unit off. Credits (negative lines) lower it.
+A line may bear several taxes, and one tax may be levied on others (`on`). What a line bears is exact until the one rounding
+of each tax; the lines' shares are rounded down or up from their own exact tax by the largest remainder, so they add up to the
+bill's tax and none is a whole minor unit off. Credits (negative lines) lower it. Of a line whose price includes the
+taxes, they are taken out: its shares and what is left without tax add up to the price.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
+from math import lcm
 
 from libs.contracts import AppliedTax
-from libs.money import minor_unit_decimals, round_to_minor_unit
+from libs.money import minor_unit_decimals, round_to_minor_unit, sum_exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """A tax by the name that the bill gives it. `on` names earlier taxes of the same line that are taxed as well."""
+
+    category: str
+    rate: Decimal
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaxedAmount:
+    """A line's amount in minor units of the bill's currency, and the taxes that it bears, in the order in which they are levied."""
+
+    amount: Decimal
+    taxes: tuple[Tax, ...]
+    is_tax_included: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Levy:
+    """`items` has each tax once, sorted by name; `shares` has what each line bears, and `net_amounts` its amount without tax."""
+
+    items: tuple[AppliedTax, ...]
+    shares: tuple[tuple[AppliedTax, ...], ...]
+    net_amounts: tuple[Decimal, ...]
+
+
+def levy_taxes(lines: Sequence[TaxedAmount], currency: str) -> Levy:
+    """The taxes of a bill's lines."""
+    units_per_one = 10 ** minor_unit_decimals(currency)
+    units = [int(Fraction(line.amount) * units_per_one) for line in lines]
+    bearing: dict[Tax, list[tuple[int, Fraction]]] = {}
+    for position, line in enumerate(lines):
+        for tax, factor in zip(line.taxes, _factors(line.taxes, line.is_tax_included), strict=True):
+            bearing.setdefault(tax, []).append((position, factor))
+    items: list[AppliedTax] = []
+    shares: list[dict[Tax, AppliedTax]] = [{} for _ in lines]
+    for tax in sorted(bearing, key=lambda tax: (tax.category, tax.rate, tax.on)):
+        # Whole minor units times the factors' numerators: exact integers, over one denominator for all.
+        denominator = lcm(*(factor.denominator for _, factor in bearing[tax]))
+        numerators = [units[position] * factor.numerator * (denominator // factor.denominator) for position, factor in bearing[tax]]
+        amount = round_to_minor_unit(Fraction(sum(numerators), denominator * units_per_one), currency)
+        items.append(_applied(tax, amount))
+        parts = divide_rounded(int(Fraction(amount) * units_per_one), numerators, denominator)
+        for (position, _), part in zip(bearing[tax], parts, strict=True):
+            shares[position][tax] = _applied(tax, round_to_minor_unit(Fraction(part, units_per_one), currency))
+    in_order = tuple(tuple(shares[position][tax] for tax in line.taxes) for position, line in enumerate(lines))
+    return Levy(tuple(items), in_order, tuple(map(_net_amount, lines, in_order)))
+
+
+def tax_factors(taxes: Sequence[Tax]) -> tuple[Fraction, ...]:
+    """What each tax makes of an amount without tax, tax on tax included: 5 % and then 8 % on both are 1/20 and 21/250."""
+    return _factors(tuple(taxes), False)
 
 
 @dataclass(frozen=True, slots=True)
 class Taxable:
-    """An amount without tax, in minor units of the bill's currency, and the category that taxes it."""
+    """An amount without tax that bears one tax, by its category."""
 
     category: str
     amount: Decimal
@@ -30,22 +89,9 @@ class Taxes:
 
 
 def compute_taxes(taxables: Sequence[Taxable], rates: Mapping[str, Decimal], currency: str) -> Taxes:
-    """Tax of a bill's lines. `rates` must know every category (KeyError otherwise)."""
-    units_per_one = 10 ** minor_unit_decimals(currency)
-    items = []
-    shares: dict[int, AppliedTax] = {}
-    for category in sorted({taxable.category for taxable in taxables}):
-        rate = Fraction(rates[category]) / 100
-        positions = [position for position, taxable in enumerate(taxables) if taxable.category == category]
-        # Whole minor units times the rate's numerator: exact integers, over one denominator for all.
-        numerators = [int(Fraction(taxables[position].amount) * units_per_one) * rate.numerator for position in positions]
-        tax = round_to_minor_unit(Fraction(sum(numerators), rate.denominator * units_per_one), currency)
-        items.append(AppliedTax(category=category, rate=rates[category], amount=tax))
-        parts = divide_rounded(int(Fraction(tax) * units_per_one), numerators, rate.denominator)
-        for position, units in zip(positions, parts, strict=True):
-            amount = round_to_minor_unit(Fraction(units, units_per_one), currency)
-            shares[position] = AppliedTax(category=category, rate=rates[category], amount=amount)
-    return Taxes(tuple(items), tuple(shares[position] for position in range(len(taxables))))
+    """Tax of lines that bear one tax each. `rates` must know every category (KeyError otherwise)."""
+    levy = levy_taxes([TaxedAmount(taxable.amount, (Tax(taxable.category, rates[taxable.category]),)) for taxable in taxables], currency)
+    return Taxes(levy.items, tuple(share for (share,) in levy.shares))
 
 
 def divide_rounded(total: int, numerators: Sequence[int], denominator: int) -> list[int]:
@@ -60,3 +106,21 @@ def divide_rounded(total: int, numerators: Sequence[int], denominator: int) -> l
     for index in by_remainder[:missing]:
         parts[index] += 1
     return parts
+
+
+@lru_cache(maxsize=1024)
+def _factors(taxes: tuple[Tax, ...], is_tax_included: bool) -> tuple[Fraction, ...]:
+    by_name: dict[str, Fraction] = {}
+    for tax in taxes:
+        base = 1 + sum((by_name[name] for name in tax.on), Fraction(0))
+        by_name[tax.category] = base * Fraction(tax.rate) / 100
+    whole = 1 + sum(by_name.values(), Fraction(0)) if is_tax_included else Fraction(1)
+    return tuple(by_name[tax.category] / whole for tax in taxes)
+
+
+def _applied(tax: Tax, amount: Decimal) -> AppliedTax:
+    return AppliedTax(category=tax.category, rate=tax.rate, amount=amount, on=tax.on)
+
+
+def _net_amount(line: TaxedAmount, shares: Sequence[AppliedTax]) -> Decimal:
+    return sum_exactly([line.amount, *(-share.amount for share in shares)]) if line.is_tax_included else line.amount

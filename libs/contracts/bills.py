@@ -26,6 +26,16 @@ class BillLine(ChargeLine):
     taxes: tuple[AppliedTax, ...] = ()
 
 
+class BillDiscount(Record):
+    """A discount after tax: a negative amount that lowers what is due, and neither price nor tax."""
+
+    discount_id: Id
+    product_id: Id
+    product_name: Text
+    description: Text
+    amount: Decimal
+
+
 class BillDocument(Record):
     """A rendering of a bill, kept in GridFS under this id and served by the gateway."""
 
@@ -50,7 +60,8 @@ class BillIssued(RecordFact, topic="bill.issued.v1", key="account_id"):
     """A bill with its legal number; also the stored document (collection `bills` of invoicing), whose
     `state`, `held_from`, `remaining_amount` and `last_update_at` move on while the rest never changes.
 
-    tax_included_amount = tax_excluded_amount + sum of tax items; amount_due = tax_included_amount.
+    tax_included_amount = tax_excluded_amount + sum of tax items; amount_due = tax_included_amount + sum of discounts, which
+    are those after tax. Below zero, it is a credit: nothing is to be paid, and the account's balance falls by it.
     """
 
     id: Id
@@ -72,6 +83,7 @@ class BillIssued(RecordFact, topic="bill.issued.v1", key="account_id"):
     time_zone: Id
     lines: tuple[BillLine, ...]
     tax_items: tuple[AppliedTax, ...]
+    discounts: tuple[BillDiscount, ...] = ()
     tax_excluded_amount: Decimal
     tax_included_amount: Decimal
     amount_due: Decimal

@@ -55,7 +55,7 @@ class InvoicingSettings(RuntimeSettings):
 def build(settings: InvoicingSettings) -> Service:
     """The service with its handlers bound to its stores. Raises InvalidTaxRates, InvalidSeries or OSError for bad settings."""
     terms = BillTerms(
-        tax_rates=parse_tax_rates(settings.tax_rates_file.read_text(encoding="utf-8"), str(settings.tax_rates_file)),
+        tax_table=parse_tax_rates(settings.tax_rates_file.read_text(encoding="utf-8"), str(settings.tax_rates_file)),
         issuer=settings.issuer,
         locale=settings.invoice_locale,
         template_version=TEMPLATE_VERSION,

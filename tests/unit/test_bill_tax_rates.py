@@ -1,26 +1,28 @@
 """The tax rate table: exact percentages, and errors that say where and what to mend."""
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from libs.billing import InvalidTaxRates, parse_tax_rates
+from libs.billing.taxes import Tax
+from libs.contracts import PostalAddress
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "tax-rates.yaml"
 
 
 def test_the_shipped_table_has_the_rates_of_the_demo_and_of_spain():
-    assert parse_tax_rates(SHIPPED.read_text(), "tax-rates.yaml") == {
-        "standard": Decimal(21),
-        "reduced": Decimal(10),
-        "zero": Decimal(0),
-        "us-communications": Decimal("8.25"),
-    }
+    table = parse_tax_rates(SHIPPED.read_text(), "tax-rates.yaml")
+    rates = {"standard": Decimal(21), "reduced": Decimal(10), "zero": Decimal(0), "us-communications": Decimal("8.25")}
+    for category, rate in rates.items():
+        assert table.taxes(category, PostalAddress(country="US", state_or_province="KS"), date(2026, 3, 31)) == (Tax(category, rate),)
 
 
 def test_a_rate_keeps_the_digits_that_were_written():
-    assert str(parse_tax_rates("rates: {a: 8.2500}", "x")["a"]) == "8.2500"
+    ((tax),) = parse_tax_rates("rates: {a: 8.2500}", "x").taxes("a", PostalAddress(), date(2026, 3, 31)) or ()
+    assert str(tax.rate) == "8.2500"
 
 
 @pytest.mark.parametrize(
