@@ -1,6 +1,15 @@
 """Every fact that travels between services. Importing this package registers all topics."""
 
-from libs.contracts.accounts import AccountChanged, AccountState, PostalAddress, ProductChanged, ProductStatus, ServiceIdentifier
+from libs.contracts.accounts import (
+    AccountChanged,
+    AccountState,
+    FormerOffering,
+    PostalAddress,
+    ProductChanged,
+    ProductStatus,
+    ServiceIdentifier,
+    Suspension,
+)
 from libs.contracts.bill_runs import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState
 from libs.contracts.bills import (
     AccountParked,
@@ -82,6 +91,7 @@ __all__ = [
     "CutRefused",
     "DeliveryRetryRequested",
     "Fact",
+    "FormerOffering",
     "HotFact",
     "HubEventRaised",
     "Id",
@@ -106,6 +116,7 @@ __all__ = [
     "SuspenseDiscardRequested",
     "SuspenseResolved",
     "SuspenseRetryRequested",
+    "Suspension",
     "TariffAccepted",
     "TariffPublished",
     "TariffRefused",

@@ -71,8 +71,25 @@ class ServiceIdentifier(Record):
     valid_to: Instant | None = None
 
 
+class Suspension(Record):
+    """When a product was suspended. Half-open; no end means that it still is."""
+
+    start: Instant
+    end: Instant | None = None
+
+
+class FormerOffering(Record):
+    """An offering that a product had before its present one, and until when: from the one before it, or from the product's start."""
+
+    offering_id: Id
+    until: Instant
+
+
 class ProductChanged(RecordFact, topic="product.changed.v1", key="account_id"):
-    """The whole product after a change. Products of a group share what their offerings share by group, whoever pays for them."""
+    """The whole product after a change. Products of a group share what their offerings share by group, whoever pays for them.
+
+    Suspensions and former offerings are in the order of time; none is ever taken back.
+    """
 
     id: Id
     revision: int
@@ -84,4 +101,6 @@ class ProductChanged(RecordFact, topic="product.changed.v1", key="account_id"):
     ended_at: Instant | None = None
     identifiers: tuple[ServiceIdentifier, ...] = ()
     group_id: Id | None = None
+    suspensions: tuple[Suspension, ...] = ()
+    former_offerings: tuple[FormerOffering, ...] = ()
     changed_at: Instant

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from libs.contracts import AccountChanged, ProductChanged
+from libs.contracts import AccountChanged, FormerOffering, ProductChanged, Suspension
 from libs.runtime import Index
 from libs.runtime.copies import remember_newest
 from services.rating.domain.holdings import Account, Holding, Holdings, Product
@@ -20,7 +20,18 @@ INDEXES = (
     Index("products", (("account_id", 1),), "cut: products of an account"),
 )
 ACCOUNT_FIELDS = ("currency", "time_zone")
-PRODUCT_FIELDS = ("account_id", "offering_id", "name", "status", "started_at", "ended_at", "identifiers", "group_id")
+PRODUCT_FIELDS = (
+    "account_id",
+    "offering_id",
+    "name",
+    "status",
+    "started_at",
+    "ended_at",
+    "identifiers",
+    "group_id",
+    "suspensions",
+    "former_offerings",
+)
 # Read for each customer once, and then as seldom as possible: what is not asked for need not be decoded.
 ACCOUNT_READ = dict.fromkeys((*ACCOUNT_FIELDS, "cuts"), 1)
 PRODUCT_READ = dict.fromkeys(PRODUCT_FIELDS, 1)
@@ -156,6 +167,8 @@ def _product(document: dict[str, Any]) -> Product:
         document["started_at"].astimezone(UTC),
         _utc(document["ended_at"]),
         document.get("group_id"),
+        tuple(Suspension(**suspension) for suspension in document.get("suspensions", ())),
+        tuple(FormerOffering(**former) for former in document.get("former_offerings", ())),
     )
 
 

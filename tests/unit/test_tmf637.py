@@ -146,3 +146,44 @@ def test_a_product_stays_with_its_account():
 def test_a_subscription_that_cannot_be_served_is_refused(body):
     with pytest.raises(BadRequest):
         new_subscription(body, "TMF678", "h1", NOW)
+
+
+def history(stored):
+    told = product_fact(stored)
+    return (
+        [(one.start, one.end) for one in told.suspensions],
+        [(one.offering_id, one.until) for one in told.former_offerings],
+    )
+
+
+def test_a_suspension_lasts_from_the_status_until_another():
+    suspended = patched_product(new(), {"status": "suspended"}, NOW)
+    assert history(suspended) == ([(NOW, None)], [])
+
+    renamed = patched_product(suspended, {"name": "Renamed"}, LATER)
+    assert history(renamed) == ([(NOW, None)], [])
+    assert history(patched_product(renamed, {"status": "active"}, LATER)) == ([(NOW, LATER)], [])
+    assert history(patched_product(renamed, {"status": "terminated"}, LATER)) == ([(NOW, LATER)], [])
+
+
+def test_a_product_may_begin_suspended():
+    assert history(new(status="suspended")) == ([(datetime(2026, 1, 1, tzinfo=UTC), None)], [])
+
+
+def test_a_product_keeps_which_offerings_it_had():
+    moved = patched_product(new(), {"productOffering": {"id": "better"}}, NOW)
+    moved = patched_product(moved, {"productOffering": {"id": "best"}}, LATER)
+
+    assert history(moved) == ([], [("plan", NOW), ("better", LATER)])
+    assert product_fact(moved).offering_id == "best"
+
+
+@pytest.mark.parametrize("attributes", [{"status": "pendingActive"}, {"startDate": "2026-04-01T00:00:00Z"}])
+def test_an_offering_that_was_changed_before_the_product_began_was_never_had(attributes):
+    assert history(patched_product(new(**attributes), {"productOffering": {"id": "better"}}, NOW)) == ([], [])
+
+
+def test_a_product_stored_before_its_history_was_kept_has_none():
+    stored = {name: value for name, value in new().items() if name not in ("suspensions", "former_offerings")}
+
+    assert history(patched_product(stored, {"status": "suspended"}, NOW)) == ([(NOW, None)], [])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from libs.contracts import ProductStatus
+from libs.contracts import FormerOffering, ProductStatus, Suspension
 
 # Never delivered, so no network can have served it.
 NEVER_ACTIVE = frozenset({ProductStatus.CANCELLED, ProductStatus.ABORTED})
@@ -35,6 +35,8 @@ class Product:
     started_at: datetime
     ended_at: datetime | None = None
     group_id: str | None = None
+    suspensions: tuple[Suspension, ...] = ()
+    former_offerings: tuple[FormerOffering, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """TMF637 Product Inventory v4: products and the service identifiers that they hold.
 
 Like an account, a product's document keeps the TMF resource under `resource`; `identifiers` says which number, user name
-or SIM it holds and when, which is how usage finds its way to it.
+or SIM it holds and when, which is how usage finds its way to it. `suspensions` and `former_offerings` keep what the resource
+forgets and fees depend on: when it was suspended, and which offerings it had before.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import phonenumbers
 from pydantic import ValidationError
 
-from libs.contracts import AccountState, ProductChanged, ProductStatus, ServiceIdentifier
+from libs.contracts import AccountState, FormerOffering, ProductChanged, ProductStatus, ServiceIdentifier, Suspension
 from services.tmf_gateway.domain.links import TMF637, Links
 from services.tmf_gateway.domain.merge_patch import merge
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
@@ -27,6 +28,7 @@ IDENTIFIER_KINDS = ("msisdn", "userName", "sim")
 _SERVER_OWNED = frozenset(("id", "href", "@type"))
 _NEVER_STARTED = (ProductStatus.CANCELLED, ProductStatus.ABORTED)
 _ENDED = (ProductStatus.TERMINATED, *_NEVER_STARTED)
+_LIVE = (ProductStatus.ACTIVE, ProductStatus.SUSPENDED, ProductStatus.PENDING_TERMINATE)
 
 
 def account_of(body: Mapping[str, Any]) -> str:
@@ -41,7 +43,8 @@ def new_product(body: Mapping[str, Any], id: str, account: Document, now: dateti
     resource = SCHEMA.conform("Product_Create", {"status": ProductStatus.ACTIVE, **body})
     resource = {"startDate": now, "orderDate": now, **_own(resource)}
     product = {"_id": id, "revision": 1, "created_at": now, "changed_at": now, "account_id": account["_id"]}
-    return _checked({**product, "resource": resource})
+    suspended = [{"start": resource["startDate"], "end": None}] if resource["status"] == ProductStatus.SUSPENDED else []
+    return _checked({**product, "resource": resource, "suspensions": suspended, "former_offerings": []})
 
 
 def patched_product(product: Document, patch: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -56,7 +59,8 @@ def patched_product(product: Document, patch: Mapping[str, Any], now: datetime) 
         raise Conflict(f"a product that is {before['status'].strip()} cannot become {resource['status']}")
     if resource["status"] == ProductStatus.TERMINATED:
         resource.setdefault("terminationDate", now)
-    return _checked({**product, "resource": resource, "revision": product["revision"] + 1, "changed_at": now})
+    history = {"suspensions": _suspensions(product, resource, now), "former_offerings": _former_offerings(product, resource, now)}
+    return _checked({**product, **history, "resource": resource, "revision": product["revision"] + 1, "changed_at": now})
 
 
 def product_fact(product: Document) -> ProductChanged:
@@ -73,6 +77,8 @@ def product_fact(product: Document) -> ProductChanged:
         started_at=resource["startDate"],
         ended_at=resource.get("terminationDate"),
         identifiers=tuple(ServiceIdentifier.model_validate(identifier) for identifier in product["identifiers"]),
+        suspensions=tuple(Suspension.model_validate(suspension) for suspension in product.get("suspensions", ())),
+        former_offerings=tuple(FormerOffering.model_validate(former) for former in product.get("former_offerings", ())),
         changed_at=product["changed_at"],
     )
 
@@ -140,6 +146,27 @@ def _checked(product: dict[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         raise BadRequest("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from None
     return checked
+
+
+def _suspensions(before: Document, resource: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+    """Begun when the status becomes suspended, ended when it becomes another."""
+    suspensions = list(before.get("suspensions", ()))
+    was, becomes = (status == ProductStatus.SUSPENDED for status in (before["resource"]["status"], resource["status"]))
+    if becomes and not was:
+        suspensions.append({"start": max(now, resource["startDate"]), "end": None})
+    elif was and not becomes and suspensions and suspensions[-1]["end"] is None:
+        begun = suspensions.pop()["start"]
+        suspensions += [{"start": begun, "end": now}] if begun < now else []
+    return suspensions
+
+
+def _former_offerings(before: Document, resource: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+    """One more when a product that has begun takes another offering."""
+    formers = list(before.get("former_offerings", ()))
+    earlier, later = before["resource"]["productOffering"]["id"], _reference(resource, "productOffering")
+    if earlier != later and before["resource"]["status"] in _LIVE and resource["startDate"] < now:
+        formers.append({"offering_id": earlier, "until": now})
+    return formers
 
 
 def _normalised(resource: Mapping[str, Any]) -> dict[str, Any]:
