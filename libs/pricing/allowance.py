@@ -1,0 +1,235 @@
+"""Allowances: what an offering gives free, in time, volume, messages or money, and how much of it is left.
+
+The terms stand in a rate book; what is left of one grant is a bucket. Quantities are whole numbers with a denominator, so
+nothing is rounded: what is drawn and what is left to pay add up to what was asked for. Usage is drawn in whole steps of its
+price, money in whole numerators of it; what is left of a bucket and too small for one of them stays there.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from fractions import Fraction
+from heapq import heapify, heappop
+from math import lcm
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from libs.pricing.compiled_price import CompiledPrice
+from libs.pricing.faults import Place
+
+# The unit of a balance that several kinds of usage draw from, each by its own factor.
+GENERIC = "unit"
+
+
+class Recurrence(StrEnum):
+    """How often an allowance is granted anew; periods are the account's local ones, weeks begin on Monday."""
+
+    ONCE = "once"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Shared(StrEnum):
+    """Who owns a bucket together: one product alone, all products of an account, or all of a group of products."""
+
+    PRODUCT = "product"
+    ACCOUNT = "account"
+    GROUP = "group"
+
+
+class Burns(StrEnum):
+    """Whether what rolled over is used before or after what is granted anew."""
+
+    FIRST = "first"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which usage may draw. Each of these that is not empty must fit; `called` are prefixes, those of zones among them."""
+
+    usage_types: frozenset[str] = frozenset()
+    prices: frozenset[str] = frozenset()
+    called: tuple[str, ...] = ()
+
+    def reaches(self, called_number: str | None) -> bool:
+        """Whether a call to this number is covered."""
+        return not self.called or (called_number is not None and called_number.startswith(self.called))
+
+
+@dataclass(frozen=True, slots=True)
+class Rollover:
+    """What is left at the end of a period stays for `lasts` periods more: at most `most` of it, at least `least`."""
+
+    most: Fraction | None = None
+    least: Fraction = Fraction(0)
+    lasts: int = 1
+    burns: Burns = Burns.FIRST
+
+    @property
+    def denominator(self) -> int:
+        """In what fractions of a unit its amounts are whole."""
+        return lcm(self.least.denominator, 1 if self.most is None else self.most.denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The terms of an allowance. `unit` is s, byte, message or event, a currency, or GENERIC with a factor per usage type.
+
+    `validity_days` are local days from the grant; without them a grant is valid for its period. Nothing is granted or drawn
+    from the local day `expires` on. `factors` say how much usage, of which unit, takes one unit of a GENERIC balance.
+    """
+
+    id: str
+    description: str
+    amount: Fraction
+    unit: str
+    covers: Coverage
+    priority: int
+    recurrence: Recurrence
+    validity_days: int | None
+    expires: date | None
+    rollover: Rollover | None
+    shared: Shared
+    is_money: bool
+    factors: Mapping[str, tuple[Fraction, str]] = field(default_factory=dict)
+    place: Place | None = field(default=None, compare=False)
+
+    def covers_price(self, price: CompiledPrice) -> bool:
+        """Whether usage at this price may draw, called numbers apart. Money pays no price that counts the whole month."""
+        if self.covers.usage_types and price.usage_type not in self.covers.usage_types:
+            return False
+        if self.covers.prices and price.price_id not in self.covers.prices:
+            return False
+        if self.is_money:
+            return price.currency == self.unit and price.tiers is None
+        if self.factors:
+            return price.usage_type in self.factors and self.factors[price.usage_type][1] == price.unit
+        return price.unit == self.unit
+
+    def taken_by_step(self, price: CompiledPrice) -> Fraction:
+        """What one step of a price takes: one of its numerators where the allowance is money."""
+        if self.is_money:
+            return Fraction(1, price.denominator)
+        step = Fraction(1, 10**price.decimals)
+        return step / self.factors[price.usage_type][0] if self.factors else step
+
+
+class Bucket(Struct, frozen=True, gc=False):
+    """One grant of an allowance, for one owner and one period, counted in `1 / denominator` of its unit.
+
+    `used` went to usage of its own period, `used_later` to that of later ones, to which it rolled over.
+    """
+
+    id: str
+    granted: int
+    denominator: int = 1
+    used: int = 0
+    used_later: int = 0
+
+    def left(self, rolled: Rollover | None = None) -> int:
+        """What may still be drawn: by usage of its own period, or, with the terms by which it rolled over, by later usage."""
+        if rolled is None:
+            return max(0, self.granted - self.used - self.used_later)
+        return max(0, rolled_over(self.granted - self.used, rolled, self.denominator) - self.used_later)
+
+    @property
+    def amount_left(self) -> Fraction:
+        """What is left for usage of its own period, in its unit."""
+        return Fraction(self.left(), self.denominator)
+
+    def counted_in(self, denominator: int) -> "Bucket":
+        """The same bucket, counted so finely that `1 / denominator` is a whole number."""
+        if self.denominator % denominator == 0:
+            return self
+        finer = lcm(self.denominator, denominator)
+        times = finer // self.denominator
+        return Bucket(self.id, self.granted * times, finer, self.used * times, self.used_later * times)
+
+    def less(self, count: int, *, later: bool) -> "Bucket":
+        """The bucket after so much was drawn from it; given back when negative."""
+        if later:
+            return Bucket(self.id, self.granted, self.denominator, self.used, self.used_later + count)
+        return Bucket(self.id, self.granted, self.denominator, self.used + count, self.used_later)
+
+
+def grant(id: str, amount: Fraction) -> Bucket:
+    """A full bucket."""
+    return Bucket(id, amount.numerator, amount.denominator)
+
+
+def rolled_over(left: int, rollover: Rollover, denominator: int = 1) -> int:
+    """What of a remainder is there after its period: min(most, max(least, left))."""
+    kept = max(int(rollover.least * denominator), left)
+    return kept if rollover.most is None else min(int(rollover.most * denominator), kept)
+
+
+class Stock(NamedTuple):
+    """A bucket as one usage may draw from it: what a step takes, and, when it rolled over into the usage's period, how."""
+
+    bucket: Bucket
+    step: Fraction = Fraction(1)
+    rolled: Rollover | None = None
+
+
+class Drawn(NamedTuple):
+    """`bucket` is what it is now that `steps` were drawn from it."""
+
+    bucket: Bucket
+    steps: int
+
+
+class Draw(NamedTuple):
+    """What was drawn from which bucket, in order, and the steps that are `left_to_pay`."""
+
+    drawn: tuple[Drawn, ...]
+    left_to_pay: int
+
+
+def draw(stocks: Iterable[Stock], steps: int) -> Draw:
+    """Draw steps from buckets in the order in which they come, from each as many whole ones as it has."""
+    drawn: list[Drawn] = []
+    if steps:
+        for stock in stocks:
+            taken = _take(stock, steps)
+            if taken.steps:
+                drawn.append(taken)
+                steps -= taken.steps
+                if not steps:
+                    break
+    return Draw(tuple(drawn), steps)
+
+
+def _take(stock: Stock, steps: int) -> Drawn:
+    bucket = stock.bucket.counted_in(stock.step.denominator)
+    if stock.rolled is not None:
+        bucket = bucket.counted_in(stock.rolled.denominator)
+    # Whole: the denominator of the bucket is a multiple of that of the step.
+    count_per_step = stock.step.numerator * (bucket.denominator // stock.step.denominator)
+    taken = min(steps, bucket.left(stock.rolled) // count_per_step)
+    return Drawn(bucket.less(taken * count_per_step, later=stock.rolled is not None), taken)
+
+
+class BurnOrder(NamedTuple):
+    """Which of two buckets is drawn from first: the lesser in every respect that the one before it leaves open.
+
+    Priority; expiry; 0 for what rolled over and burns first, 1 for a bucket of its own period, 2 for what rolled over and
+    burns last; the allowance's id; the start of the bucket's period.
+    """
+
+    priority: int
+    expires_at: datetime
+    rank: int
+    allowance_id: str
+    granted_at: datetime
+
+
+def in_order(stocks: Iterable[tuple[BurnOrder, Stock]]) -> Iterable[Stock]:
+    """The stocks in their order, sorted no further than they are asked for: a usage seldom needs more than the first."""
+    heap = [(order, position, stock) for position, (order, stock) in enumerate(stocks)]
+    heapify(heap)
+    while heap:
+        yield heappop(heap)[2]
