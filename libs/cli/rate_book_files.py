@@ -1,11 +1,15 @@
-"""The rate books that commands work on: those of a directory, single files, and texts by their id."""
+"""The rate books that commands work on: those of a directory, single files, and those that rating accepted, by their id."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 from libs.cli.errors import CommandError
 from libs.devstack.settings import PROJECT_ROOT
 from libs.pricing import Fault, RateBookInvalid
 from libs.tariffs import BookDocument, read_book_document
+
+Document = dict[str, Any]
 
 RATE_BOOKS = PROJECT_ROOT / "deploy" / "rate-books"
 
@@ -33,28 +37,43 @@ def read_document(path: Path) -> BookDocument:
     return read_book_document(text, str(path))
 
 
-def read_documents(directory: Path) -> list[BookDocument]:
-    """Every book of a directory; fails with the faults of those that have any."""
-    return [_sound(path) for path in rate_book_paths(directory)]
+def read_documents(directory: Path, *, published: bool = False) -> list[BookDocument]:
+    """Every book of a directory; with `published` also those that rating accepted, which go before a file of the same id.
+    Fails with the faults of those that have any."""
+    documents = {document.book.id: document for document in map(sound_document, rate_book_paths(directory))}
+    for stored in asyncio.run(_stored()) if published else ():
+        if stored["_id"] not in documents or not stored["from_file"]:
+            documents[stored["_id"]] = read_book_document(stored["text"], f"published {stored['accepted_at']:%Y-%m-%d %H:%M}")
+    return list(documents.values())
 
 
-def find_document(name: str, directory: Path) -> BookDocument:
-    """The book in a file of that name, or else the book of the directory with that id."""
+def find_document(name: str, directory: Path, *, published: bool = False) -> BookDocument:
+    """The book in a file of that name, or else the book with that id."""
     path = Path(name)
     if path.is_file():
-        return _sound(path)
+        return sound_document(path)
     if path.suffix == ".yaml":
         raise CommandError(f"{path} does not exist", "name a file, or the id of a book in --books")
-    documents = read_documents(directory)
+    documents = read_documents(directory, published=published)
     found = next((document for document in documents if document.book.id == name), None)
     if found is None:
         known = ", ".join(document.book.id for document in documents)
-        raise CommandError(f"no rate book in {directory} has the id {name}", f"name a file, or one of {known}")
+        where = f"{directory} or published" if published else directory
+        raise CommandError(f"no rate book in {where} has the id {name}", f"name a file, or one of {known}")
     return found
 
 
-def _sound(path: Path) -> BookDocument:
+def sound_document(path: Path) -> BookDocument:
+    """The book of a file; fails with the first of its faults."""
     try:
         return read_document(path)
     except RateBookInvalid as error:
         raise CommandError(f"{path} cannot be used: {error.faults[0]}", f"see all with `tarifa tariff check {path}`") from error
+
+
+async def _stored() -> list[Document]:
+    # Imported here: what works on files alone need not wait for the libraries of MongoDB.
+    from libs.cli.books_in_force import stored_tariffs
+    from libs.devstack.stack import running_settings
+
+    return await stored_tariffs(running_settings())

@@ -14,15 +14,19 @@ from rich.table import Table
 
 from libs.cli.errors import CommandError
 from libs.cli.rate_book_files import RATE_BOOKS, find_document, rate_book_paths, read_document, read_documents
+from libs.cli.tariff_import import import_cgrates
+from libs.cli.tariff_publish import publish
 from libs.pricing import Fault, RateBookInvalid, RateBooks
 from libs.tariffs import BookDocument, Change, SheetLine, difference, offering_sheet
 
 app = typer.Typer(help="Check, show and compare rate books, and bring in those of other systems.", no_args_is_help=True)
-progress = Console(stderr=True, highlight=False)
+app.command("publish")(publish)
+app.command("import-cgrates")(import_cgrates)
 result = Console(highlight=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Tell it as JSON.")]
 Books = Annotated[Path, typer.Option("--books", envvar="RATE_BOOKS_DIR", help="The directory of the rate books.", file_okay=False)]
+Published = Annotated[bool, typer.Option("--published", help="Also the books that rating accepted; asks its database.")]
 At = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="As of then, in UTC; now when left out.")]
 
 
@@ -55,7 +59,7 @@ def check(
 
 
 @app.command("list")
-def list_offerings(books: Books = RATE_BOOKS, as_json: AsJson = False) -> None:
+def list_offerings(books: Books = RATE_BOOKS, published: Published = False, as_json: AsJson = False) -> None:
     """List the offerings with the books that price them, and from when until when each does."""
     lines = [
         {
@@ -66,7 +70,7 @@ def list_offerings(books: Books = RATE_BOOKS, as_json: AsJson = False) -> None:
             "effective_until": None if until is None else until.isoformat(),
             "source": document.source,
         }
-        for offering, document, until in _versions(read_documents(books))
+        for offering, document, until in _versions(read_documents(books, published=published))
     ]
     if as_json:
         result.print_json(json.dumps(lines))
@@ -86,10 +90,11 @@ def show(
     name: Annotated[str, typer.Argument(metavar="OFFERING|BOOK", help="An offering, a rate book's id, or the file of one.")],
     at: At = None,
     books: Books = RATE_BOOKS,
+    published: Published = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what an offering costs, in words, as of now or --at; or all offerings of a book."""
-    shown = list(_to_show(name, books, at.replace(tzinfo=UTC) if at else datetime.now(UTC)))
+    shown = list(_to_show(name, books, at.replace(tzinfo=UTC) if at else datetime.now(UTC), published=published))
     if as_json:
         result.print_json(json.dumps([_shown_as_json(document, offering) for document, offering in shown]))
         return
@@ -102,10 +107,11 @@ def diff(
     old: Annotated[str, typer.Argument(help="A rate book's id, or the file of one.")],
     new: Annotated[str, typer.Argument(help="Another.")],
     books: Books = RATE_BOOKS,
+    published: Published = False,
     as_json: AsJson = False,
 ) -> None:
     """Say in words what changes from one rate book to another, and for whom."""
-    before, after = (find_document(name, books) for name in (old, new))
+    before, after = (find_document(name, books, published=published) for name in (old, new))
     changes = difference(before, after)
     if as_json:
         result.print_json(json.dumps([dataclasses.asdict(change) for change in changes]))
@@ -142,11 +148,11 @@ def _versions(documents: Sequence[BookDocument]) -> list[tuple[str, BookDocument
     return sorted(lines, key=lambda line: (line[0], line[1].book.currency, line[1].book.effective_from))
 
 
-def _to_show(name: str, books: Path, at: datetime) -> Iterable[tuple[BookDocument, str]]:
+def _to_show(name: str, books: Path, at: datetime, *, published: bool) -> Iterable[tuple[BookDocument, str]]:
     if Path(name).is_file():
         document = find_document(name, books)
         return [(document, offering) for offering in document.offerings]
-    documents = read_documents(books)
+    documents = read_documents(books, published=published)
     effective = [
         (document, offering)
         for offering, document, until in _versions(documents)

@@ -1,0 +1,96 @@
+"""Which destination rate prices which called prefix at which minutes of the week, for one subject and category.
+
+The longest prefix that the subject's own plan has wins, whatever a fallback plan has: so a prefix of a fallback plan that begins
+with one of an earlier plan is never reached. `*any` is the prefix of every number.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from libs.tariffs.cgrates.plan import ANY, DestinationRate, PlanEntry, TariffPlan
+from libs.tariffs.cgrates.tables import Remark, RemarkKind
+from libs.tariffs.cgrates.weeks import WHOLE_WEEK, Timing, divide
+
+NO_PREFIX = ""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """A destination rate with the prefixes and minutes that it prices; `timing` is the one that gave it most of them."""
+
+    rate: DestinationRate
+    prefixes: tuple[str, ...]
+    timing: Timing
+    minutes: frozenset[int]
+
+
+def cover(plan: TariffPlan, chain: Iterable[str], remarks: list[Remark]) -> list[Coverage]:
+    """What the plans of a chain price: the subject's own first, then those of its fallback subjects."""
+    shares: dict[tuple[int, Timing, frozenset[int]], list[str]] = defaultdict(list)
+    rates: dict[int, DestinationRate] = {}
+    covered: dict[str, frozenset[int]] = {}
+    for name in chain:
+        claims = _claims(plan, name, remarks)
+        reached = [prefix for prefix in claims if not any(prefix[:length] in covered for length in range(len(prefix) + 1))]
+        for prefix in reached:
+            divided, equals = divide([(rate, entry.timing, entry.weight) for entry, rate in _heaviest(claims[prefix], prefix, remarks)])
+            remarks += [
+                late.row.remark(RemarkKind.LEFT_OUT, f"{late.id} for {prefix or ANY} has the time and weight of {first.id}, which is taken")
+                for first, late in equals
+            ]
+            for rate, timing, minutes in divided:
+                rates[id(rate)] = rate
+                shares[id(rate), timing, minutes].append(prefix)
+        for prefix in reached:
+            covered[prefix] = frozenset().union(*(entry.timing.minutes for entry, _ in claims[prefix]))
+    remarks += _holes(covered)
+    return [Coverage(rates[rate], tuple(prefixes), timing, minutes) for (rate, timing, minutes), prefixes in shares.items()]
+
+
+def _claims(plan: TariffPlan, name: str, remarks: list[Remark]) -> dict[str, list[tuple[PlanEntry, DestinationRate]]]:
+    """Everything that a plan has, by prefix."""
+    claims: dict[str, list[tuple[PlanEntry, DestinationRate]]] = defaultdict(list)
+    for entry in plan.plans.get(name, ()):
+        rates = plan.destination_rates.get(entry.destination_rates, ())
+        if not rates:
+            remarks.append(entry.row.remark(RemarkKind.LEFT_OUT, f"destination rates {entry.destination_rates} are not there"))
+        for rate in rates:
+            prefixes = (NO_PREFIX,) if rate.destination == ANY else plan.destinations.get(rate.destination, ())
+            if not prefixes:
+                remarks.append(rate.row.remark(RemarkKind.LEFT_OUT, f"destination {rate.destination} is not there, or has no prefix"))
+            elif rate.rate not in plan.rates:
+                remarks.append(rate.row.remark(RemarkKind.LEFT_OUT, f"rate {rate.rate} is not there"))
+                continue
+            for prefix in prefixes:
+                claims[prefix].append((entry, rate))
+    return claims
+
+
+def _heaviest(
+    claims: list[tuple[PlanEntry, DestinationRate]], prefix: str, remarks: list[Remark]
+) -> list[tuple[PlanEntry, DestinationRate]]:
+    """Of several destinations with the same prefix only one prices it: the heaviest."""
+    weights: dict[str, list[PlanEntry]] = defaultdict(list)
+    for entry, rate in claims:
+        weights[rate.destination].append(entry)
+    best = max(weights, key=lambda destination: max(entry.weight for entry in weights[destination]))
+    remarks += [
+        rate.row.remark(RemarkKind.LEFT_OUT, f"{rate.id}: prefix {prefix} is priced as {best}, which has it too")
+        for _, rate in claims
+        if rate.destination != best
+    ]
+    return [(entry, rate) for entry, rate in claims if rate.destination == best]
+
+
+def _holes(covered: Mapping[str, frozenset[int]]) -> Iterator[Remark]:
+    """Prefixes that are not priced all week, and a shorter one is: CGRateS has no price then, and a rate book asks the shorter one."""
+    for prefix, minutes in sorted(covered.items()):
+        shorter = [prefix[:length] for length in range(len(prefix)) if prefix[:length] in covered]
+        if minutes != WHOLE_WEEK and shorter:
+            yield Remark(
+                "RatingPlans.csv",
+                0,
+                RemarkKind.DIFFERS,
+                f"prefix {prefix} is not priced all week: at other times the book asks {shorter[-1] or ANY}, CGRateS nothing",
+            )

@@ -1,0 +1,225 @@
+"""What the rows of a CGRateS tariff plan say: destinations, rates, timings, plans and profiles by name.
+
+A row that cannot be read is left out with a remark, and so is what refers to it.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from libs.pricing.called_prefix import parse_prefix
+from libs.pricing.faults import Unreadable
+from libs.tariffs.cgrates.tables import FILES, Remark, RemarkKind, Row, read_table
+from libs.tariffs.cgrates.weeks import Timing, read_timing
+
+ANY = "*any"
+# What has no beginning is in force since then.
+FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)?")
+_SECONDS = {"ns": Decimal("1e-9"), "us": Decimal("1e-6"), "ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
+_ROUNDING_MODES = {"*up": "up", "*down": "down", "*middle": "half_up"}
+
+
+@dataclass(frozen=True)
+class Length:
+    """A number of seconds, or, where no unit is said, of whatever the usage counts."""
+
+    count: Decimal
+    has_unit: bool
+
+
+@dataclass(frozen=True)
+class RateSlot:
+    """What is asked from `start` of a usage on."""
+
+    row: Row
+    connect_fee: Decimal
+    amount: Decimal
+    per: Length
+    increment: Length
+    start: Length
+
+
+@dataclass(frozen=True)
+class DestinationRate:
+    """A rate for a destination. `maximum` is zero for none; `rounding` is a mode of ours with its decimals."""
+
+    row: Row
+    id: str
+    destination: str
+    rate: str
+    rounding: tuple[str, int] | None
+    maximum: Decimal
+    disconnects: bool
+
+
+@dataclass(frozen=True)
+class PlanEntry:
+    """Destination rates at certain times. The heavier one wins, and of equals the one that starts later in the day."""
+
+    row: Row
+    destination_rates: str
+    timing: Timing
+    weight: Decimal
+
+
+@dataclass(frozen=True)
+class Activation:
+    """From when on a subject has a plan, and whose plan comes after it."""
+
+    row: Row
+    at: datetime
+    plan: str
+    fallback_subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TariffPlan:
+    """All of it by name; `profiles` are by tenant, category and subject, each in order of time."""
+
+    destinations: Mapping[str, tuple[str, ...]]
+    rates: Mapping[str, tuple[RateSlot, ...]]
+    destination_rates: Mapping[str, tuple[DestinationRate, ...]]
+    plans: Mapping[str, tuple[PlanEntry, ...]]
+    profiles: Mapping[tuple[str, str, str], tuple[Activation, ...]]
+    remarks: list[Remark] = field(default_factory=list)
+
+
+def read_tariff_plan(texts: Mapping[str, str], *, add_plus: bool = False) -> TariffPlan:
+    """The plan of these files, by their names. `add_plus` writes +49 for the prefix 49."""
+    remarks = [
+        Remark(name, 0, RemarkKind.LEFT_OUT, "balances, actions, routes and the like have no counterpart in a rate book")
+        for name in sorted(texts.keys() - FILES.keys())
+    ]
+    rows = {file: read_table(file, texts.get(file, ""), remarks) for file in FILES if file in texts or file != "Timings.csv"}
+    return TariffPlan(
+        destinations=_destinations(rows["Destinations.csv"], remarks, add_plus=add_plus),
+        rates=_rates(rows["Rates.csv"], remarks),
+        destination_rates=_destination_rates(rows["DestinationRates.csv"], remarks),
+        plans=_plans(rows["RatingPlans.csv"], _timings(rows.get("Timings.csv", []), remarks), remarks),
+        profiles=_profiles(rows["RatingProfiles.csv"], remarks),
+        remarks=remarks,
+    )
+
+
+def _destinations(rows: list[Row], remarks: list[Remark], *, add_plus: bool) -> dict[str, tuple[str, ...]]:
+    prefixes: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        prefix = f"+{row['Prefix']}" if add_plus and row["Prefix"].isdigit() else row["Prefix"]
+        try:
+            prefixes[row["Id"]][parse_prefix(prefix)] = None
+        except Unreadable as error:
+            remarks.append(row.remark(RemarkKind.LEFT_OUT, error.message))
+    return {name: tuple(found) for name, found in prefixes.items()}
+
+
+def _rates(rows: list[Row], remarks: list[Remark]) -> dict[str, tuple[RateSlot, ...]]:
+    slots: dict[str, list[RateSlot]] = defaultdict(list)
+    for row in rows:
+        numbers = [_number(row[column] or "0") for column in ("ConnectFee", "Rate")]
+        lengths = [_length(row[column] or "0") for column in ("RateUnit", "RateIncrement", "GroupIntervalStart")]
+        if None in numbers or None in lengths:
+            remarks.append(row.remark(RemarkKind.LEFT_OUT, "a fee, a rate or a length of time is not a number that is not negative"))
+            continue
+        fee, amount = (number for number in numbers if number is not None)
+        per, increment, start = (length for length in lengths if length is not None)
+        # Neither a unit nor an increment of nothing is possible: one of each is meant.
+        slots[row["Id"]].append(RateSlot(row, fee, amount, _at_least_one(per), _at_least_one(increment), start))
+    found = {name: tuple(sorted(these, key=lambda slot: slot.start.count)) for name, these in slots.items()}
+    for these in found.values():
+        remarks += [
+            slot.row.remark(RemarkKind.LEFT_OUT, f"connect fee {slot.connect_fee}: only that of the first interval is ever asked")
+            for slot in these[1:]
+            if slot.connect_fee
+        ]
+    return found
+
+
+def _destination_rates(rows: list[Row], remarks: list[Remark]) -> dict[str, tuple[DestinationRate, ...]]:
+    found: dict[str, list[DestinationRate]] = defaultdict(list)
+    for row in rows:
+        maximum = _number(row["MaxCost"] or "0")
+        if maximum is None:
+            remarks.append(row.remark(RemarkKind.LEFT_OUT, f"MaxCost {row['MaxCost']} is no number"))
+            maximum = Decimal(0)
+        disconnects = bool(maximum) and row["MaxCostStrategy"] == "*disconnect"
+        found[row["Id"]].append(
+            DestinationRate(row, row["Id"], row["DestinationId"], row["RatesTag"], _rounding(row, remarks), maximum, disconnects)
+        )
+    return {name: tuple(these) for name, these in found.items()}
+
+
+def _rounding(row: Row, remarks: list[Remark]) -> tuple[str, int] | None:
+    method, decimals = row["RoundingMethod"], row["RoundingDecimals"]
+    if not method:
+        return None
+    if method not in _ROUNDING_MODES or not decimals.isdigit():
+        remarks.append(row.remark(RemarkKind.LEFT_OUT, f"rounding {method} to {decimals or 'no'} decimals is not known"))
+        return None
+    return _ROUNDING_MODES[method], int(decimals)
+
+
+def _timings(rows: list[Row], remarks: list[Remark]) -> dict[str, Timing]:
+    timings = (read_timing(row, remarks) for row in rows)
+    return {timing.name: timing for timing in timings if timing is not None}
+
+
+def _plans(rows: list[Row], timings: Mapping[str, Timing], remarks: list[Remark]) -> dict[str, tuple[PlanEntry, ...]]:
+    entries: dict[str, list[PlanEntry]] = defaultdict(list)
+    for row in rows:
+        name, weight = row["TimingTag"], _number(row["Weight"] or "0")
+        timing = timings.get(name) or (Timing.always(name) if name in ("", ANY) else None)
+        if timing is None or weight is None:
+            reason = f"timing {name} is not there, or was left out" if timing is None else f"weight {row['Weight']} is no number"
+            remarks.append(row.remark(RemarkKind.LEFT_OUT, reason))
+            continue
+        entries[row["Id"]].append(PlanEntry(row, row["DestinationRatesId"], timing, weight))
+    return {name: tuple(these) for name, these in entries.items()}
+
+
+def _profiles(rows: list[Row], remarks: list[Remark]) -> dict[tuple[str, str, str], tuple[Activation, ...]]:
+    found: dict[tuple[str, str, str], list[Activation]] = defaultdict(list)
+    for row in rows:
+        at = _instant(row, remarks)
+        if at is not None:
+            subjects = tuple(subject for subject in row["RatesFallbackSubject"].split(";") if subject)
+            found[row["Tenant"], row["Category"], row["Subject"]].append(Activation(row, at, row["RatingPlanId"], subjects))
+    return {key: tuple(sorted(these, key=lambda activation: activation.at)) for key, these in found.items()}
+
+
+def _instant(row: Row, remarks: list[Remark]) -> datetime | None:
+    text = row["ActivationTime"]
+    if not text:
+        return FIRST_INSTANT
+    if text in ("*any", "*now", "*asap", "*unlimited"):
+        remarks.append(row.remark(RemarkKind.ASSUMED, f"in force from {text} is read as from {FIRST_INSTANT:%Y-%m-%d} on"))
+        return FIRST_INSTANT
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        remarks.append(row.remark(RemarkKind.LEFT_OUT, f"activation time {text} is no instant"))
+        return None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and number >= 0 else None
+
+
+def _length(text: str) -> Length | None:
+    parts = _DURATION.fullmatch(text)
+    if parts is None:
+        return None
+    return Length(Decimal(parts[1]) * _SECONDS[parts[2] or "s"], parts[2] is not None)
+
+
+def _at_least_one(length: Length) -> Length:
+    return length if length.count else Length(Decimal(1), length.has_unit)
