@@ -59,10 +59,14 @@ _NUMBERS_IN_ORDER: Pipeline = [
 
 
 async def _bill_totals(reader: Reader) -> AsyncIterator[tuple[str, BillTotals]]:
-    fields = ("account_id", "currency", "tax_excluded_amount", "tax_included_amount", "tax_items")
+    fields = ("account_id", "currency", "tax_excluded_amount", "tax_included_amount", "tax_items", "discounts")
     async for bill in reader.find("invoicing", "bills", fields=fields, sort="_id"):
         taxes = [(item["category"], item["amount"]) for item in bill["tax_items"]]
-        yield bill["_id"], BillTotals(bill["account_id"], bill["currency"], bill["tax_excluded_amount"], bill["tax_included_amount"], taxes)
+        discounts = [discount["amount"] for discount in bill.get("discounts", ())]
+        yield (
+            bill["_id"],
+            BillTotals(bill["account_id"], bill["currency"], bill["tax_excluded_amount"], bill["tax_included_amount"], taxes, discounts),
+        )
 
 
 async def _bill_entries(reader: Reader) -> AsyncIterator[tuple[str, BillEntry]]:

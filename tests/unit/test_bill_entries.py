@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from libs.billing import BillDraft, assemble_bill
 from libs.contracts import BillIssued
+from libs.contracts.adjustments import Discount, DiscountDue
 from services.ledger.domain.entry import UnbalancedEntry, post_bill, receivables
 from tests.closings import TERMS, closed
 from tests.outcomes import account
@@ -23,6 +24,19 @@ def test_a_bill_debits_what_is_owed_and_credits_revenue_and_tax():
     entry = post_bill(bill("ada", "100.00"))
     assert [(posting.ledger_account, posting.amount) for posting in entry.postings] == [
         ("receivable", Decimal("121.00")),
+        ("revenue", Decimal("-100.00")),
+        ("tax", Decimal("-21.00")),
+    ]
+
+
+def test_a_discount_after_tax_lowers_what_is_owed_and_neither_revenue_nor_tax():
+    half = Discount(id="half", description="Half", model="percent", percent=Decimal(50), is_after_tax=True)
+    due = (DiscountDue(product_id="line-1", product_name="Mobile", discount=half),)
+    draft = assemble_bill(closed("ada", "100.00", discounts_after_tax=due), account("ada"), TERMS)
+    assert isinstance(draft, BillDraft), draft
+    assert [(posting.ledger_account, posting.amount) for posting in post_bill(draft.numbered("1")).postings] == [
+        ("receivable", Decimal("60.50")),
+        ("discount", Decimal("60.50")),
         ("revenue", Decimal("-100.00")),
         ("tax", Decimal("-21.00")),
     ]

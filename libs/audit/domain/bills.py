@@ -1,11 +1,12 @@
 """A bill against its own lines: totals and taxes computed again from amounts and rates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from libs.audit.domain.difference import Category, Difference
 from libs.billing.invariants import broken_invariant
-from libs.billing.taxes import Taxable, compute_taxes
-from libs.contracts import BillIssued
+from libs.billing.taxes import Tax, TaxedAmount, levy_taxes
+from libs.contracts import AppliedTax, BillIssued, BillLine
+from libs.money import sum_exactly
 
 
 def check_bill(bill: BillIssued) -> Iterator[Difference]:
@@ -13,21 +14,31 @@ def check_bill(bill: BillIssued) -> Iterator[Difference]:
     broken = broken_invariant(bill)
     if broken is not None:
         yield Difference(category=Category.BILL_TOTALS, id=bill.id, expected="a bill that adds up", found=broken)
-    rates = {item.category: item.rate for item in bill.tax_items}
-    categories = [line.taxes[0].category if len(line.taxes) == 1 else None for line in bill.lines]
-    taxables = [Taxable(category, line.amount) for category, line in zip(categories, bill.lines, strict=True) if category in rates]
-    if len(taxables) < len(bill.lines):
-        found = f"{len(bill.lines) - len(taxables)} lines with none of {', '.join(sorted(rates)) or 'no tax item'}"
-        yield Difference(category=Category.BILL_TAX, id=bill.id, expected="one tax per line, among the bill's", found=found)
+    known = {_tax(item) for item in bill.tax_items}
+    strays = [line for line in bill.lines if not line.taxes or not known.issuperset(map(_tax, line.taxes))]
+    if strays:
+        found = f"{len(strays)} lines with none of {', '.join(sorted(tax.category for tax in known)) or 'no tax item'}"
+        yield Difference(category=Category.BILL_TAX, id=bill.id, expected="taxes on every line, all among the bill's", found=found)
         return
-    taxes = compute_taxes(taxables, rates, bill.currency)
-    if taxes.items != bill.tax_items:
-        expected = ", ".join(f"{item.category} {item.rate} % {item.amount}" for item in taxes.items)
-        found = ", ".join(f"{item.category} {item.rate} % {item.amount}" for item in bill.tax_items)
-        yield Difference(category=Category.BILL_TAX, id=bill.id, expected=expected, found=found)
-    for line, share in zip(bill.lines, taxes.shares, strict=True):
-        if line.taxes[0] != share:
-            found = f"{line.taxes[0].rate} % {line.taxes[0].amount}"
+    levy = levy_taxes([_taxed(line) for line in bill.lines], bill.currency)
+    if levy.items != bill.tax_items:
+        yield Difference(category=Category.BILL_TAX, id=bill.id, expected=_told(levy.items), found=_told(bill.tax_items))
+    for line, shares in zip(bill.lines, levy.shares, strict=True):
+        if line.taxes != shares:
             yield Difference(
-                category=Category.BILL_TAX, id=bill.id, expected=f"{share.rate} % {share.amount} on {line.charge_id}", found=found
+                category=Category.BILL_TAX, id=bill.id, expected=f"{_told(shares)} on {line.charge_id}", found=_told(line.taxes)
             )
+
+
+def _taxed(line: BillLine) -> TaxedAmount:
+    # What was charged, when it includes the taxes: the line and its shares add up to it.
+    amount = sum_exactly([line.amount, *(tax.amount for tax in line.taxes)]) if line.is_tax_included else line.amount
+    return TaxedAmount(amount, tuple(map(_tax, line.taxes)), line.is_tax_included)
+
+
+def _tax(applied: AppliedTax) -> Tax:
+    return Tax(applied.category, applied.rate, applied.on)
+
+
+def _told(taxes: Iterable[AppliedTax]) -> str:
+    return ", ".join(f"{tax.category} {tax.rate} % {tax.amount}" for tax in taxes)

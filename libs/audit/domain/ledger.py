@@ -20,6 +20,7 @@ class BillTotals:
     tax_excluded_amount: Decimal
     tax_included_amount: Decimal
     taxes: Sequence[tuple[str, Decimal]]
+    discounts: Sequence[Decimal] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,9 @@ def check_entry(bill_id: str, bills: Sequence[BillTotals], entries: Sequence[Bil
         yield _of_entry(bill_id, f"account {bill.account_id} in {bill.currency}", f"account {entry.account_id} in {entry.currency}")
     expected = _added(
         [
-            ("receivable", None, bill.tax_included_amount),
+            ("receivable", None, sum_exactly([bill.tax_included_amount, *bill.discounts])),
             ("revenue", None, -bill.tax_excluded_amount),
+            ("discount", None, -sum_exactly(bill.discounts)),
             *(("tax", category, -amount) for category, amount in bill.taxes),
         ]
     )

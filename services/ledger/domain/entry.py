@@ -21,6 +21,7 @@ class LedgerAccount(StrEnum):
     RECEIVABLE = "receivable"
     REVENUE = "revenue"
     TAX = "tax"
+    DISCOUNT = "discount"
 
 
 class EntryKind(StrEnum):
@@ -56,9 +57,11 @@ class Entry(Record):
 
 
 def post_bill(bill: BillIssued) -> Entry:
-    """Debit what the customer owes, credit revenue and each tax. Raises UnbalancedEntry."""
+    """Debit what the customer owes and what discounts after tax spare him, credit revenue and each tax. Raises UnbalancedEntry."""
+    spared = -sum_exactly(discount.amount for discount in bill.discounts)
     postings = (
-        Posting(ledger_account=LedgerAccount.RECEIVABLE, amount=bill.tax_included_amount),
+        Posting(ledger_account=LedgerAccount.RECEIVABLE, amount=sum_exactly([bill.tax_included_amount, -spared])),
+        Posting(ledger_account=LedgerAccount.DISCOUNT, amount=spared),
         Posting(ledger_account=LedgerAccount.REVENUE, amount=-bill.tax_excluded_amount),
         *(Posting(ledger_account=LedgerAccount.TAX, tax_category=item.category, amount=-item.amount) for item in bill.tax_items),
     )
