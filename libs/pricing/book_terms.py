@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from libs.pricing.faults import Place
 from libs.pricing.reader import Reader
+from libs.pricing.rounding_reader import DEFAULT_ROUNDING, Rounding
 from libs.pricing.time_band import TimeBand
 from libs.pricing.yaml_source import Node
 
@@ -18,6 +19,10 @@ class BookTerms:
     currency: str
     zones: Mapping[str, tuple[str, ...]]
     bands: Mapping[str, TimeBand]
+    roaming_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holidays: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    rounding: Rounding = DEFAULT_ROUNDING
+    splits: bool = False
     declared: dict[str, Place] = field(default_factory=dict)
 
     def declare(self, node: Node | None, what: str = "price") -> str:

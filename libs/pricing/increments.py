@@ -19,18 +19,29 @@ class Increments:
 
 
 ONE_BY_ONE = Increments(ExactNumber(1), ExactNumber(1))
+# Instants have milliseconds, and so have durations; other quantities are taken to the millionth.
+NONE_IN_SECONDS = Increments(ExactNumber(1, 3), ExactNumber(1, 3))
+NONE = Increments(ExactNumber(1, 6), ExactNumber(1, 6))
 
 
 def parse_increments(text: str, per: UnitQuantity) -> Increments:
-    """`60/1`, `30 s/6 s`, `1 kB` (which is `1 kB/1 kB`); a bare number takes the unit of `per`. Raises Unreadable."""
+    """`60/1`, `30 s/6 s`, `1 kB` (which is `1 kB/1 kB`), `none`; a bare number takes the unit of `per`. Raises Unreadable."""
+    if text == "none":
+        return no_increments(per.unit)
     parts = [part.strip() for part in text.split("/")]
     if len(parts) > 2:
         raise Unreadable(f"{text[:80]!r} has more than a first and a next increment", "write one or two, as in 1 or 60/1")
-    steps = [_step(part, per) for part in parts]
+    steps = [parse_step(part, per) for part in parts]
     return Increments(steps[0], steps[-1])
 
 
-def _step(text: str, per: UnitQuantity) -> ExactNumber:
+def no_increments(unit: str) -> Increments:
+    """The quantity as it is, as exactly as this unit is counted."""
+    return NONE_IN_SECONDS if unit == "s" else NONE
+
+
+def parse_step(text: str, per: UnitQuantity) -> ExactNumber:
+    """A positive quantity in the unit of `per`, such as `60` or `1 kB`, to three decimals. Raises Unreadable."""
     if " " in text:
         quantity = parse_unit_quantity(text)
         if quantity.unit != per.unit:

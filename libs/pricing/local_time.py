@@ -1,4 +1,4 @@
-"""Which minute of the local week an instant is: what the clock on a customer's wall shows, DST included.
+"""Which minute of local time an instant is: what the clock on a customer's wall shows, DST included.
 
 Nearly every day has one UTC offset from end to end, so the offset is looked up once per zone and UTC day and then added;
 days on which the clocks change, and zones that were seconds off, ask the time zone database for every instant.
@@ -12,35 +12,78 @@ from libs.pricing.time_band import MINUTES_PER_DAY, MINUTES_PER_WEEK
 
 # A year of days in each of a hundred zones.
 DAYS_REMEMBERED_MAX = 36_500
+SECONDS_PER_HOUR = 3_600
 
 # Local time does not exist in every zone on the first and the last days of the calendar: they take the next one's offset.
 _FIRST = datetime(1, 1, 3, tzinfo=UTC)
 _LAST = datetime(9999, 12, 29, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
+
+
+def local_minute(at: datetime, zone_name: str) -> int:
+    """Minutes since Monday 0001-01-01 00:00 on the wall of that zone. `at` is in UTC. Raises UnknownTimeZone."""
+    local_at_midnight = _local_minute_at_utc_midnight(at.toordinal(), zone_name)
+    if local_at_midnight is None:
+        return _local_minute_by_database(at, zone_name)
+    return local_at_midnight + at.hour * 60 + at.minute
 
 
 def minute_of_week(at: datetime, zone_name: str) -> int:
     """Minutes since Monday 00:00 on the wall of that zone. `at` is in UTC. Raises UnknownTimeZone."""
-    local_at_midnight = _local_minute_at_utc_midnight(at.toordinal(), zone_name)
-    if local_at_midnight is None:
-        return _minute_of_week_by_database(at, zone_name)
-    return (local_at_midnight + at.hour * 60 + at.minute) % MINUTES_PER_WEEK
+    return local_minute(at, zone_name) % MINUTES_PER_WEEK
+
+
+def same_offset_until(at: datetime, zone_name: str) -> datetime:
+    """An instant, at most a UTC day ahead, up to which the clocks of that zone run on without a change. `at` is in UTC."""
+    ordinal = at.toordinal()
+    midnight = datetime.fromordinal(ordinal).replace(tzinfo=UTC)
+    if _local_minute_at_utc_midnight(ordinal, zone_name) is None:
+        for second in _offset_changes(ordinal, zone_name):
+            change = midnight + timedelta(seconds=second)
+            if change > at:
+                return change
+    return midnight + timedelta(days=1)
 
 
 @lru_cache(maxsize=DAYS_REMEMBERED_MAX)
 def _local_minute_at_utc_midnight(ordinal: int, zone_name: str) -> int | None:
-    """The local minute of the week when that UTC day begins; None when its offset is not one whole number of minutes."""
+    """The local minute when that UTC day begins; None when its offset is not one whole number of minutes."""
     midnight = datetime.fromordinal(ordinal).replace(tzinfo=UTC)
     hours = (_within_calendar(midnight) + timedelta(hours=hour) for hour in range(25))
     offset, *others = {_utc_offset(hour, zone_name) for hour in hours}
-    if others or offset % timedelta(minutes=1):
+    if others or offset % _MINUTE:
         return None
-    return midnight.weekday() * MINUTES_PER_DAY + offset // timedelta(minutes=1)
+    return _minutes_before(ordinal) + offset // _MINUTE
 
 
-def _minute_of_week_by_database(at: datetime, zone_name: str) -> int:
+def _local_minute_by_database(at: datetime, zone_name: str) -> int:
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     local = at - midnight + _utc_offset(_within_calendar(at), zone_name)
-    return (at.weekday() * MINUTES_PER_DAY + local // timedelta(minutes=1)) % MINUTES_PER_WEEK
+    return _minutes_before(at.toordinal()) + local // _MINUTE
+
+
+@lru_cache(maxsize=DAYS_REMEMBERED_MAX)
+def _offset_changes(ordinal: int, zone_name: str) -> tuple[int, ...]:
+    """The seconds of that UTC day at which the clocks change; no zone ever changed its clocks twice within an hour."""
+    midnight = _within_calendar(datetime.fromordinal(ordinal).replace(tzinfo=UTC))
+
+    def offset(second: int) -> timedelta:
+        return _utc_offset(midnight + timedelta(seconds=second), zone_name)
+
+    changes = []
+    for hour in range(24):
+        before, after = hour * SECONDS_PER_HOUR, (hour + 1) * SECONDS_PER_HOUR
+        if offset(before) == offset(after):
+            continue
+        while after - before > 1:
+            middle = (before + after) // 2
+            before, after = (middle, after) if offset(middle) == offset(before) else (before, middle)
+        changes.append(after)
+    return tuple(changes)
+
+
+def _minutes_before(ordinal: int) -> int:
+    return (ordinal - 1) * MINUTES_PER_DAY
 
 
 def _utc_offset(at: datetime, zone_name: str) -> timedelta:

@@ -1,30 +1,43 @@
 """An offering of a rate book: usage prices with the tables that find them, fees, allowances and adjustments."""
 
+from dataclasses import replace
+
 from libs.pricing.adjustment_reader import KEYS as ADJUSTMENT_KEYS
 from libs.pricing.adjustment_reader import read_adjustments
+from libs.pricing.allowance_reader import read_allowances
 from libs.pricing.book_terms import BookTerms
 from libs.pricing.one_time_price import OneTimePrice
 from libs.pricing.one_time_reader import read_one_time_price
 from libs.pricing.price_table import build_tables
 from libs.pricing.rate_book import Offering
 from libs.pricing.recurring_reader import read_recurring_price
+from libs.pricing.rounding_reader import read_rounding
 from libs.pricing.time_band import divide_week
 from libs.pricing.usage_price import UsagePrice
-from libs.pricing.usage_price_reader import compiled, read_usage_price
+from libs.pricing.usage_price_reader import compiled, read_crossing, read_usage_price
 from libs.pricing.yaml_source import Node
+
+KEYS = ("usage_prices", "recurring_prices", "one_time_prices", "allowances", "rounding", "crossing", *ADJUSTMENT_KEYS)
 
 
 def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool) -> Offering:
     """The offering; `sound_names` is False when zones or bands have faults, so that ties would only seem to be some."""
-    reader = terms.reader
-    fields = reader.fields(node, (), ("usage_prices", "recurring_prices", "one_time_prices", *ADJUSTMENT_KEYS))
+    reader, currency = terms.reader, terms.currency
+    fields = reader.fields(node, (), KEYS)
+    rounding = read_rounding(fields.get("rounding"), terms.rounding, currency, reader)
+    terms = replace(terms, rounding=rounding, splits=read_crossing(fields.get("crossing"), reader, terms.splits))
     usage_prices = [read_usage_price(item, terms) for item in reader.items(fields.get("usage_prices"))]
     recurring_prices = [read_recurring_price(item, terms) for item in reader.items(fields.get("recurring_prices"))]
     one_time_prices = [read_one_time_price(item, terms) for item in reader.items(fields.get("one_time_prices"))]
     usage_prices += [price for price in one_time_prices if isinstance(price, UsagePrice)]
+    usage_price_ids = tuple(terms.declared)
     sound = tuple(price for price in usage_prices if price is not None) if sound_names else ()
-    tables, ties = build_tables([(price, compiled(price, terms)) for price in sound], divide_week(tuple(terms.bands.values())))
+    week = divide_week(tuple(terms.bands.values()), tuple(terms.holidays.items()))
+    priced = [(price, compiled(price, terms)) for price in sound]
+    tables, ties = build_tables(priced, week)
     reader.faults.extend(ties)
+    whole = [price for _, price in priced] if len(sound) == len(usage_prices) else []
+    allowances = read_allowances(fields.get("allowances"), terms, usage_price_ids, whole)
     adjustments = read_adjustments(fields, terms)
     return Offering(
         name,
@@ -35,5 +48,7 @@ def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool)
         tables,
         node.place,
         adjustments=adjustments,
+        week=week,
+        allowances=allowances,
         one_time_prices=tuple(price for price in one_time_prices if isinstance(price, OneTimePrice)),
     )

@@ -1,36 +1,46 @@
-"""Which price a usage gets: tables by usage type, called-number prefix and slot of the local week.
+"""Which price a usage gets: tables by usage type, characteristics, visited network, called-number prefix and slot of local time.
 
-The longest prefix that has a price at that time wins; of two prices with the same prefix the one with a time band wins.
-Two prices that would win equally are a fault of the book, found while compiling, so a lookup never has to choose.
+The most specific price wins, compared in this order: more characteristics, longer network code, longer called-number prefix, a time
+band before none. A more specific price that has no hours at that time leaves the usage to the next one. Two prices that would win
+equally are a fault of the book, found while compiling, so a lookup never has to choose.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from libs.contracts import UsageReceived
+from libs.pricing.compiled_price import CompiledPrice
 from libs.pricing.faults import Fault
-from libs.pricing.local_time import minute_of_week
-from libs.pricing.time_band import WeekSlots, minute_name
-from libs.pricing.usage_price import CompiledPrice, UsagePrice
+from libs.pricing.local_time import local_minute, same_offset_until
+from libs.pricing.network_code import VISITED_NETWORK
+from libs.pricing.time_band import WeekSlots
+from libs.pricing.usage_price import UsageMatch, UsagePrice
 
-# The prices of one prefix: one for each slot of the week, or a single one when it is the same all week.
+# The prices of one prefix: one for each slot, or a single one when it is always the same.
 SlotPrices = tuple[CompiledPrice | None, ...]
 NO_PRICES: SlotPrices = (None,)
-NO_PREFIX = ""
+ANY = ""
+
+# Combinations of the characteristics that a book names; beyond so many the tables of the oldest are made again.
+COMBINATIONS_REMEMBERED_MAX = 10_000
+
+Prices = Sequence[tuple[UsagePrice, CompiledPrice]]
 
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """The prices of one usage type. `prefix_lengths` from the longest; `otherwise` is for numbers with no prefix here."""
+    """Prices by called number and time. `prefix_lengths` from the longest; `otherwise` is for numbers with no prefix here."""
 
     prefix_lengths: tuple[int, ...]
     by_prefix: Mapping[str, SlotPrices]
     otherwise: SlotPrices
-    slot_by_minute: tuple[int, ...]
+    week: WeekSlots
 
-    def find(self, called_number: str | None, started_at: datetime, time_zone: str) -> CompiledPrice | None:
-        """The price of a usage that starts then, by the clock of that zone. Raises UnknownTimeZone."""
+    def find(self, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | None:
+        """The price of a usage at that time, by the clock of that zone. Raises UnknownTimeZone."""
         prices = self.otherwise
+        called_number = usage.called_number
         if called_number:
             by_prefix = self.by_prefix
             for length in self.prefix_lengths:
@@ -40,66 +50,166 @@ class PriceTable:
                     break
         if len(prices) == 1:
             return prices[0]
-        return prices[self.slot_by_minute[minute_of_week(started_at, time_zone)]]
+        return prices[self.week.slot(local_minute(at, time_zone))]
 
 
-def build_tables(prices: Iterable[tuple[UsagePrice, CompiledPrice]], week: WeekSlots) -> tuple[dict[str, PriceTable], list[Fault]]:
+@dataclass(frozen=True, slots=True)
+class NetworkTable:
+    """Prices by visited network first, from the longest code; `otherwise` is for what has none of these."""
+
+    code_lengths: tuple[int, ...]
+    by_code: Mapping[str, PriceTable]
+    otherwise: PriceTable
+
+    def find(self, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | None:
+        """The price of a usage at that time, by the clock of that zone. Raises UnknownTimeZone."""
+        visited = usage.characteristics.get(VISITED_NETWORK)
+        if visited:
+            for length in self.code_lengths:
+                table = self.by_code.get(visited[:length])
+                if table is not None:
+                    price = table.find(usage, at, time_zone)
+                    if price is not None:
+                        return price
+        return self.otherwise.find(usage, at, time_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class CharacteristicTable:
+    """Prices by characteristics first. `values` are those that prices name, by characteristic.
+
+    The tables of a combination of values are made when a usage comes with it: there may be more combinations than anybody uses.
+    """
+
+    prices: Prices
+    values: Mapping[str, frozenset[str]]
+    week: WeekSlots
+    made: dict[tuple[str | None, ...], tuple[PriceTable | NetworkTable, ...]] = field(default_factory=dict)
+
+    def find(self, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | None:
+        """The price of a usage at that time, by the clock of that zone. Raises UnknownTimeZone."""
+        given = usage.characteristics
+        combination = tuple([value if (value := given.get(name)) in named else None for name, named in self.values.items()])
+        for table in self.made.get(combination) or self._make(combination):
+            price = table.find(usage, at, time_zone)
+            if price is not None:
+                return price
+        return None
+
+    def _make(self, combination: tuple[str | None, ...]) -> tuple[PriceTable | NetworkTable, ...]:
+        """A table for each number of characteristics that prices of this combination have, the most first."""
+        given = dict(zip(self.values, combination, strict=True))
+        levels: dict[int, list[tuple[UsagePrice, CompiledPrice]]] = {}
+        for price, compiled in self.prices:
+            named = price.match.characteristics
+            if all(given[name] in values for name, values in named.items()):
+                levels.setdefault(len(named), []).append((price, compiled))
+        tables = tuple(_network_table(levels[count], self.week) for count in sorted(levels, reverse=True))
+        if len(self.made) >= COMBINATIONS_REMEMBERED_MAX:
+            self.made.clear()
+        self.made[combination] = tables
+        return tables
+
+
+UsageTable = PriceTable | NetworkTable | CharacteristicTable
+
+
+def build_tables(prices: Iterable[tuple[UsagePrice, CompiledPrice]], week: WeekSlots) -> tuple[dict[str, UsageTable], list[Fault]]:
     """A table per usage type, and a fault for each two prices that match equally."""
-    claims: dict[str, _Claims] = {}
+    by_type: dict[str, list[tuple[UsagePrice, CompiledPrice]]] = {}
     for price, compiled in prices:
-        claims.setdefault(price.match.usage_type, _Claims(week)).add(price, compiled)
-    tables = {usage_type: claim.table() for usage_type, claim in claims.items()}
-    return tables, [fault for claim in claims.values() for fault in claim.faults]
+        by_type.setdefault(price.match.usage_type, []).append((price, compiled))
+    ties = [fault for of_type in by_type.values() for fault in _ties([price for price, _ in of_type], week)]
+    return ({} if ties else {usage_type: _usage_table(of_type, week) for usage_type, of_type in by_type.items()}), ties
 
 
-class _Claims:
-    """Who claims which prefix in which slot of the week; the prefix "" stands for usage with any number or none."""
+def slot_until(week: WeekSlots, at: datetime, time_zone: str) -> datetime:
+    """An instant up to which the same time bands hold as at `at`; at most the next local midnight or change of the clocks."""
+    steady = same_offset_until(at, time_zone)
+    left = timedelta(minutes=week.minutes_left(local_minute(at, time_zone)))
+    return min(steady, at.replace(second=0, microsecond=0) + left)
 
-    def __init__(self, week: WeekSlots) -> None:
-        self._week = week
-        self._banded: dict[str, dict[int, tuple[UsagePrice, CompiledPrice]]] = {}
-        self._unbanded: dict[str, tuple[UsagePrice, CompiledPrice]] = {}
-        self._ties: dict[tuple[int, int], Fault] = {}
 
-    @property
-    def faults(self) -> list[Fault]:
-        return list(self._ties.values())
+def _usage_table(prices: Prices, week: WeekSlots) -> UsageTable:
+    values: dict[str, frozenset[str]] = {}
+    for price, _ in prices:
+        for name, named in price.match.characteristics.items():
+            values[name] = values.get(name, frozenset()) | named
+    return CharacteristicTable(prices, values, week) if values else _network_table(prices, week)
 
-    def add(self, price: UsagePrice, compiled: CompiledPrice) -> None:
-        for prefix in price.match.called or (NO_PREFIX,):
-            if price.match.time_band is None:
-                holder, _ = self._unbanded.setdefault(prefix, (price, compiled))
-                self._refuse_tie(price, holder, prefix, slot=None)
-                continue
-            slots = self._banded.setdefault(prefix, {})
-            for slot in sorted(self._week.slots_by_band[price.match.time_band.name]):
-                holder, _ = slots.setdefault(slot, (price, compiled))
-                self._refuse_tie(price, holder, prefix, slot)
 
-    def table(self) -> PriceTable:
-        whole_week = {NO_PREFIX: self._prices(NO_PREFIX, NO_PRICES * self._week.count)}
-        for prefix in sorted((self._banded.keys() | self._unbanded.keys()) - {NO_PREFIX}, key=len):
-            whole_week[prefix] = self._prices(prefix, whole_week[_longest_prefix(prefix, whole_week)])
-        shared: dict[SlotPrices, SlotPrices] = {}
-        by_prefix = {prefix: shared.setdefault(prices, _once_if_constant(prices)) for prefix, prices in whole_week.items()}
-        otherwise = by_prefix.pop(NO_PREFIX)
-        lengths = tuple(sorted({len(prefix) for prefix in by_prefix}, reverse=True))
-        return PriceTable(lengths, by_prefix, otherwise, self._week.slot_by_minute)
+def _network_table(prices: Prices, week: WeekSlots) -> PriceTable | NetworkTable:
+    by_code: dict[str, list[tuple[UsagePrice, CompiledPrice]]] = {ANY: []}
+    for price, compiled in prices:
+        for code in price.match.networks or (ANY,):
+            by_code.setdefault(code, []).append((price, compiled))
+    tables = {code: _price_table(of_code, week) for code, of_code in by_code.items()}
+    otherwise = tables.pop(ANY)
+    return NetworkTable(_lengths(tables), tables, otherwise) if tables else otherwise
 
-    def _prices(self, prefix: str, of_shorter_prefix: SlotPrices) -> SlotPrices:
-        banded, unbanded = self._banded.get(prefix, {}), self._unbanded.get(prefix)
-        prices = of_shorter_prefix if unbanded is None else (unbanded[1],) * self._week.count
-        return tuple(banded[slot][1] if slot in banded else price for slot, price in enumerate(prices))
 
-    def _refuse_tie(self, price: UsagePrice, holder: UsagePrice, prefix: str, slot: int | None) -> None:
-        if holder is price or (id(holder), id(price)) in self._ties:
-            return
-        where = f" for numbers with {prefix}" if prefix else ""
-        when = "" if slot is None else f" on {minute_name(self._week.slot_by_minute.index(slot))}"
-        self._ties[id(holder), id(price)] = price.place.fault(
-            f"price {price.id!r} matches {price.match.usage_type}{where}{when} just as price {holder.id!r} (line {holder.place.line}) does",
-            "give one of them a longer prefix or another time band",
-        )
+def _price_table(prices: Prices, week: WeekSlots) -> PriceTable:
+    banded: dict[str, dict[int, CompiledPrice]] = {}
+    unbanded: dict[str, CompiledPrice] = {}
+    for price, compiled in prices:
+        band = price.match.time_band
+        for prefix in price.match.called or (ANY,):
+            if band is None:
+                unbanded[prefix] = compiled
+            else:
+                banded.setdefault(prefix, {}).update(dict.fromkeys(week.slots_by_band[band.name], compiled))
+
+    def slot_prices(prefix: str, of_shorter_prefix: SlotPrices) -> SlotPrices:
+        always = unbanded.get(prefix)
+        inherited = of_shorter_prefix if always is None else (always,) * week.count
+        at_times = banded.get(prefix)
+        return inherited if at_times is None else tuple(at_times.get(slot, price) for slot, price in enumerate(inherited))
+
+    all_slots = {ANY: slot_prices(ANY, NO_PRICES * week.count)}
+    for prefix in sorted((banded.keys() | unbanded.keys()) - {ANY}, key=len):
+        all_slots[prefix] = slot_prices(prefix, all_slots[_longest_prefix(prefix, all_slots)])
+    shared: dict[SlotPrices, SlotPrices] = {}
+    by_prefix = {prefix: shared.setdefault(prices, _once_if_constant(prices)) for prefix, prices in all_slots.items()}
+    otherwise = by_prefix.pop(ANY)
+    return PriceTable(_lengths(by_prefix), by_prefix, otherwise, week)
+
+
+def _ties(prices: Iterable[UsagePrice], week: WeekSlots) -> list[Fault]:
+    """A fault for each two prices of a usage type that one usage could match equally."""
+    claims: dict[tuple[int, str, str, int | None], list[UsagePrice]] = {}
+    ties: dict[tuple[int, int], Fault] = {}
+    for price in prices:
+        match = price.match
+        slots: Iterable[int | None] = (None,) if match.time_band is None else sorted(week.slots_by_band[match.time_band.name])
+        for code in match.networks or (ANY,):
+            for prefix in match.called or (ANY,):
+                for slot in slots:
+                    holders = claims.setdefault((len(match.characteristics), code, prefix, slot), [])
+                    rival = next((holder for holder in holders if _may_meet(holder.match, match)), None)
+                    if rival is None:
+                        holders.append(price)
+                    elif rival is not price and (id(rival), id(price)) not in ties:
+                        ties[id(rival), id(price)] = _tie(price, rival, code, prefix, None if slot is None else week.slot_names[slot])
+    return list(ties.values())
+
+
+def _may_meet(one: UsageMatch, other: UsageMatch) -> bool:
+    """Whether a usage may have the characteristics of both."""
+    return all(values & other.characteristics[name] for name, values in one.characteristics.items() if name in other.characteristics)
+
+
+def _tie(price: UsagePrice, rival: UsagePrice, code: str, prefix: str, when: str | None) -> Fault:
+    where = (f" in networks {code}" if code else "") + (f" for numbers with {prefix}" if prefix else "")
+    named = f" with {', '.join(sorted(price.match.characteristics))}" if price.match.characteristics else ""
+    return price.place.fault(
+        f"price {price.id!r} matches {price.match.usage_type}{where}{named}{f' on {when}' if when else ''} "
+        f"just as price {rival.id!r} (line {rival.place.line}) does",
+        "give one of them a longer prefix or another time band",
+    )
+
+
+def _lengths(prefixes: Iterable[str]) -> tuple[int, ...]:
+    return tuple(sorted({len(prefix) for prefix in prefixes}, reverse=True))
 
 
 def _longest_prefix(number: str, known: Mapping[str, SlotPrices]) -> str:

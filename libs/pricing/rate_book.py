@@ -5,26 +5,33 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments
+from libs.pricing.allowance import Allowance
 from libs.pricing.faults import Place
 from libs.pricing.one_time_price import OneTimePrice
-from libs.pricing.price_table import PriceTable
+from libs.pricing.price_table import UsageTable
 from libs.pricing.recurring_price import RecurringPrice
+from libs.pricing.time_band import WeekSlots, divide_week
 from libs.pricing.usage_price import UsagePrice
+
+# The hours of a book without time bands.
+ANY_TIME = divide_week(())
 
 
 @dataclass(frozen=True, slots=True)
 class Offering:
-    """The prices of one offering in one book; `tables` are its usage prices compiled, by usage type."""
+    """The prices of one offering in one book; `tables` are its usage prices compiled, by usage type, `week` the hours of the book."""
 
     id: str
     currency: str
     rate_book: str
     usage_prices: tuple[UsagePrice, ...]
     recurring_prices: tuple[RecurringPrice, ...]
-    tables: Mapping[str, PriceTable]
+    tables: Mapping[str, UsageTable]
     place: Place
     adjustments: Adjustments = NO_ADJUSTMENTS
+    week: WeekSlots = ANY_TIME
     one_time_prices: tuple[OneTimePrice, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,66 +1,117 @@
 """All rate books together: they price a usage by the newest book that has its offering and was effective when it started."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
 from libs.contracts import QUANTITY_MAX, RejectionReason, UsageReceived
+from libs.pricing.compiled_price import CompiledPrice, PricedUsage
+from libs.pricing.crossing import price_in_parts
 from libs.pricing.faults import Fault, RateBookInvalid
-from libs.pricing.rate_book import Offering, RateBook, RecurringPrice
+from libs.pricing.price_table import slot_until
+from libs.pricing.rate_book import Offering, RateBook
+from libs.pricing.recurring_price import RecurringPrice
 from libs.pricing.refusal import RejectedUsage
-from libs.pricing.usage_price import PricedUsage
 
 NOTHING = Decimal(0)
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+# The offerings of one id, newest first, with the instant from which each holds.
+Versions = list[tuple[datetime, Offering]]
 
 
 class RateBooks:
-    """Books with unique ids; no two of them may change an offering at the same instant. Raises RateBookInvalid."""
+    """Books with unique ids; no two of them may change an offering in one currency at the same instant. Raises RateBookInvalid."""
 
     def __init__(self, books: Iterable[RateBook]) -> None:
         newest_first = sorted(books, key=lambda book: book.effective_from, reverse=True)
         faults = [*_repeated_ids(newest_first), *_simultaneous_changes(newest_first)]
         if faults:
             raise RateBookInvalid(faults)
-        self._versions: dict[str, list[tuple[datetime, Offering]]] = {}
+        self._books = tuple(reversed(newest_first))
+        self._by_currency: dict[str, dict[str, Versions]] = {}
         for book in newest_first:
+            versions = self._by_currency.setdefault(book.currency, {})
             for offering in book.offerings.values():
-                self._versions.setdefault(offering.id, []).append((book.effective_from, offering))
+                versions.setdefault(offering.id, []).append((book.effective_from, offering))
+
+    @property
+    def books(self) -> tuple[RateBook, ...]:
+        """All of them, oldest first."""
+        return self._books
 
     def price_usage(self, offering_id: str, usage: UsageReceived, *, time_zone: str, currency: str) -> PricedUsage | RejectedUsage:
-        """Price a usage by its start, on the clock of the account's `time_zone`. Raises UnknownTimeZone."""
+        """Price a usage by its start, on the clock of the account's `time_zone`, or in parts where its price says so.
+
+        Raises UnknownTimeZone.
+        """
         if not NOTHING <= usage.quantity <= QUANTITY_MAX:
             return _refuse_quantity(usage)
-        offering = self._effective(offering_id, usage.started_at)
+        offering = self.offering(offering_id, usage.started_at, currency)
         if offering is None:
-            return RejectedUsage(
-                RejectionReason.NO_PRICE, f"no rate book effective at {usage.started_at.isoformat()} has offering {offering_id!r}"
-            )
-        if offering.currency != currency:
-            return RejectedUsage(
-                RejectionReason.WRONG_CURRENCY,
-                f"rate book {offering.rate_book!r} prices offering {offering_id!r} in {offering.currency}, the account pays in {currency}",
-            )
+            return self._refuse_offering(offering_id, usage.started_at, currency)
+        price = self._price(offering, usage, usage.started_at, time_zone)
+        if isinstance(price, RejectedUsage):
+            return price
+        if price.splits:
+            return price_in_parts(usage, price, partial(self._price_at, offering_id, usage, time_zone=time_zone, currency=currency))
+        return price.price(usage)
+
+    def offering(self, offering_id: str, at: datetime, currency: str) -> Offering | None:
+        """The prices of an offering as they stand at an instant in that currency."""
+        versions = self._by_currency.get(currency)
+        if versions is not None:
+            for effective_from, offering in versions.get(offering_id, ()):
+                if effective_from <= at:
+                    return offering
+        return None
+
+    def in_any_currency(self, offering_id: str, at: datetime) -> list[Offering]:
+        """The offering in each currency in which it is priced at an instant."""
+        found = (self.offering(offering_id, at, currency) for currency in self._by_currency)
+        return [offering for offering in found if offering is not None]
+
+    def recurring_prices(self, offering_id: str, at: datetime, currency: str | None = None) -> tuple[RecurringPrice, ...]:
+        """The recurring fees of an offering as they stand at an instant, in that currency or in all; none for an unknown offering."""
+        if currency is None:
+            return tuple(price for offering in self.in_any_currency(offering_id, at) for price in offering.recurring_prices)
+        offering = self.offering(offering_id, at, currency)
+        return offering.recurring_prices if offering is not None else ()
+
+    def _price(self, offering: Offering, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | RejectedUsage:
         table = offering.tables.get(usage.usage_type)
-        price = table.find(usage.called_number, usage.started_at, time_zone) if table is not None else None
+        price = table.find(usage, at, time_zone) if table is not None else None
         if price is None:
-            return _refuse_unpriced(usage, offering, time_zone)
+            return _refuse_unpriced(usage, offering, at, time_zone)
         if price.unit != usage.unit:
             return RejectedUsage(
                 RejectionReason.WRONG_UNIT,
-                f"price {price.price_id!r} of offering {offering_id!r} counts {price.unit}, the usage {usage.unit}",
+                f"price {price.price_id!r} of offering {offering.id!r} counts {price.unit}, the usage {usage.unit}",
             )
-        return price.price(usage)
+        return price
 
-    def recurring_prices(self, offering_id: str, at: datetime) -> tuple[RecurringPrice, ...]:
-        """The recurring fees of an offering as they stand at an instant; none for an unknown offering."""
-        offering = self._effective(offering_id, at)
-        return offering.recurring_prices if offering is not None else ()
-
-    def _effective(self, offering_id: str, at: datetime) -> Offering | None:
-        for effective_from, offering in self._versions.get(offering_id, ()):
+    def _price_at(
+        self, offering_id: str, usage: UsageReceived, at: datetime, *, time_zone: str, currency: str
+    ) -> tuple[CompiledPrice | RejectedUsage, datetime]:
+        """The price at a later instant of the usage, and until when it certainly is the same."""
+        until, offering = NEVER, None
+        for effective_from, version in self._by_currency[currency][offering_id]:
             if effective_from <= at:
-                return offering
-        return None
+                offering = version
+                break
+            until = effective_from
+        assert offering is not None, f"{offering_id} was priced when the usage started"
+        if offering.week.count > 1:
+            until = min(until, slot_until(offering.week, at, time_zone))
+        return self._price(offering, usage, at, time_zone), until
+
+    def _refuse_offering(self, offering_id: str, at: datetime, currency: str) -> RejectedUsage:
+        others = self.in_any_currency(offering_id, at)
+        if not others:
+            return RejectedUsage(RejectionReason.NO_PRICE, f"no rate book effective at {at.isoformat()} has offering {offering_id!r}")
+        priced = " and ".join(f"rate book {other.rate_book!r} prices offering {offering_id!r} in {other.currency}" for other in others)
+        return RejectedUsage(RejectionReason.WRONG_CURRENCY, f"{priced}, the account pays in {currency}")
 
 
 def _refuse_quantity(usage: UsageReceived) -> RejectedUsage:
@@ -69,11 +120,11 @@ def _refuse_quantity(usage: UsageReceived) -> RejectedUsage:
     return RejectedUsage(RejectionReason.ABSURD_QUANTITY, f"quantity {usage.quantity:.6g} exceeds {QUANTITY_MAX:.0E}")
 
 
-def _refuse_unpriced(usage: UsageReceived, offering: Offering, time_zone: str) -> RejectedUsage:
+def _refuse_unpriced(usage: UsageReceived, offering: Offering, at: datetime, time_zone: str) -> RejectedUsage:
     called = f" to {usage.called_number}" if usage.called_number else ""
     detail = (
         f"offering {offering.id!r} has no price for {usage.usage_type}{called} "
-        f"at {usage.started_at.isoformat()} ({time_zone}) in rate book {offering.rate_book!r}"
+        f"at {at.isoformat()} ({time_zone}) in rate book {offering.rate_book!r}"
     )
     return RejectedUsage(RejectionReason.NO_PRICE, detail)
 
@@ -87,10 +138,10 @@ def _repeated_ids(books: Iterable[RateBook]) -> Iterator[Fault]:
 
 
 def _simultaneous_changes(books: Iterable[RateBook]) -> Iterator[Fault]:
-    seen: dict[tuple[str, datetime], Offering] = {}
+    seen: dict[tuple[str, str, datetime], Offering] = {}
     for book in sorted(books, key=lambda book: book.place):
         for offering in book.offerings.values():
-            earlier = seen.setdefault((offering.id, book.effective_from), offering)
+            earlier = seen.setdefault((offering.id, book.currency, book.effective_from), offering)
             if earlier is not offering:
                 yield offering.place.fault(
                     f"rate book {earlier.rate_book!r} changes offering {offering.id!r} at the same instant, "

@@ -14,6 +14,8 @@ from libs.pricing.yaml_source import Mapping, Node, Refused, Scalar, Sequence
 T = TypeVar("T")
 
 TEXT_LENGTH_MAX = 200
+# Where a name is declared, when that is not called as the thing itself.
+DECLARED_UNDER = {"holiday calendar": "holidays"}
 # Ids become parts of derived ids, which are joined with a vertical bar.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
@@ -94,11 +96,11 @@ class Reader:
     def reference(self, node: Node | None, known: Names[str, T], what: str) -> T | None:
         """What the book declares under the name that this value gives."""
 
+        declared_under = DECLARED_UNDER.get(what, f"{what.replace(' ', '_')}s")
+
         def find(name: str) -> T | None:
             if name not in known:
-                raise Unreadable(
-                    f"unknown {what} {name[:80]!r}", suggest(name, list(known), f"declare it under `{what.replace(' ', '_')}s:`")
-                )
+                raise Unreadable(f"unknown {what} {name[:80]!r}", suggest(name, list(known), f"declare it under `{declared_under}:`"))
             return known[name]
 
         return self.value(node, find, None)

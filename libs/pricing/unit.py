@@ -1,10 +1,12 @@
-"""Units in which usage is counted (s, byte, message, event) and the larger ones in which it is sold (min, MB …)."""
+"""Units in which usage is counted (s, byte, message, event, money) and the larger ones in which it is sold (min, MB …)."""
 
 import re
 from dataclasses import dataclass
 
 from libs.pricing.exact_number import ExactNumber, parse_positive_number
 from libs.pricing.faults import Unreadable, suggest
+
+MONEY = "money"
 
 # Name: the unit that usage counts, and how many of those one makes.
 UNITS: dict[str, tuple[str, int]] = {
@@ -21,6 +23,8 @@ UNITS: dict[str, tuple[str, int]] = {
     "GiB": ("byte", 2**30),
     "message": ("message", 1),
     "event": ("event", 1),
+    # In the currency of the book: what a percentage is taken of.
+    MONEY: (MONEY, 1),
 }
 
 _QUANTITY = re.compile(r"(\S+)\s+(\S+)")
