@@ -23,7 +23,7 @@ from libs.pricing.faults import Unreadable, suggest
 from libs.pricing.reader import Reader
 from libs.pricing.yaml_source import Mapping, Node, Scalar
 
-KEYS = ("discounts", "spending_cap", "minimum_commitment", "thresholds")
+KEYS = ("discounts", "spending_cap", "minimum_commitment", "thresholds", "tax")
 
 _MODELS: tuple[Literal["percent", "fixed", "graduated", "volume"], ...] = ("percent", "fixed", "graduated", "volume")
 _KINDS: Final[dict[str, tuple[ChargedFor, ...]]] = {
@@ -41,9 +41,13 @@ _MONTHS = re.compile(r"(\d{1,3}) months?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def read_adjustments(fields: dict[str, Node], terms: BookTerms) -> Adjustments:
-    """What an offering's KEYS say. Read it after the prices: a scope names prices that are declared by then."""
-    prices = tuple(terms.declared)
+def read_tax_inclusion(node: Node | None, reader: Reader) -> bool:
+    """Whether the prices of an offering, and the amounts of its adjustments, include the taxes."""
+    return reader.value(node, _parse_tax_inclusion, False)
+
+
+def read_adjustments(fields: dict[str, Node], terms: BookTerms, prices: Sequence[str]) -> Adjustments:
+    """What an offering's KEYS say; `prices` are the ids of its prices, which a scope may name."""
     discounts = tuple(_read_discount(node, terms, prices) for node in terms.reader.items(fields.get("discounts")))
     commitments = tuple(_read_commitment(node, terms, prices) for node in terms.reader.items(fields.get("minimum_commitment")))
     cap_node, thresholds_node = fields.get("spending_cap"), fields.get("thresholds")
@@ -222,6 +226,12 @@ def _parse_applied(text: str) -> bool:
     if text not in ("before_tax", "after_tax"):
         raise Unreadable(f"{text[:80]!r} is not when a discount applies", "use before_tax or after_tax")
     return text == "after_tax"
+
+
+def _parse_tax_inclusion(text: str) -> bool:
+    if text not in ("included", "excluded"):
+        raise Unreadable(f"{text[:80]!r} does not tell whether prices include tax", "use included or excluded")
+    return text == "included"
 
 
 def _parse_proration(text: str) -> bool:

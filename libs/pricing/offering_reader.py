@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from libs.pricing.adjustment_reader import KEYS as ADJUSTMENT_KEYS
-from libs.pricing.adjustment_reader import read_adjustments
+from libs.pricing.adjustment_reader import read_adjustments, read_tax_inclusion
 from libs.pricing.allowance_reader import read_allowances
 from libs.pricing.book_terms import BookTerms
 from libs.pricing.one_time_price import OneTimePrice
@@ -38,7 +38,7 @@ def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool)
     reader.faults.extend(ties)
     whole = [price for _, price in priced] if len(sound) == len(usage_prices) else []
     allowances = read_allowances(fields.get("allowances"), terms, usage_price_ids, whole)
-    adjustments = read_adjustments(fields, terms)
+    adjustments = read_adjustments(fields, terms, usage_price_ids)
     return Offering(
         name,
         terms.currency,
@@ -48,6 +48,7 @@ def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool)
         tables,
         node.place,
         adjustments=adjustments,
+        is_tax_included=read_tax_inclusion(fields.get("tax"), reader),
         week=week,
         allowances=allowances,
         one_time_prices=tuple(price for price in one_time_prices if isinstance(price, OneTimePrice)),

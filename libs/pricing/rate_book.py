@@ -29,6 +29,7 @@ class Offering:
     tables: Mapping[str, UsageTable]
     place: Place
     adjustments: Adjustments = NO_ADJUSTMENTS
+    is_tax_included: bool = False
     week: WeekSlots = ANY_TIME
     one_time_prices: tuple[OneTimePrice, ...] = ()
     allowances: tuple[Allowance, ...] = ()
