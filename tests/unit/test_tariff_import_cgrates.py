@@ -1,0 +1,363 @@
+"""CGRateS tariff plans become rate books: the worked cases are met after import, and what has no counterpart is told."""
+
+import json
+from decimal import ROUND_CEILING, Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from libs.cli import app
+from libs.cli.errors import CommandError
+from libs.pricing import PricedUsage, RateBooks, parse_rate_book
+from libs.tariffs.cgrates import FILES, Remark, RemarkKind, import_tariff_plan, read_tariff_plan
+from tests.usages import usage_of
+
+DATA = Path(__file__).parents[1] / "data"
+FOLDER = DATA / "cgrates-tutorial-like"
+CASES = {case["id"]: case for case in yaml.load((DATA / "pricing_cases.yaml").read_text(), yaml.BaseLoader)}
+
+FOLDER_TEXTS = {path.name: path.read_text() for path in FOLDER.glob("*.csv")}
+# One price for everybody, to be varied.
+PLAIN = {
+    "Destinations.csv": "GERMANY,+49",
+    "Rates.csv": "RT,0,0.1,60s,60s,0s",
+    "DestinationRates.csv": "DR,GERMANY,RT,*up,4,0,",
+    "RatingPlans.csv": "RP,DR,*any,10",
+    "RatingProfiles.csv": "tenant,call,*any,2020-01-01T00:00:00Z,RP,",
+}
+
+
+def imported(texts: dict[str, str], **options: bool) -> tuple[RateBooks, list[str]]:
+    books, remarks = import_tariff_plan(read_tariff_plan(texts, **options), "EUR")
+    told = [str(remark) for remark in remarks if remark.kind is not RemarkKind.ASSUMED]
+    return RateBooks(parse_rate_book(book.text, f"{book.id}.yaml") for book in books), told
+
+
+def amount(
+    books: RateBooks, subject: str, called: str, starts: str, seconds: str, usage_type: str = "voice", unit: str = "s"
+) -> Fraction | str:
+    """The price of a usage; the reason where it has none."""
+    usage = usage_of(
+        id="usage",
+        identifier="+34600000000",
+        usage_type=usage_type,
+        started_at=starts,
+        quantity=Decimal(seconds),
+        unit=unit,
+        called_number=called,
+    )
+    answer = books.price_usage(subject, usage, time_zone="UTC", currency="EUR")
+    if not isinstance(answer, PricedUsage):
+        return answer.reason.value
+    return sum((Fraction(part.numerator, part.denominator) for part in answer.parts), Fraction(0))
+
+
+def up(value: Fraction, decimals: int) -> Fraction:
+    scaled = value * 10**decimals
+    return Fraction((Decimal(scaled.numerator) / Decimal(scaled.denominator)).to_integral_value(ROUND_CEILING)) / 10**decimals
+
+
+@pytest.fixture(scope="module")
+def tutorial() -> RateBooks:
+    return imported(FOLDER_TEXTS)[0]
+
+
+@pytest.mark.parametrize(
+    ("case", "subject", "called", "starts", "seconds"),
+    [
+        ("RAT-04", "1001", "1002", "2014-08-04T13:00:00Z", "130"),
+        ("RAT-05", "1001", "1002", "2014-08-04T13:00:00Z", "20"),
+        ("RAT-07", "1001", "1044", "2014-08-04T13:00:00Z", "20"),
+        ("RAT-09", "1001", "1044", "2016-01-06T19:00:00Z", "90"),
+        ("RAT-11", "1001", "1044", "2014-12-07T08:42:26Z", "120"),
+        ("RAT-23", "1001", "1007", "2014-08-04T13:00:00Z", "70"),
+    ],
+)
+def test_the_worked_cases_are_met_after_import(
+    tutorial: RateBooks, case: str, subject: str, called: str, starts: str, seconds: str
+) -> None:
+    assert amount(tutorial, subject, called, starts, seconds) == Fraction(CASES[case]["expect"])
+
+
+@pytest.mark.parametrize(
+    ("subject", "called", "starts", "seconds", "expected"),
+    [
+        # The subject's own profile began in 2014; before that everybody's holds, which has no prices for friends.
+        ("1001", "1002", "2013-08-05T13:00:00Z", "20", Fraction("1.0")),
+        # A fallback subject prices what the own plan does not.
+        ("1001", "+491511234567", "2014-08-04T13:00:00Z", "60", Fraction("1.2")),
+        ("any", "+491511234567", "2014-08-04T13:00:00Z", "60", "no-price"),
+        # From 08:00 on it is peak, from 19:00 on no longer; 120 s from 18:59 are a minute of each.
+        ("any", "1044", "2014-08-04T07:59:00Z", "60", Fraction("0.3")),
+        ("any", "1044", "2014-08-04T08:00:00Z", "60", Fraction("1.2")),
+        # Everybody's plan ends the call at 0.62.
+        ("any", "1007", "2014-08-04T13:00:00Z", "62", Fraction("0.62")),
+        ("any", "2001", "2014-08-04T13:00:00Z", "62", "no-price"),
+    ],
+)
+def test_subjects_fallbacks_and_timings_come_over(
+    tutorial: RateBooks, subject: str, called: str, starts: str, seconds: str, expected: Fraction | str
+) -> None:
+    assert amount(tutorial, subject, called, starts, seconds) == expected
+
+
+def test_a_message_costs_what_it_costs_in_every_offering(tutorial: RateBooks) -> None:
+    for subject in ("any", "1001", "travellers"):
+        assert amount(tutorial, subject, "+491511234567", "2014-08-04T13:00:00Z", "1", "sms", "message") == Fraction(
+            CASES["RAT-03"]["expect"]
+        )
+
+
+def test_whatever_has_no_counterpart_is_told() -> None:
+    assert imported(FOLDER_TEXTS)[1] == [
+        "Actions.csv: left out: balances, actions, routes and the like have no counterpart in a rate book",
+        "DestinationRates.csv:8: differs: a call is not ended at 0.62: what goes beyond it is free",
+        "Rates.csv:10: left out: rate RT_NOBODY is used by no profile",
+        "RatingPlans.csv:11: left out: timing CHRISTMAS is not there, or was left out",
+        "Timings.csv:6: left out: timing CHRISTMAS: Months 12, for a time band is a matter of the week",
+    ]
+
+
+def test_a_plain_plan_needs_no_remark() -> None:
+    books, told = imported(PLAIN)
+    assert told == []
+    assert amount(books, "any", "+4930123", "2026-01-01T00:00:00Z", "61") == Fraction("0.2")
+
+
+@pytest.mark.parametrize("file", FILES.keys() - {"Timings.csv"})
+def test_a_leading_tariff_plan_id_is_passed_over(file: str) -> None:
+    books, told = imported({**PLAIN, file: f"TP1,{PLAIN[file]}"})
+    assert told == []
+    assert amount(books, "any", "+4930123", "2026-01-01T00:00:00Z", "60") == Fraction("0.1")
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("#TPid,Tenant,Category,Subject,ActivationTime,RatingPlanId,RatesFallbackSubject", "TP1,tenant,call,*any,2020-01-01T00:00:00Z,RP,"),
+        ("#TPid,LoadId,Tenant,Category,Subject,ActivationTime,RatingPlanId,RatesFallbackSubject", "T,L,tenant,call,*any,,RP,"),
+        ("#Direction,Tenant,Category,Subject,ActivationTime,RatingPlanId,Fallback,CdrStatQueueIds", "*out,tenant,call,*any,,RP,,"),
+        ("Tenant[0],TOR[1],Direction[2],Subject[3],ActivationTime[4],RatingPlanTag[5]", "tenant,call,*out,*any,2020-01-01T00:00:00Z,RP"),
+        ("# a comment\n#another, with commas, in it", "*out,tenant,call,*any,2020-01-01T00:00:00Z,RP,,"),
+    ],
+)
+def test_columns_are_known_by_their_names(header: str, line: str) -> None:
+    books, told = imported({**PLAIN, "RatingProfiles.csv": f"{header}\n\n{line}\n"})
+    assert told == []
+    assert amount(books, "any", "+4930123", "2026-01-01T00:00:00Z", "60") == Fraction("0.1")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("Destinations.csv", "GERMANY,+49\nODD,0049 30", "Destinations.csv:2: left out: '0049 30' is not the beginning of a called number"),
+        ("Destinations.csv", "GERMANY,+49\nODD", "Destinations.csv:2: left out: the line lacks Prefix"),
+        (
+            "Rates.csv",
+            "RT,0,0.1,60s,60s,0s\nODD,0,-1,60s,60s,0s",
+            "Rates.csv:2: left out: a fee, a rate or a length of time is not a number that is not negative",
+        ),
+        (
+            "Rates.csv",
+            "RT,0,0.1,60s,60s,0s\nRT,0.3,0.1,60s,1s,60s",
+            "Rates.csv:2: left out: connect fee 0.3: only that of the first interval is ever asked",
+        ),
+        (
+            "DestinationRates.csv",
+            "DR,GERMANY,RT,*up,4,0,\nDR,FRANCE,RT,*up,4,0,",
+            "DestinationRates.csv:2: left out: destination FRANCE is not there, or has no prefix",
+        ),
+        (
+            "DestinationRates.csv",
+            "DR,GERMANY,RT,*up,4,0,\nDR,*any,OTHER,*up,4,0,",
+            "DestinationRates.csv:2: left out: rate OTHER is not there",
+        ),
+        (
+            "DestinationRates.csv",
+            "DR,GERMANY,RT,*sideways,4,0,",
+            "DestinationRates.csv:1: left out: rounding *sideways to 4 decimals is not known",
+        ),
+        ("DestinationRates.csv", "DR,GERMANY,RT,*up,4,much,", "DestinationRates.csv:1: left out: MaxCost much is no number"),
+        ("RatingPlans.csv", "RP,DR,*any,10\nRP,OTHER,*any,10", "RatingPlans.csv:2: left out: destination rates OTHER are not there"),
+        (
+            "RatingPlans.csv",
+            "RP,DR,*any,10\nRP,DR,SOMETIMES,10",
+            "RatingPlans.csv:2: left out: timing SOMETIMES is not there, or was left out",
+        ),
+        ("RatingPlans.csv", "RP,DR,*any,10\nRP,DR,*any,much", "RatingPlans.csv:2: left out: weight much is no number"),
+        ("RatingPlans.csv", "RP,DR,*any,10\nSPARE,DR,*any,10", "RatingPlans.csv:2: left out: rating plan SPARE is used by no profile"),
+        (
+            "RatingPlans.csv",
+            "RP,DR,*any,10\nRP,DR,*any,10",
+            "DestinationRates.csv:1: left out: DR for +49 has the time and weight of DR, which is taken",
+        ),
+        (
+            "RatingProfiles.csv",
+            f"{PLAIN['RatingProfiles.csv']}\ntenant,call,bob,tomorrow,RP,",
+            "RatingProfiles.csv:2: left out: activation time tomorrow is no instant",
+        ),
+        (
+            "RatingProfiles.csv",
+            f"{PLAIN['RatingProfiles.csv']}\ntenant,call,bob,,RP,alice",
+            "RatingProfiles.csv:2: left out: fallback subject alice has no plan then",
+        ),
+        (
+            "RatingProfiles.csv",
+            f"{PLAIN['RatingProfiles.csv']}\ntenant,call,bob,,OTHER,",
+            "RatingProfiles.csv:2: left out: rating plan OTHER is not there",
+        ),
+        (
+            "Timings.csv",
+            "NEW_YEAR,*any,1,1,*any,00:00:00",
+            "Timings.csv:1: left out: timing NEW_YEAR: Months 1, for a time band is a matter of the week",
+        ),
+        ("Timings.csv", "ODD,*any,*any,*any,8,00:00:00", "Timings.csv:1: left out: timing ODD: week days 8 at 00:00:00 cannot be read"),
+    ],
+)
+def test_nothing_is_dropped_silently(file: str, text: str, told: str) -> None:
+    books, found = imported({**PLAIN, file: text})
+    assert found == [told]
+    assert amount(books, "any", "+4930123", "2026-01-01T00:00:00Z", "60") == Fraction("0.1")
+
+
+def test_a_missing_file_is_told() -> None:
+    books, remarks = import_tariff_plan(read_tariff_plan({}), "EUR")
+    assert books == []
+    assert Remark("Rates.csv", 0, RemarkKind.LEFT_OUT, "the file is not there, or has no lines") in remarks
+
+
+def test_the_heavier_of_two_timings_wins_and_of_equals_the_later() -> None:
+    timings = "NIGHT,*any,*any,*any,*any,22:00:00\nSUNDAY,*any,*any,*any,7,00:00:00\nNOON,*any,*any,*any,*any,12:00:00;12:59:59"
+    rates = "\n".join(f"R{cents},0,0.0{cents},60s,60s,0s" for cents in range(1, 5))
+    texts = {
+        **PLAIN,
+        "Timings.csv": timings,
+        "Rates.csv": rates,
+        "DestinationRates.csv": "\n".join(f"DR{cents},GERMANY,R{cents},*up,4,0," for cents in range(1, 5)),
+        "RatingPlans.csv": "RP,DR1,*any,10\nRP,DR2,NIGHT,10\nRP,DR3,SUNDAY,20\nRP,DR4,NOON,10",
+    }
+    books, told = imported(texts)
+    assert told == []
+    # 1 January 2026 is a Thursday, the 4th a Sunday.
+    for starts, cents in (
+        ("2026-01-01T21:59:00Z", 1),
+        ("2026-01-01T22:00:00Z", 2),
+        ("2026-01-01T12:00:00Z", 4),
+        ("2026-01-01T13:00:00Z", 1),
+        ("2026-01-04T22:30:00Z", 3),
+        ("2026-01-04T12:30:00Z", 3),
+    ):
+        assert amount(books, "any", "+4930123", starts, "60") == Fraction(cents, 100), starts
+
+
+def test_a_prefix_that_is_not_priced_all_week_is_told_where_a_shorter_one_is() -> None:
+    texts = {
+        **PLAIN,
+        "Timings.csv": "DAY,*any,*any,*any,1;2;3;4;5,00:00:00",
+        "Destinations.csv": "GERMANY,+49\nBERLIN,+4930",
+        "DestinationRates.csv": "DR,GERMANY,RT,*up,4,0,\nDB,BERLIN,RT,*up,4,0,",
+        "RatingPlans.csv": "RP,DR,*any,10\nRP,DB,DAY,10",
+    }
+    assert imported(texts)[1] == [
+        "RatingPlans.csv: differs: prefix +4930 is not priced all week: at other times the book asks +49, CGRateS nothing"
+    ]
+
+
+def test_of_two_destinations_with_one_prefix_the_heavier_prices_it() -> None:
+    texts = {
+        **PLAIN,
+        "Destinations.csv": "GERMANY,+49\nEUROPE,+49\nEUROPE,+33",
+        "Rates.csv": "RT,0,0.1,60s,60s,0s\nRE,0,0.2,60s,60s,0s",
+        "DestinationRates.csv": "DR,GERMANY,RT,*up,4,0,\nDE,EUROPE,RE,*up,4,0,",
+        "RatingPlans.csv": "RP,DR,*any,20\nRP,DE,*any,10",
+    }
+    books, told = imported(texts)
+    assert told == ["DestinationRates.csv:2: left out: DE: prefix +49 is priced as GERMANY, which has it too"]
+    assert amount(books, "any", "+4930123", "2026-01-01T00:00:00Z", "60") == Fraction("0.1")
+    assert amount(books, "any", "+3312345", "2026-01-01T00:00:00Z", "60") == Fraction("0.2")
+
+
+def test_what_the_own_plan_has_goes_before_a_longer_prefix_of_a_fallback() -> None:
+    texts = {
+        **PLAIN,
+        "Destinations.csv": "GERMANY,+49\nBERLIN,+4930\nFRANCE,+33",
+        "Rates.csv": "RT,0,0.1,60s,60s,0s\nRB,0,0.2,60s,60s,0s",
+        "DestinationRates.csv": "DR,GERMANY,RT,*up,4,0,\nDB,BERLIN,RB,*up,4,0,\nDB,FRANCE,RB,*up,4,0,",
+        "RatingPlans.csv": "RP,DR,*any,10\nRB,DB,*any,10",
+        "RatingProfiles.csv": "tenant,call,ada,,RP,bob\ntenant,call,bob,,RB,ada",
+    }
+    books, _ = imported(texts)
+    assert amount(books, "ada", "+4930123", "2026-01-01T00:00:00Z", "60") == Fraction("0.1")
+    assert amount(books, "ada", "+33123456", "2026-01-01T00:00:00Z", "60") == Fraction("0.2")
+    assert amount(books, "bob", "+4930123", "2026-01-01T00:00:00Z", "60") == Fraction("0.2")
+    assert amount(books, "bob", "+4940123", "2026-01-01T00:00:00Z", "60") == Fraction("0.1")
+
+
+def test_each_change_of_a_profile_is_a_book_of_its_own() -> None:
+    texts = {
+        **PLAIN,
+        "Rates.csv": "RT,0,0.1,60s,60s,0s\nR2,0,0.2,60s,60s,0s",
+        "DestinationRates.csv": "DR,GERMANY,RT,*up,4,0,\nD2,GERMANY,R2,*up,4,0,",
+        "RatingPlans.csv": "RP,DR,*any,10\nRP2,D2,*any,10",
+        "RatingProfiles.csv": "tenant,call,ada,2020-01-01,RP,\ntenant,call,ada,2021-06-01T00:00:00Z,RP2,\nother.tenant,call,ada,,RP,",
+    }
+    books, _ = import_tariff_plan(read_tariff_plan(texts), "EUR")
+    assert [(book.id, list(book.subjects)) for book in books] == [
+        ("other.tenant-1970-01-01", ["other.tenant.ada"]),
+        ("tenant-2020-01-01", ["tenant.ada"]),
+        ("tenant-2021-06-01", ["tenant.ada"]),
+    ]
+    priced, told = imported(texts)
+    assert told == []
+    assert amount(priced, "tenant.ada", "+4930123", "2021-05-31T12:00:00Z", "60") == Fraction("0.1")
+    assert amount(priced, "tenant.ada", "+4930123", "2021-06-01T00:00:00Z", "60") == Fraction("0.2")
+
+
+def test_prefixes_without_a_plus_can_be_given_one() -> None:
+    books, _ = imported({**PLAIN, "Destinations.csv": "GERMANY,49"}, add_plus=True)
+    assert amount(books, "any", "+4930123", "2026-01-01T00:00:00Z", "60") == Fraction("0.1")
+
+
+def test_names_that_are_none_become_some() -> None:
+    texts = {**PLAIN, "RatingProfiles.csv": "tenant,call,ann o'neil,,RP,\ntenant,call,ann-o-neil,,RP,"}
+    (book,), _ = import_tariff_plan(read_tariff_plan(texts), "EUR")
+    assert book.subjects == {"ann-o-neil": "ann o'neil", "ann-o-neil-2": "ann-o-neil"}
+    assert "# Offering ann-o-neil is subject ann o'neil.\n" in book.text
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["tariff", "import-cgrates", *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+def test_the_command_writes_a_book_for_each_date_and_tells_the_rest(tmp_path: Path) -> None:
+    done = run(FOLDER, "--output", tmp_path / "plan.yaml")
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plan-2012-01-01.yaml", "plan-2014-01-14.yaml"]
+    assert "Rates.csv:10: left out: rate RT_NOBODY is used by no profile" in done.stderr
+    checked = CliRunner().invoke(app, ["tariff", "check", str(tmp_path)])
+    assert (checked.exit_code, checked.stdout) == (0, "2 rate books with 4 offerings: no fault\n")
+
+
+def test_the_command_tells_machines_everything() -> None:
+    told = json.loads(run(FOLDER, "--json", "--currency", "USD").stdout)
+    assert [book["id"] for book in told["books"]] == ["tarifa.example-2012-01-01", "tarifa.example-2014-01-14"]
+    assert {remark["kind"] for remark in told["remarks"]} == {"left out", "differs", "assumed"}
+    assert "currency: USD" in told["books"][0]["text"]
+
+
+def test_the_command_refuses_with_what_to_do(tmp_path: Path) -> None:
+    def refusal(*arguments: str | Path) -> CommandError:
+        outcome = run(*arguments)
+        assert isinstance(outcome.exception, CommandError), outcome.output
+        return outcome.exception
+
+    assert refusal(tmp_path).problem == f"no CSV file in {tmp_path}"
+    assert refusal(FOLDER).remedy == "say where to write them with --output"
+    assert refusal(FOLDER, "--currency", "EURO").problem == "'EURO' is not an ISO 4217 currency code"
+    strict = refusal(FOLDER, "--strict", "--output", tmp_path / "plan.yaml")
+    assert (strict.problem, strict.exit_code) == ("5 things did not come over as they stand", 1)
+    (tmp_path / "Rates.csv").write_text(PLAIN["Rates.csv"])
+    assert refusal(tmp_path).problem == f"nothing in {tmp_path} can be priced"
