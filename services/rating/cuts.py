@@ -190,6 +190,8 @@ class CutStore:
 
 def _close(charge: Charge) -> UpdateOne:
     changed = {"state": charge.state.value, "amount": charge.amount, "cut_id": charge.cut_id, "updated_at": charge.updated_at}
+    if charge.is_tax_included:
+        changed["is_tax_included"] = True
     # By id alone, MongoDB's fast path: it was read as unbilled in this transaction, which fails when somebody changed it since.
     return UpdateOne({"_id": charge.id}, {"$set": {**changed, "seal": charge.cut_id}})
 

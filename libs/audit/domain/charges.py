@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from libs.audit.domain.difference import Category, Difference
 from libs.billing.final_bills import closed_since
-from libs.contracts import AppliedTax, Charge, ChargeKind, ChargeLine, ChargeState
-from libs.money import sum_fractions
+from libs.contracts import AppliedTax, BillLine, Charge, ChargeKind, ChargeLine, ChargeState
+from libs.money import sum_exactly, sum_fractions
 from libs.pricing.charge_amount import line_amount
 
 
@@ -142,8 +142,11 @@ def missing_charge(
 
 
 def _check_line(category: Category, charge: Charge, line: ChargeLine, owner: str) -> Iterator[Difference]:
-    for what in ("amount", "usage_count", "quantity", "product_id", "price_id", "period"):
+    for what in ("amount", "usage_count", "quantity", "product_id", "price_id", "period", "is_tax_included"):
         expected, found = getattr(charge, what), getattr(line, what)
+        if what == "amount" and charge.is_tax_included and isinstance(line, BillLine):
+            # The bill took the taxes out of the price.
+            found = sum_exactly([line.amount, *(tax.amount for tax in line.taxes)])
         if expected != found:
             yield Difference(category=category, id=charge.id, expected=f"{what} {expected} on {owner}", found=f"{found}")
 

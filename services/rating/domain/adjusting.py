@@ -7,7 +7,7 @@ they differ from those made before. So the number of bills and their order chang
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -26,6 +26,7 @@ from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_of
 
 NOTHING = Decimal(0)
+_MOMENT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,14 @@ def are_adjusted(
     begun = {(charge.offering_id, month_containing(charge.period.start, account.time_zone).start) for charge in charges}
     begun |= {(product.offering_id, max(starts, product.started_at)) for product in products}
     return any(_terms(books, offering_id, at, account).change_charges for offering_id, at in begun)
+
+
+def told_of_tax(charges: Iterable[Charge], account: Account, books: RateBooks) -> list[Charge]:
+    """The charges, each told whether its price includes the taxes, as the book says that holds when its time ends."""
+    return [
+        charge.model_copy(update={"is_tax_included": True}) if _includes_tax(charge.offering_id, charge.period, account, books) else charge
+        for charge in charges
+    ]
 
 
 def adjustments(
@@ -131,7 +140,8 @@ def _made(month: _Month, account: Account, books: RateBooks, cut: PeriodCut, now
         if charge.kind in MADE_BY_CUTS and (share is not None or charge.kind is not ChargeKind.COMMITMENT)
     ]
     differences = _differences(wanted, made_before)
-    return [_charge(month, difference, account, cut, now) for difference in differences if difference.amount]
+    is_tax_included = _includes_tax(month.offering_id, month.period, account, books)
+    return [_charge(month, difference, account, cut, now, is_tax_included) for difference in differences if difference.amount]
 
 
 def _differences(wanted: Iterable[Adjustment], made_before: Iterable[Charge]) -> list[Adjustment]:
@@ -155,7 +165,7 @@ def _committed_share(month: _Month, account: Account, cut: PeriodCut) -> Fractio
     return due_share(month.period, product.started_at, product.ended_at, account.time_zone)
 
 
-def _charge(month: _Month, adjustment: Adjustment, account: Account, cut: PeriodCut, now: datetime) -> Charge:
+def _charge(month: _Month, adjustment: Adjustment, account: Account, cut: PeriodCut, now: datetime, is_tax_included: bool) -> Charge:
     label = label_of(month.period, account.time_zone)
     part = adjustment.id if adjustment.tax_category is None else f"{adjustment.id}:{adjustment.tax_category}"
     return Charge(
@@ -172,6 +182,7 @@ def _charge(month: _Month, adjustment: Adjustment, account: Account, cut: Period
         sequence=0,
         sums=_sums(adjustment.amount),
         tax_category=adjustment.tax_category,
+        is_tax_included=is_tax_included,
         opened_at=now,
         updated_at=now,
     )
@@ -193,6 +204,11 @@ def _first_day(month: _Month, account: Account) -> date:
 
 def _day(instant: datetime, account: Account) -> date:
     return instant.astimezone(time_zone(account.time_zone)).date()
+
+
+def _includes_tax(offering_id: str, period: Period, account: Account, books: RateBooks) -> bool:
+    offering = books.offering(offering_id, period.end - _MOMENT, account.currency)
+    return offering is not None and offering.is_tax_included
 
 
 def _terms(books: RateBooks, offering_id: str, at: datetime, account: Account) -> Adjustments:

@@ -17,7 +17,7 @@ from libs.contracts.adjustments import DiscountDue
 from libs.periods import Period, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amount
-from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due
+from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, told_of_tax
 from services.rating.domain.fees import WrongFeeCurrency, ending_with, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_of
@@ -69,7 +69,8 @@ class Cutter:
         due = [charge for charge in owed.unbilled if _is_due(charge, cut)]
         if not are_adjusted(owed.account, due, owed.products, self.books, cut, self.now):
             return None
-        starts = [charge.period.start for charge in due] + ([cut.period.start] if cut.period is not None else [])
+        starts = [charge.period.start for charge in due] + [period.start for period in owed.earlier]
+        starts += [cut.period.start] if cut.period is not None else []
         return min((month_containing(start, owed.account.time_zone).start for start in starts), default=None)
 
     def decide(
@@ -85,7 +86,8 @@ class Cutter:
             fees = [fee for fee in self._fees(cut, owed) if fee.id not in charged]
         except WrongFeeCurrency as error:
             return refuse(cut, str(error))
-        closing = close(cut, owed.account, owed.unbilled, fees, self.now)
+        unbilled, fees = (told_of_tax(charges, owed.account, self.books) for charges in (owed.unbilled, fees))
+        closing = close(cut, owed.account, unbilled, fees, self.now)
         charges = (*closing.closed, *closing.made)
         made: list[Charge] = []
         if closed_before is not None:
@@ -183,6 +185,7 @@ def _line(charge: Charge) -> ChargeLine:
         period=charge.period,
         amount=charge.amount,
         tax_category=charge.tax_category,
+        is_tax_included=charge.is_tax_included,
     )
 
 

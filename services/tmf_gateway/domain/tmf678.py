@@ -159,7 +159,10 @@ def applied_billing_rate(charge: Document, links: Links) -> Representation:
     if amount is None:
         amount = line_amount(Charge.model_validate({**charge, "id": charge["_id"]}))
     taxes = charge.get("applied_taxes", ())
-    tax_included = sum_exactly([amount, *(tax["amount"] for tax in taxes)])
+    tax_total = sum_exactly(tax["amount"] for tax in taxes)
+    if charge.get("is_tax_included"):
+        amount = sum_exactly([amount, -tax_total])
+    tax_included = sum_exactly([amount, tax_total])
     bill_id = charge.get("bill_id")
     is_billed = charge["state"] == ChargeState.BILLED
     return _present(
