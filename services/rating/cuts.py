@@ -7,6 +7,7 @@ is halved, for a shorter transaction is in nobody's way.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pymongo import AsyncMongoClient, InsertOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -189,7 +190,12 @@ class CutStore:
 
 
 def _close(charge: Charge) -> UpdateOne:
-    changed = {"state": charge.state.value, "amount": charge.amount, "cut_id": charge.cut_id, "updated_at": charge.updated_at}
+    changed: dict[str, Any] = {
+        "state": charge.state.value,
+        "amount": charge.amount,
+        "cut_id": charge.cut_id,
+        "updated_at": charge.updated_at,
+    }
     if charge.is_tax_included:
         changed["is_tax_included"] = True
     # By id alone, MongoDB's fast path: it was read as unbilled in this transaction, which fails when somebody changed it since.

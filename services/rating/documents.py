@@ -24,7 +24,11 @@ Document = dict[str, Any]
 
 def _number(value: int | Decimal) -> int | Decimal128:
     whole = int(value)
-    return whole if -INT64_MAX <= whole <= INT64_MAX and whole == value else decimal128(value)
+    return whole if whole == value and -INT64_MAX <= whole <= INT64_MAX else decimal128(value)
+
+
+def _integer(value: int) -> int | Decimal128:
+    return value if -INT64_MAX <= value <= INT64_MAX else decimal128(value)
 
 
 def _any_number(value: Decimal) -> int | Decimal128 | str:
@@ -56,7 +60,7 @@ def received_fields(usage: UsageReceived, quantity: int | Decimal128 | str) -> D
 
 def rated_document(rated: Rated) -> Document:
     """A usage with its price and the charge that counts it."""
-    usage, charge, priced = rated.usage, rated.charge, rated.priced
+    usage, charge, priced, price = rated.usage, rated.charge, rated.priced, rated.charge.price
     # In one go, for a dictionary that grows is built several times.
     document: Document = {
         "_id": usage.id,
@@ -68,18 +72,18 @@ def rated_document(rated: Rated) -> Document:
         "called_number": usage.called_number,
         "account_id": charge.account.id,
         "product_id": charge.product.id,
-        "price_id": charge.price.price_id,
+        "price_id": price.price_id,
         "charge_id": charge.id,
         "charged_quantity": _number(priced.charged_quantity),
-        "numerator": _number(priced.numerator),
-        "denominator": charge.price.denominator,
-        "currency": charge.price.currency,
-        "rate_book": charge.price.rate_book,
+        "numerator": _integer(priced.numerator),
+        "denominator": _integer(price.denominator),
+        "currency": price.currency,
+        "rate_book": price.rate_book,
     }
     if usage.characteristics:
         document["characteristics"] = usage.characteristics
     if rated.others:
-        document["numerator"] = _number(total_numerator(priced))
+        document["numerator"] = _integer(total_numerator(priced))
         document["parts"] = [_part_document(*part) for part in rated.parts]
     if rated.allowances:
         document["allowances"] = [_use_document(use) for use in rated.allowances]
@@ -91,8 +95,8 @@ def _part_document(charge: UsageCharge, priced: PricedUsage) -> Document:
         "price_id": priced.price_id,
         "charge_id": charge.id,
         "charged_quantity": _number(priced.charged_quantity),
-        "numerator": _number(priced.numerator),
-        "denominator": priced.denominator,
+        "numerator": _integer(priced.numerator),
+        "denominator": _integer(priced.denominator),
         "rate_book": priced.rate_book,
     }
 
@@ -102,7 +106,7 @@ def _use_document(use: AllowanceUse) -> Document:
         "allowance_id": use.allowance_id,
         "bucket_id": use.bucket_id,
         "quantity": _number(use.quantity),
-        "denominator": _number(use.denominator),
+        "denominator": _integer(use.denominator),
     }
 
 

@@ -6,9 +6,8 @@ numerators are 0 and the quantity says it all.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Context, Decimal, Inexact
+from decimal import Context, Decimal, Inexact, localcontext
 
-from libs.pricing import PricedUsage
 from services.rating.domain.deciding import Rated, UsageCharge
 
 # The ambient context rounds at 28 digits; this one never does.
@@ -28,22 +27,26 @@ class Increment:
 def accumulate(rated: Iterable[Rated]) -> dict[str, Increment]:
     """The increments by charge id. A usage that was split counts in each of its charges, once."""
     increments: dict[str, Increment] = {}
-    for each in rated:
-        if each.others:
-            counted = set()
-            for charge, priced in each.parts:
-                _add(increments, charge, priced, 0 if charge.id in counted else 1)
-                counted.add(charge.id)
-        else:
-            _add(increments, each.charge, each.priced, 1)
+    with localcontext(_EXACT):
+        for each in rated:
+            charge, priced = each.charge, each.priced
+            increment = increments.get(charge.id)
+            if increment is None:
+                increment = increments[charge.id] = Increment(charge)
+            increment.usage_count += 1
+            increment.quantity += priced.charged_quantity
+            denominator = charge.price.denominator
+            increment.sums[denominator] = increment.sums.get(denominator, 0) + priced.numerator
+            if each.others:
+                _add_others(each, increments)
     return increments
 
 
-def _add(increments: dict[str, Increment], charge: UsageCharge, priced: PricedUsage, usage_count: int) -> None:
-    increment = increments.get(charge.id)
-    if increment is None:
-        increment = increments[charge.id] = Increment(charge)
-    increment.usage_count += usage_count
-    increment.quantity = _EXACT.add(increment.quantity, priced.charged_quantity)
-    denominator = priced.price.denominator
-    increment.sums[denominator] = increment.sums.get(denominator, 0) + priced.numerator
+def _add_others(rated: Rated, increments: dict[str, Increment]) -> None:
+    counted = {rated.charge.id}
+    for charge, priced in zip(rated.others, rated.priced.others, strict=True):
+        increment = increments.setdefault(charge.id, Increment(charge))
+        increment.usage_count += charge.id not in counted
+        increment.quantity += priced.charged_quantity
+        increment.sums[priced.denominator] = increment.sums.get(priced.denominator, 0) + priced.numerator
+        counted.add(charge.id)

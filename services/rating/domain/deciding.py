@@ -218,11 +218,10 @@ def rated_fact(rated: Rated) -> UsageRated:
         denominator=price.denominator,
         currency=price.currency,
         rate_book=price.rate_book,
-        allowances=rated.allowances,
     )
     if rated.others:
-        return changed(fact, numerator=total_numerator(priced), parts=tuple(_part(*part) for part in rated.parts))
-    return fact
+        fact = changed(fact, numerator=total_numerator(priced), parts=tuple(_part(*part) for part in rated.parts))
+    return changed(fact, allowances=rated.allowances) if rated.allowances else fact
 
 
 def _part(charge: UsageCharge, priced: PricedUsage) -> RatedPart:
