@@ -72,7 +72,7 @@ def product(
     return Product(id, account, offering, offering, "active", started_at, group_id=group)
 
 
-def book(allowances: str, prices: str, *, id: str = "book", effective_from: str = "2025-01-01", more: str = "") -> str:
+def book(allowances: str, prices: str, *, id: str = "book", effective_from: str = "2020-01-01", more: str = "") -> str:
     """A rate book of the offering `basic` from the texts of its lists."""
     return (
         f"id: {id}\neffective_from: {effective_from}\ncurrency: EUR\n{more}offerings:\n  basic:\n"
