@@ -13,6 +13,7 @@ from rich.console import Console
 
 from libs.bench.api import ApiBench
 from libs.bench.billing import BillingBench
+from libs.bench.pricing import PricingBench
 from libs.bench.rating import RatingBench
 from libs.devstack import Infrastructure, StackSettings
 from libs.runtime import RuntimeSettings
@@ -64,6 +65,16 @@ def rating(
                 return await RatingBench(usages, accounts, runs, batch_size).measure(infrastructure, Path(directory), progress.print)
 
     tell(asyncio.run(measure()), as_json=as_json)
+
+
+@app.command()
+def pricing(
+    usages: Annotated[int, typer.Option(min=1_000, help="Usages per run.")] = 200_000,
+    runs: Annotated[int, typer.Option(min=1, help="How often to measure; the medians are told.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Usages per second that pricing alone prices on one core: among 10,000 prefixes in 4 time bands, and of 1,000 offerings."""
+    tell(PricingBench(usages, runs).measure(progress.print), as_json=as_json)
 
 
 @app.command()
