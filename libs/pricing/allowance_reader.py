@@ -28,6 +28,7 @@ OPTIONAL = ("covers", "priority", "recurrence", "validity", "expires", "rollover
 _PRIORITY = re.compile(r"\d{1,4}", re.ASCII)
 _DAYS = re.compile(r"(\d{1,4}) days?", re.ASCII)
 _PERIODS = re.compile(r"(\d{1,3}) periods?", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NO_AMOUNT: tuple[Fraction, str | None] = (Fraction(1), None)
 W = TypeVar("W", bound=StrEnum)
@@ -166,8 +167,8 @@ def _parse_amount(text: str) -> tuple[Fraction, str | None]:
         return Fraction(parse_positive_number(text).to_decimal()), None
     if unit.strip() == GENERIC:
         return Fraction(parse_positive_number(number).to_decimal()), GENERIC
-    if unit.strip() == MONEY:
-        raise Unreadable(f"{text[:80]!r} has a unit, and money has none", f"write {number[:40]}")
+    if unit.strip() == MONEY or _CURRENCY.fullmatch(unit.strip()):
+        raise Unreadable(f"{text[:80]!r} has a unit, and money has none", f"write {number[:40]}, which is in the currency of the book")
     quantity = parse_unit_quantity(text)
     return Fraction(quantity.count.to_decimal()), quantity.unit
 
