@@ -1,7 +1,7 @@
 """CGRateS tariff plans become rate books: the worked cases are met after import, and what has no counterpart is told."""
 
 import json
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
@@ -52,12 +52,7 @@ def amount(
     answer = books.price_usage(subject, usage, time_zone="UTC", currency="EUR")
     if not isinstance(answer, PricedUsage):
         return answer.reason.value
-    return sum((Fraction(part.numerator, part.denominator) for part in answer.parts), Fraction(0))
-
-
-def up(value: Fraction, decimals: int) -> Fraction:
-    scaled = value * 10**decimals
-    return Fraction((Decimal(scaled.numerator) / Decimal(scaled.denominator)).to_integral_value(ROUND_CEILING)) / 10**decimals
+    return answer.amount
 
 
 @pytest.fixture(scope="module")
