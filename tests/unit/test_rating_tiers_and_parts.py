@@ -1,0 +1,223 @@
+"""What rating counts of usage whose price counts the month, and of usage that is split over several prices; with no infrastructure."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from bson.decimal128 import Decimal128
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.contracts import Charge, ChargeTiers, LineRounding, Tier, UsageRated, UsageReceived
+from libs.money import RoundingMode, sum_fractions
+from libs.pricing import RateBooks, parse_rate_book
+from libs.pricing.charge_amount import exact_amount, line_amount
+from services.rating.documents import earlier_answer, opened_charge, rated_document
+from services.rating.domain.accumulation import Increment, accumulate
+from services.rating.domain.charge_ids import adjustment_charge_id, terms_of, usage_charge_id
+from services.rating.domain.cutting import close
+from services.rating.domain.deciding import Decisions, Earlier, Rater, decide
+from services.rating.domain.holdings import Account, Holding, Holdings, Product
+from services.rating.domain.limits import UsageLimits
+from tests.rating_world import ZONE, cut
+from tests.usages import usage_of
+
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+ADA = "+12125550001"
+PRODUCT = Product("line", "ada", "plan", "Plan", "active", datetime(2024, 1, 1, tzinfo=UTC))
+LIMITS = UsageLimits(timedelta(hours=1), timedelta(days=365))
+BOOK = """
+id: BOOK_ID
+effective_from: SINCE
+currency: USD
+time_bands:
+  day: {hours: 08:00-18:00}
+  evening: {hours: 18:00-08:00}
+offerings:
+  plan:
+    usage_prices:
+      - id: day
+        description: Calls by day
+        match: {usage_type: voice, time_band: day}
+        price: {amount: DAY, per: 60 s}
+        setup_fee: 0.10
+        crossing: split
+      - id: evening
+        description: Calls in the evening
+        match: {usage_type: voice, time_band: evening}
+        price: {amount: 0.06, per: 60 s}
+        crossing: split
+      - id: minutes
+        description: Minutes
+        match: {usage_type: video}
+        graduated: [{up_to: 100 s, price: {amount: 0.10, per: 1 s}}, {price: {amount: 0.05, per: 1 s}}]
+      - id: texts
+        description: Texts
+        match: {usage_type: sms}
+        package: {amount: 1, per: 10 message}
+        late_usage: restart
+      - id: coarse
+        description: Coarse
+        match: {usage_type: meter}
+        price: {amount: 0.033, per: 1 event}
+        rounding: {point: line, mode: down, decimals: 1}
+"""
+
+
+def book(id: str = "one", since: str = "2020-01-01", day: str = "0.12") -> str:
+    return BOOK.replace("BOOK_ID", id).replace("SINCE", since).replace("DAY", day)
+
+
+def books(*texts: str) -> RateBooks:
+    return RateBooks([parse_rate_book(text, f"{number}.yaml") for number, text in enumerate(texts or (book(),))])
+
+
+def usage(id: str, type: str = "video", quantity: str = "60", at: str = "2026-03-02T15:00:00Z") -> UsageReceived:
+    units = {"sms": "message", "meter": "event"}
+    return usage_of(id=id, identifier=ADA, usage_type=type, started_at=at, quantity=Decimal(quantity), unit=units.get(type, "s"))
+
+
+def decided(*usages: UsageReceived, by: RateBooks | None = None, cuts: int = 0) -> Decisions:
+    account = Account("ada", "USD", ZONE, {"2026-03-01": cuts})
+    holdings = Holdings({ADA: (Holding.of(PRODUCT, PRODUCT.started_at, None),)}, {"ada": account})
+    return decide(usages, {}, Rater(holdings, by or books(), LIMITS, NOW))
+
+
+def stored(document: dict) -> dict:
+    """As it comes back from MongoDB."""
+    if isinstance(document, dict):
+        return {name: stored(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [stored(value) for value in document]
+    return document.to_decimal() if isinstance(document, Decimal128) else document
+
+
+def charge_of(increment: Increment, counted_before: str = "0") -> Charge:
+    document = stored(opened_charge(increment.charge.id, increment, NOW, Decimal(counted_before)))
+    return Charge.model_validate({**document, "id": document["_id"]})
+
+
+# Half past five in the afternoon in New York: half an hour by day, half an hour in the evening.
+SPLIT = usage("split", "voice", "3600", "2026-03-02T22:30:00Z")
+
+
+def test_a_usage_that_is_split_counts_in_a_charge_for_each_price():
+    decisions = decided(SPLIT, usage("whole", "voice", "60"))
+    fact = decisions.answers[0]
+    assert isinstance(fact, UsageRated)
+    assert [(part.price_id, part.charge_id, part.charged_quantity) for part in fact.parts] == [
+        ("day", "ada|line|day|2026-03-01|0", 1800),
+        ("evening", "ada|line|evening|2026-03-01|0", 1800),
+    ]
+    assert (fact.price_id, fact.charge_id, fact.charged_quantity) == ("day", "ada|line|day|2026-03-01|0", 1800)
+    assert Fraction(fact.numerator, fact.denominator) == Fraction("0.10") + 30 * Fraction("0.12") + 30 * Fraction("0.06")
+    by_day, in_the_evening = (charge_of(increment) for increment in accumulate(decisions.rated).values())
+    assert (by_day.usage_count, by_day.quantity, exact_amount(by_day)) == (2, 1860, 2 * Fraction("0.10") + 31 * Fraction("0.12"))
+    assert (in_the_evening.usage_count, in_the_evening.quantity, exact_amount(in_the_evening)) == (1, 1800, Fraction("1.80"))
+
+
+def test_a_split_usage_repeats_its_answer_from_what_is_stored():
+    decisions = decided(SPLIT)
+    document = stored(rated_document(decisions.rated[0]))
+    assert earlier_answer(document) == Earlier(SPLIT, decisions.answers[0])
+    assert UsageRated.from_message(decisions.answers[0].to_message()) == decisions.answers[0]
+
+
+def test_parts_at_two_versions_of_one_price_are_one_usage_of_its_charge():
+    changed = books(book(), book("two", "2026-03-02T18:00:00Z", day="0.24"))
+    decisions = decided(usage("u", "voice", "3600", "2026-03-02T17:30:00Z"), by=changed)
+    (fact,) = decisions.answers
+    assert isinstance(fact, UsageRated)
+    assert [(part.rate_book, part.charged_quantity) for part in fact.parts] == [("one", 1800), ("two", 1800)]
+    (increment,) = accumulate(decisions.rated).values()
+    assert (increment.usage_count, increment.quantity) == (1, 3600)
+    assert sum_fractions({str(denominator): numerator for denominator, numerator in increment.sums.items()}) == Fraction("10.90")
+
+
+def test_a_call_over_midnight_is_of_the_month_in_which_it_started():
+    (rated,) = decided(usage("long", "voice", "32400", "2026-02-28T22:00:00Z")).rated
+    assert [(charge.price.price_id, charge.month.label) for charge in (rated.charge, *rated.others)] == [
+        ("day", "2026-02-01"),
+        ("evening", "2026-02-01"),
+    ]
+
+
+def test_a_price_that_counts_the_month_adds_its_quantity_and_its_charge_says_how_it_is_priced():
+    decisions = decided(usage("a"), usage("b"))
+    assert [(fact.numerator, fact.charged_quantity) for fact in decisions.answers] == [(0, 60), (0, 60)]
+    (increment,) = accumulate(decisions.rated).values()
+    charge = charge_of(increment)
+    assert charge.tiers is not None
+    assert [(tier.up_to, tier.amount, tier.per) for tier in charge.tiers.tiers] == [(100, Decimal("0.10"), 1), (None, Decimal("0.05"), 1)]
+    assert (charge.quantity, line_amount(charge)) == (120, Decimal("11.00"))
+
+
+def test_late_usage_goes_on_counting_or_begins_anew_as_its_price_says():
+    (minutes,) = decided(usage("late"), cuts=2).rated
+    assert minutes.charge.continued_ids == [minutes.charge.id.replace("|2|", f"|{sequence}|") for sequence in (0, 1)]
+    (texts,) = decided(usage("late", "sms", "1"), cuts=2).rated
+    assert (texts.charge.sequence, texts.charge.continued_ids) == (2, [])
+    (plain,) = decided(usage("late", "voice"), cuts=2).rated
+    assert plain.charge.continued_ids == []
+
+
+@given(before=st.integers(0, 300), late=st.integers(0, 300))
+def test_two_sequences_that_count_on_come_to_the_same_as_one(before: int, late: int):
+    def amount(quantity: int, counted_before: int) -> Fraction:
+        (increment,) = accumulate(decided(usage("u", quantity=str(quantity)), by=GRADUATED_BOOKS).rated).values()
+        return exact_amount(charge_of(increment, str(counted_before)))
+
+    assert amount(before, 0) + amount(late, before) == amount(before + late, 0)
+
+
+GRADUATED_BOOKS = books()
+
+
+def test_a_book_that_changes_tiers_within_the_month_begins_a_charge():
+    other = book("two", "2026-03-15T00:00:00Z").replace("up_to: 100 s", "up_to: 50 s")
+    same = book("two", "2026-03-15T00:00:00Z").replace("amount: 0.10, per: 1 s", "amount: 0.100, per: 1 s")
+    usages = usage("a"), usage("b", at="2026-03-20T15:00:00Z")
+    assert len(accumulate(decided(*usages, by=books(book(), other)).rated)) == 2
+    assert len(accumulate(decided(*usages, by=books(book(), same)).rated)) == 1
+
+
+def test_a_charge_is_rounded_as_its_book_says_and_billed_with_the_decimals_of_its_currency():
+    (increment,) = accumulate(decided(usage("u", "meter", "10")).rated).values()
+    charge = charge_of(increment)
+    assert charge.line_rounding == LineRounding(mode=RoundingMode.DOWN, decimals=1)
+    assert (exact_amount(charge), str(line_amount(charge))) == (Fraction("0.33"), "0.30")
+
+
+TIERS = ChargeTiers(model="graduated", tiers=(Tier(up_to=Decimal(100), amount=Decimal("0.015"), per=Decimal(1)),))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "sums", "rounding", "amount"),
+    [
+        ("1", {}, None, "0.02"),
+        ("1", {}, LineRounding(mode=RoundingMode.HALF_DOWN), "0.01"),
+        ("1", {"1000": Decimal(5)}, LineRounding(mode=RoundingMode.UP), "0.02"),
+        ("3", {}, LineRounding(mode=RoundingMode.HALF_EVEN), "0.04"),
+        ("3", {}, LineRounding(mode=RoundingMode.DOWN, decimals=1), "0.00"),
+    ],
+)
+def test_the_cut_rounds_what_tiers_and_sums_come_to_once(quantity: str, sums: dict, rounding: LineRounding | None, amount: str):
+    (increment,) = accumulate(decided(usage("u")).rated).values()
+    changes = {"quantity": Decimal(quantity), "sums": sums, "tiers": TIERS, "line_rounding": rounding}
+    closing = close(cut("c", "ada"), Account("ada", "USD", ZONE), [charge_of(increment).model_copy(update=changes)], [], NOW)
+    assert [str(line.amount) for line in closing.answer.lines] == [amount]
+
+
+def test_ids_with_terms_and_those_of_adjustments_meet_no_other():
+    terms = terms_of(TIERS, None)
+    assert terms_of(None, None) == ""
+    assert terms_of(TIERS.model_copy(update={"counted_before": Decimal(7)}), None) == terms
+    assert terms_of(TIERS, LineRounding()) != terms
+    plain = usage_charge_id("ada", "line", "p", "2026-03-01", 0)
+    ids = [
+        plain,
+        usage_charge_id("ada", "line", "p", "2026-03-01", 0, terms),
+        adjustment_charge_id("ada", "line", "p", "2026-03-01", "cut"),
+    ]
+    assert len(set(ids)) == 3
