@@ -1,13 +1,11 @@
 """Minimum commitments: which part of one is due, and what is missing to it."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 from libs.money import minor_unit_decimals, round_to_minor_unit
-from libs.periods import Period, time_zone
-
-_MOMENT = timedelta(milliseconds=1)
+from libs.periods import Period, last_date, local_date
 
 
 def due_share(period: Period, started_at: datetime, ended_at: datetime | None, zone_name: str) -> Fraction:
@@ -16,8 +14,7 @@ def due_share(period: Period, started_at: datetime, ended_at: datetime | None, z
     end = period.end if ended_at is None else min(period.end, ended_at)
     if start >= end:
         return Fraction(0)
-    days = (_day(end - _MOMENT, zone_name) - _day(start, zone_name)).days + 1
-    return Fraction(days, (_day(period.end - _MOMENT, zone_name) - _day(period.start, zone_name)).days + 1)
+    return Fraction(_day_count(start, end, zone_name), _day_count(period.start, period.end, zone_name))
 
 
 def missing(minimum: Decimal, share: Fraction, spent: int, currency: str) -> int:
@@ -29,5 +26,5 @@ def missing(minimum: Decimal, share: Fraction, spent: int, currency: str) -> int
     return max(0, int(Fraction(due) * 10 ** minor_unit_decimals(currency)) - spent)
 
 
-def _day(instant: datetime, zone_name: str) -> date:
-    return instant.astimezone(time_zone(zone_name)).date()
+def _day_count(start: datetime, end: datetime, zone_name: str) -> int:
+    return (last_date(end, zone_name) - local_date(start, zone_name)).days + 1

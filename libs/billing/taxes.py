@@ -67,9 +67,9 @@ def levy_taxes(lines: Sequence[TaxedAmount], currency: str) -> Levy:
     return Levy(tuple(items), in_order, tuple(map(_net_amount, lines, in_order)))
 
 
-def tax_factors(taxes: Sequence[Tax]) -> tuple[Fraction, ...]:
-    """What each tax makes of an amount without tax, tax on tax included: 5 % and then 8 % on both are 1/20 and 21/250."""
-    return _factors(tuple(taxes), False)
+def exact_taxes(line: TaxedAmount) -> tuple[Fraction, ...]:
+    """What a line bears of each of its taxes before any rounding, tax on tax included."""
+    return tuple(Fraction(line.amount) * factor for factor in _factors(line.taxes, line.is_tax_included))
 
 
 @dataclass(frozen=True, slots=True)

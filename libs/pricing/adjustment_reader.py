@@ -235,6 +235,6 @@ def _parse_tax_inclusion(text: str) -> bool:
 
 
 def _parse_proration(text: str) -> bool:
-    if text not in ("day", "none"):
-        raise Unreadable(f"unknown proration {text[:80]!r}", "use day or none")
-    return text == "day"
+    if text not in ("by_day", "none"):
+        raise Unreadable(f"unknown proration {text[:80]!r}", "use by_day or none")
+    return text == "by_day"

@@ -1,14 +1,19 @@
 """Tax once per category on the bill, shares that add up to it, for any mixture of charges and credits."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.billing.taxes import Taxable, compute_taxes, divide_rounded
-from libs.money import round_to_minor_unit
+from libs.billing.credit_notes import credit_line
+from libs.billing.taxes import Levy, Tax, Taxable, TaxedAmount, compute_taxes, divide_rounded, exact_taxes, levy_taxes
+from libs.contracts import AppliedTax, BillLine
+from libs.money import minor_unit_decimals, round_to_minor_unit
 from tests.closings import RATES
+from tests.closings import line as charge_line
 
 CENT = Decimal("0.01")
 cents = st.integers(min_value=-(10**12), max_value=10**12).map(lambda value: Decimal(value) * CENT)
@@ -70,3 +75,103 @@ def test_any_rounded_sum_divides_into_rounded_parts(numerators: list[int], denom
         parts = divide_rounded(total, numerators, denominator)
         assert sum(parts) == total
         assert all(abs(part - Fraction(numerator, denominator)) < 1 for part, numerator in zip(parts, numerators, strict=True))
+
+
+GST, QST, EXCISE = Tax("gst", Decimal(5)), Tax("qst", Decimal("9.5"), ("gst",)), Tax("federal-excise", Decimal(3))
+
+
+def levied(*lines: tuple[str, tuple[Tax, ...], bool], currency: str = "EUR") -> Levy:
+    return levy_taxes([TaxedAmount(Decimal(amount), taxes, included) for amount, taxes, included in lines], currency)
+
+
+def told(applied: Iterable[AppliedTax]) -> list[str]:
+    return [f"{tax.category} {tax.amount}" for tax in applied]
+
+
+def test_a_line_bears_several_taxes_and_a_tax_on_tax():
+    levy = levied(("100.00", (GST, QST), False), ("50.00", (EXCISE,), False))
+    assert told(levy.items) == ["federal-excise 1.50", "gst 5.00", "qst 9.98"]
+    assert [told(shares) for shares in levy.shares] == [["gst 5.00", "qst 9.98"], ["federal-excise 1.50"]]
+    assert levy.items[2].on == ("gst",)
+
+
+def test_each_tax_is_rounded_once_on_the_whole_bill():
+    levy = levied(*[("0.30", (GST, EXCISE), False)] * 3)
+    assert told(levy.items) == ["federal-excise 0.03", "gst 0.05"]
+    assert [told(shares)[0] for shares in levy.shares] == ["gst 0.02", "gst 0.02", "gst 0.01"]
+
+
+def test_taxes_are_taken_out_of_a_price_that_includes_them():
+    vat = (Tax("vat", Decimal(21)),)
+    levy = levied(("121.00", vat, True), ("9.99", vat, True), ("10.00", vat, False))
+    assert told(levy.items) == ["vat 24.83"]
+    assert [str(amount) for amount in levy.net_amounts] == ["100.00", "8.26", "10.00"]
+    assert [str(shares[0].amount) for shares in levy.shares] == ["21.00", "1.73", "2.10"]
+
+
+def test_tax_on_tax_is_taken_out_of_a_price_that_includes_both():
+    levy = levied(("114.98", (GST, QST), True))
+    assert (told(levy.shares[0]), levy.net_amounts) == (["gst 5.00", "qst 9.98"], (Decimal("100.00"),))
+
+
+def test_the_same_tax_at_two_rates_is_two_items():
+    levy = levied(("10.00", (Tax("vat", Decimal(20)),), False), ("10.00", (Tax("vat", Decimal(21)),), False))
+    assert [(item.rate, str(item.amount)) for item in levy.items] == [(Decimal(20), "2.00"), (Decimal(21), "2.10")]
+
+
+RATE_DIGITS = st.decimals(0, 100, places=4)
+TAX_LISTS = st.lists(
+    st.tuples(st.sampled_from("abc"), RATE_DIGITS, st.booleans()), min_size=1, max_size=3, unique_by=lambda tax: tax[0]
+).map(
+    lambda taxes: tuple(
+        Tax(name, rate, tuple(earlier for earlier, _, _ in taxes[:position]) if compound else ())
+        for position, (name, rate, compound) in enumerate(taxes)
+    )
+)
+CURRENCIES = st.sampled_from(["EUR", "JPY", "KWD"])
+LINES = st.lists(st.tuples(st.integers(-(10**9), 10**9), TAX_LISTS, st.booleans()), max_size=12)
+
+
+def unit_of(currency: str) -> Decimal:
+    return Decimal(1).scaleb(-minor_unit_decimals(currency))
+
+
+@given(LINES, CURRENCIES)
+def test_shares_of_any_taxes_add_up_and_prices_that_include_them_stay_what_they_were(lines, currency: str):
+    unit = unit_of(currency)
+    taxed = [TaxedAmount(units * unit, taxes, included) for units, taxes, included in lines]
+    levy = levy_taxes(taxed, currency)
+    shares = [share for of_line in levy.shares for share in of_line]
+    for item in levy.items:
+        assert (
+            sum(share.amount for share in shares if (share.category, share.rate, share.on) == (item.category, item.rate, item.on))
+            == item.amount
+        )
+    for line, of_line, net in zip(taxed, levy.shares, levy.net_amounts, strict=True):
+        assert [share.category for share in of_line] == [tax.category for tax in line.taxes]
+        for share, exact in zip(of_line, exact_taxes(line), strict=True):
+            assert abs(Fraction(share.amount) - exact) < unit
+        assert net + (sum(share.amount for share in of_line) if line.is_tax_included else 0) == line.amount
+
+
+@given(st.integers(0, 10**9), TAX_LISTS, CURRENCIES)
+def test_a_price_with_and_one_without_tax_agree_within_the_rounding_of_each_tax(units: int, taxes: tuple[Tax, ...], currency: str):
+    unit = unit_of(currency)
+    without = levy_taxes([TaxedAmount(units * unit, taxes, False)], currency)
+    price = units * unit + sum(item.amount for item in without.items)
+    included = levy_taxes([TaxedAmount(price, taxes, True)], currency)
+    assert abs(included.net_amounts[0] - units * unit) <= len(taxes) * unit
+    assert included.net_amounts[0] + sum(item.amount for item in included.items) == price
+
+
+@given(LINES, CURRENCIES, st.lists(st.fractions(0, 1), max_size=4))
+def test_a_line_that_is_credited_in_parts_comes_to_what_was_billed(lines, currency: str, cuts: list[Fraction]):
+    unit = unit_of(currency)
+    taxed = [TaxedAmount(units * unit, taxes, included) for units, taxes, included in lines]
+    levy = levy_taxes(taxed, currency)
+    steps = [Fraction(0), *sorted(cuts), Fraction(1)]
+    for line, shares, net in zip(taxed, levy.shares, levy.net_amounts, strict=True):
+        billed = BillLine(**{**dict(charge_line("c", net)), "is_tax_included": line.is_tax_included, "taxes": shares})
+        credits = [credit_line(billed, after - before, currency, before) for before, after in pairwise(steps)]
+        assert sum(credit.amount for credit in credits) == net
+        assert sum(credit.total for credit in credits) == net + sum(share.amount for share in shares)

@@ -18,7 +18,7 @@ from libs.billing.remainders import SummedLine
 from libs.contracts import MADE_BY_CUTS, Charge, ChargeKind, PeriodCut, RunType
 from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments, DiscountDue
 from libs.money import sum_exactly
-from libs.periods import Period, month_containing, time_zone
+from libs.periods import Period, local_date, month_containing
 from libs.pricing import RateBooks
 from services.rating.domain.charge_ids import adjustment_charge_id
 from services.rating.domain.fees import CHARGED, ending_with
@@ -99,7 +99,9 @@ def discounts_due(
         begins_at = max(starts, product.started_at)
         for discount in _terms(books, product.offering_id, begins_at, account).discounts_after_tax:
             is_final = cut.run_type is RunType.ON_CYCLE or (discount.model == "percent" and discount.maximum is None)
-            if is_final and discount_holds(discount, _day(product.started_at, account), _day(begins_at, account)):
+            if is_final and discount_holds(
+                discount, local_date(product.started_at, account.time_zone), local_date(begins_at, account.time_zone)
+            ):
                 due.append(DiscountDue(product_id=product.id, product_name=names[product.id], discount=discount))
     return tuple(due)
 
@@ -195,15 +197,11 @@ def _sums(amount: Decimal) -> dict[str, Decimal]:
 
 def _line(charge: Charge, account: Account) -> SummedLine:
     assert charge.amount is not None, f"charge {charge.id} is adjusted before it is closed"
-    return SummedLine(charge.price_id, charge.kind, charge.tax_category, charge.amount, _day(charge.period.start, account))
+    return SummedLine(charge.price_id, charge.kind, charge.tax_category, charge.amount, local_date(charge.period.start, account.time_zone))
 
 
 def _first_day(month: _Month, account: Account) -> date:
-    return _day(month.begins_at if month.product is None else month.product.started_at, account)
-
-
-def _day(instant: datetime, account: Account) -> date:
-    return instant.astimezone(time_zone(account.time_zone)).date()
+    return local_date(month.begins_at if month.product is None else month.product.started_at, account.time_zone)
 
 
 def _includes_tax(offering_id: str, period: Period, account: Account, books: RateBooks) -> bool:
