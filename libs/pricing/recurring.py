@@ -17,13 +17,18 @@ from libs.pricing.recurring_share import Subscription, share_of
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """What a price asks of a subscription for one of its periods. `exact` is not rounded; `description` tells the share."""
+    """What a price asks of a subscription for one of its periods. `exact` is not rounded; `told` is the share in words, if it is one."""
 
     price: RecurringPrice
     fee_period: FeePeriod
     period: Period
     exact: Fraction
-    description: str
+    told: str
+
+    @property
+    def description(self) -> str:
+        """What the customer reads on the bill."""
+        return f"{self.price.description} ({self.told})" if self.told else self.price.description
 
 
 def fee_of(price: RecurringPrice, subscription: Subscription, fee_period: FeePeriod, zone_name: str) -> Fee | None:
@@ -31,8 +36,7 @@ def fee_of(price: RecurringPrice, subscription: Subscription, fee_period: FeePer
     share = share_of(price, subscription, fee_period, zone_name)
     if share is None:
         return None
-    description = f"{price.description} ({share.told})" if share.told else price.description
-    return Fee(price, fee_period, share.period, Fraction(price.amount) * share.fraction, description)
+    return Fee(price, fee_period, share.period, Fraction(price.amount) * share.fraction, share.told)
 
 
 def periods_between(
@@ -43,23 +47,22 @@ def periods_between(
     return fee_periods(price, activated_on, local_date(start, zone_name), local_date(end, zone_name))
 
 
-def periods_due(
-    price: RecurringPrice, subscription: Subscription, billed: Period, next_bill_at: datetime, zone_name: str
-) -> Iterator[FeePeriod]:
-    """The periods that fall due with the bill of `billed`, whether anything is owed for them or not.
+def is_due(
+    price: RecurringPrice, subscription: Subscription, fee_period: FeePeriod, billed: Period, next_bill_at: datetime, zone_name: str
+) -> bool:
+    """Whether a period falls due with the bill of `billed`, if anything is owed for it. `next_bill_at` is when the one after it ends.
 
-    `next_bill_at` is when the period after it ends. A subscription that has not begun by the end of `billed` owes nothing yet.
+    A subscription that has not begun by the end of `billed` owes nothing yet.
     """
-    if subscription.start >= billed.end:
-        return
+    whole = fee_period.lived(zone_name)
+    if subscription.start >= billed.end or whole.end <= billed.start:
+        return False
     match price.charged:
         case Charged.ADVANCE:
-            yield from periods_between(price, subscription, billed.start, next_bill_at, zone_name)
+            return whole.start < next_bill_at
         case Charged.ARREARS:
             ended = subscription.end is not None and subscription.end <= billed.end
-            for fee_period in periods_between(price, subscription, billed.start, billed.end, zone_name):
-                if ended or fee_period.beyond <= local_date(billed.end, zone_name):
-                    yield fee_period
+            return whole.end <= billed.end or (ended and whole.start < billed.end)
 
 
 def correction(charged: Fraction, due: Fraction, adjusted: Fraction = Fraction(0)) -> Fraction:

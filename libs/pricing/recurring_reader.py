@@ -19,6 +19,10 @@ DAYS_IN_THE_CALENDAR = (1, 7)
 ANCHORS = {"calendar": CALENDAR, "activation": ACTIVATION}
 SUSPENDED = {"charged": ExactNumber(100), "free": ExactNumber(0)}
 PERCENT_MAX = 100
+# What a charge keeps of an exact amount, and how many digits a part of a period adds: days of ten years, or milliseconds.
+CHARGE_DIGITS_MAX = 34
+PART_DIGITS = 4
+PART_DIGITS_BY_SECOND = 12
 
 
 def read_recurring_price(node: Node, terms: BookTerms) -> RecurringPrice:
@@ -43,6 +47,7 @@ def read_recurring_price(node: Node, terms: BookTerms) -> RecurringPrice:
     _check_anchor(price, fields, reader)
     _check_fixed_30(price, fields, reader)
     _check_time(price, fields, reader)
+    _check_digits(price, fields, reader)
     return price
 
 
@@ -78,6 +83,13 @@ def _check_time(price: RecurringPrice, fields: dict[str, Node], reader: Reader) 
         reader.refuse(fields["for_first"], f"{until} cannot be compared with `after: {after}`", "count both in days or both in months")
     elif (until.days, until.months) <= (after.days, after.months):
         reader.refuse(fields["for_first"], f"the price ends after {until} but begins after {after}", "let it end later than it begins")
+
+
+def _check_digits(price: RecurringPrice, fields: dict[str, Node], reader: Reader) -> None:
+    choices = (price.proration.start, price.proration.end, price.proration.change)
+    shares = (PART_DIGITS_BY_SECOND if Prorating.BY_SECOND in choices else PART_DIGITS) + len(price.suspended_percent.as_tuple().digits)
+    if len(price.amount.as_tuple().digits) + shares > CHARGE_DIGITS_MAX:
+        reader.refuse(fields["amount"], "amount, proration and percentage have too many digits together", "use fewer decimals")
 
 
 def _parse_charged(text: str) -> Charged:

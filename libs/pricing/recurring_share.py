@@ -14,7 +14,8 @@ from libs.pricing.recurring_price import Boundary, Prorating, RecurringPrice
 
 DAYS_OF_A_FIXED_MONTH = 30
 _SECOND = timedelta(seconds=1)
-_MICROSECOND = timedelta(microseconds=1)
+# What instants are kept to.
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,8 @@ class _Scale:
                 # The period stays with what it began with; only a product that starts has nothing before it.
                 return _Moment(self.whole.start, Fraction(1)) if boundary is Boundary.START else _Moment(self.whole.end, Fraction(0))
             case Prorating.BY_SECOND:
-                left = (self.whole.end - instant) // _MICROSECOND
-                return _Moment(instant, Fraction(left, (self.whole.end - self.whole.start) // _MICROSECOND), by)
+                left = (self.whole.end - instant) // _MILLISECOND
+                return _Moment(instant, Fraction(left, (self.whole.end - self.whole.start) // _MILLISECOND), by)
             case Prorating.BY_DAY | Prorating.FIXED_30:
                 ends = boundary is Boundary.END
                 day = last_date(instant, self.zone_name) + timedelta(days=1) if ends else local_date(instant, self.zone_name)
@@ -155,7 +156,7 @@ class _Scale:
     def _counted(self, by: Prorating | None) -> tuple[Fraction, str]:
         match by:
             case Prorating.BY_SECOND:
-                return Fraction((self.whole.end - self.whole.start) // _MICROSECOND, _SECOND // _MICROSECOND), "s"
+                return Fraction((self.whole.end - self.whole.start) // _MILLISECOND, _SECOND // _MILLISECOND), "s"
             case Prorating.FIXED_30:
                 return Fraction(DAYS_OF_A_FIXED_MONTH * self.price.period.months), "days"
             case _:

@@ -7,6 +7,7 @@ is halved, for a shorter transaction is in nobody's way.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from pymongo import AsyncMongoClient, InsertOne, UpdateMany, UpdateOne
@@ -15,6 +16,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from libs.contracts import UNBILLED, Charge, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
+from libs.money import sum_fractions
 from libs.periods import Period
 from libs.runtime import Index, from_document, in_transaction, to_document
 from services.rating.directory import Directory
@@ -86,7 +88,7 @@ class CutStore:
         if not fresh:
             return answers
         owed = await self._owed(fresh, session)
-        charged = await self._existing(
+        charged = await self._charged(
             [id for cut in fresh if cut.account_id in owed for id in cutter.fee_ids(cut, owed[cut.account_id])], session
         )
         since = {cut.account_id: cutter.adjusted_since(cut, owed[cut.account_id]) for cut in fresh if cut.account_id in owed}
@@ -163,11 +165,12 @@ class CutStore:
             closed[document["account_id"]].append(from_document(Charge, document))
         return closed
 
-    async def _existing(self, charge_ids: Sequence[str], session: AsyncClientSession) -> frozenset[str]:
+    async def _charged(self, charge_ids: Sequence[str], session: AsyncClientSession) -> dict[str, Fraction]:
+        """The exact amounts of those charges that exist."""
         if not charge_ids:
-            return frozenset()
-        found = self._charges.find({"_id": {"$in": list(charge_ids)}}, {"_id": 1}, session=session)
-        return frozenset([document["_id"] async for document in found])
+            return {}
+        found = self._charges.find({"_id": {"$in": list(charge_ids)}}, {"sums": 1}, session=session)
+        return {document["_id"]: sum_fractions(document["sums"]) async for document in found}
 
     async def _write(self, closings: Sequence[Closing], session: AsyncClientSession) -> None:
         if not closings:

@@ -12,6 +12,7 @@ from libs.contracts import ChargeTiers, LineRounding
 ID_LENGTH_MAX = 256
 TERMS_LENGTH = 12
 RECURRING = "recurring"
+ONE_TIME = "oneTime"
 ADJUSTED = "adjusted"
 
 
@@ -41,9 +42,19 @@ def _told(number: Decimal | None) -> str:
     return "-" if number is None else f"{number.normalize():f}"
 
 
-def recurring_charge_id(account_id: str, product_id: str, price_id: str, month_label: str) -> str:
-    """The one charge of a recurring fee for a month."""
-    return _joined(account_id, product_id, price_id, month_label, RECURRING)
+def recurring_charge_id(account_id: str, product_id: str, price_id: str, period_label: str) -> str:
+    """The one charge of a recurring fee for one of its periods."""
+    return _joined(account_id, product_id, price_id, period_label, RECURRING)
+
+
+def fee_correction_id(account_id: str, product_id: str, price_id: str, period_label: str, cut_label: str) -> str:
+    """What the cut of a month corrects of the fee of an earlier period."""
+    return _joined(account_id, product_id, price_id, period_label, RECURRING, cut_label)
+
+
+def one_time_charge_id(account_id: str, product_id: str, price_id: str, occasion: str) -> str:
+    """The one charge of a one-time price; a product is activated once, and terminated once."""
+    return _joined(account_id, product_id, price_id, occasion, ONE_TIME)
 
 
 def adjustment_charge_id(account_id: str, owner_id: str, adjustment_id: str, period_label: str, cut_id: str) -> str:

@@ -8,19 +8,21 @@ What is made of all of them (discounts, caps, commitments) comes last, and is cl
 be billed is returned like any other charge, and the next cut makes no more than the difference to it.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 
-from libs.contracts import Charge, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
+from libs.contracts import Charge, ChargeKind, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
 from libs.contracts.adjustments import DiscountDue
 from libs.periods import Period, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amount
 from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, told_of_tax
-from services.rating.domain.fees import WrongFeeCurrency, ending_with, recurring_fees
+from services.rating.domain.fees import WrongFeeCurrency, ending_with, fee_ids, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_of
+from services.rating.domain.one_time_fees import one_time_fees
 
 # How far before the period of its first cut a product may have begun that reached rating late.
 NEWCOMER_BILLED_BACK = timedelta(days=366)
@@ -58,9 +60,10 @@ class Cutter:
     now: datetime
 
     def fee_ids(self, cut: PeriodCut, owed: Owed) -> list[str]:
-        """The charges of the recurring fees that the cut is about, whether an earlier cut charged them or not."""
+        """The charges on which the fees of the cut depend, whether an earlier cut charged them or not."""
         try:
-            return [fee.id for fee in self._fees(cut, owed)]
+            recurring = [id for period, products in self._fees_of(cut, owed) for id in fee_ids(owed.account, products, period, self.books)]
+            return recurring + [fee.id for fee in self._one_time_fees(cut, owed)]
         except WrongFeeCurrency:
             return []
 
@@ -74,16 +77,17 @@ class Cutter:
         return min((month_containing(start, owed.account.time_zone).start for start in starts), default=None)
 
     def decide(
-        self, cut: PeriodCut, owed: Owed | None, charged: Container[str], closed_before: Sequence[Charge] | None = None
+        self, cut: PeriodCut, owed: Owed | None, charged: Mapping[str, Fraction], closed_before: Sequence[Charge] | None = None
     ) -> Closing | CutRefused:
-        """Close what is owed, with the fees that are not among the `charged` ones, or say why it cannot be.
+        """Close what is owed, with the fees that are not among the `charged` ones, which have these amounts, or say why it cannot be.
 
         `closed_before` is what earlier cuts closed and keep, where the cut adjusts; else None.
         """
         if owed is None:
             return refuse(cut, f"rating knows no account {cut.account_id}")
         try:
-            fees = [fee for fee in self._fees(cut, owed) if fee.id not in charged]
+            fees = self._recurring_fees(cut, owed, charged)
+            fees += [fee for fee in self._one_time_fees(cut, owed) if fee.id not in charged]
         except WrongFeeCurrency as error:
             return refuse(cut, str(error))
         unbilled, fees = (told_of_tax(charges, owed.account, self.books) for charges in (owed.unbilled, fees))
@@ -94,21 +98,30 @@ class Cutter:
             made = adjustments(owed.account, charges, owed.products, self.books, cut, self.now, closed_before)
         return adjusted(closing, cut, made, discounts_due(owed.account, charges, owed.products, self.books, cut, self.now))
 
-    def _fees(self, cut: PeriodCut, owed: Owed) -> list[Charge]:
-        if cut.period is None:
-            return []
-        fees = self._fees_of(cut.period, owed.products, cut, owed)
-        # A product may reach rating after the cut of a month in which it was active.
-        since = cut.period.start - NEWCOMER_BILLED_BACK
-        for period in owed.earlier:
-            if since <= period.start != cut.period.start:
-                fees += self._fees_of(period, owed.newcomers, cut, owed)
+    def _recurring_fees(self, cut: PeriodCut, owed: Owed, charged: Mapping[str, Fraction]) -> list[Charge]:
+        fees = [
+            fee
+            for period, products in self._fees_of(cut, owed)
+            for fee in recurring_fees(owed.account, products, period, self.books, self.now, charged)
+        ]
         return list({fee.id: fee for fee in fees}.values())
 
-    def _fees_of(self, period: Period, products: Sequence[Product], cut: PeriodCut, owed: Owed) -> list[Charge]:
-        if cut.account_closed_at is not None:
-            products = ending_with(cut.account_closed_at, products)
-        return recurring_fees(owed.account, products, period, self.books, self.now)
+    def _one_time_fees(self, cut: PeriodCut, owed: Owed) -> list[Charge]:
+        fees = [
+            fee
+            for period, products in self._fees_of(cut, owed)
+            for fee in one_time_fees(owed.account, products, period, self.books, self.now, owed.newcomers)
+        ]
+        return list({fee.id: fee for fee in fees}.values())
+
+    def _fees_of(self, cut: PeriodCut, owed: Owed) -> Iterator[tuple[Period, Sequence[Product]]]:
+        """The billed period with all products; and earlier ones with those that reached rating after their cuts."""
+        if cut.period is None:
+            return
+        since = cut.period.start - NEWCOMER_BILLED_BACK
+        late = [(period, owed.newcomers) for period in owed.earlier if since <= period.start != cut.period.start]
+        for period, products in [(cut.period, owed.products), *late]:
+            yield period, products if cut.account_closed_at is None else ending_with(cut.account_closed_at, products)
 
 
 def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:
@@ -158,7 +171,9 @@ def one_per_account(cuts: Iterable[PeriodCut]) -> list[list[PeriodCut]]:
 
 
 def _is_due(charge: Charge, cut: PeriodCut) -> bool:
-    return cut.run_type is RunType.OFF_CYCLE or cut.period is None or charge.period.start < cut.period.end
+    # A fee may have been charged in advance of its period, and was returned: it does not wait for that.
+    is_fee = charge.kind in (ChargeKind.RECURRING, ChargeKind.ONE_TIME)
+    return cut.run_type is RunType.OFF_CYCLE or cut.period is None or is_fee or charge.period.start < cut.period.end
 
 
 def _line_order(charge: Charge) -> tuple[str, datetime, str]:

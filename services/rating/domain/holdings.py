@@ -37,6 +37,7 @@ class Product:
     group_id: str | None = None
     suspensions: tuple[Suspension, ...] = ()
     former_offerings: tuple[FormerOffering, ...] = ()
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

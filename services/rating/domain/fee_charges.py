@@ -1,0 +1,45 @@
+"""The charge of a fee: a fixed amount, without usage, that the cut which adds it closes at once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from libs.contracts import Charge, ChargeKind
+from libs.periods import Period
+from libs.pricing import OneTimePrice, RecurringPrice
+from services.rating.domain.holdings import Account, Product
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a product: `exact` is not rounded, and negative for a credit."""
+
+    id: str
+    offering_id: str
+    price: RecurringPrice | OneTimePrice
+    description: str
+    period: Period
+    exact: Fraction
+
+
+def fee_charge(account: Account, product: Product, asked: Asked, now: datetime) -> Charge:
+    """The open charge."""
+    return Charge(
+        id=asked.id,
+        account_id=account.id,
+        product_id=product.id,
+        product_name=product.name,
+        offering_id=asked.offering_id,
+        price_id=asked.price.price_id,
+        kind=ChargeKind.RECURRING if isinstance(asked.price, RecurringPrice) else ChargeKind.ONE_TIME,
+        description=asked.description,
+        currency=asked.price.currency,
+        period=asked.period,
+        sequence=0,
+        quantity=Decimal(1),
+        sums={str(asked.exact.denominator): Decimal(asked.exact.numerator)},
+        tax_category=asked.price.tax_category,
+        opened_at=now,
+        updated_at=now,
+    )

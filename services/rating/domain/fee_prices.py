@@ -1,0 +1,63 @@
+"""Which recurring prices a product's time with an offering has, as books take effect one after the other."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from libs.periods import Period, first_moment, local_date
+from libs.pricing import RateBooks, RecurringPrice
+from libs.pricing.recurring_period import FeePeriod
+from services.rating.domain.holdings import Account, Product
+from services.rating.domain.tenures import Tenure
+
+
+class WrongFeeCurrency(ValueError):
+    """A fee is in another currency than the account; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeePrices:
+    """The prices of one product and tenure."""
+
+    books: RateBooks
+    account: Account
+    product: Product
+    tenure: Tenure
+
+    def met_at(self, instants: Iterable[datetime]) -> Iterator[RecurringPrice]:
+        """One price for each id and each kind of period that stands at one of the instants."""
+        met: set[tuple] = set()
+        for at in instants:
+            for price in self._standing(at):
+                kind = (price.price_id, price.grid)
+                if kind not in met:
+                    met.add(kind)
+                    yield price
+
+    def of_period(self, price: RecurringPrice, fee_period: FeePeriod) -> RecurringPrice | None:
+        """The price that stands where the product's part of the period begins; None when it was not there yet, or had other periods."""
+        for standing in self._standing(fee_period.lived(self.account.time_zone).start):
+            if standing.price_id == price.price_id:
+                return standing if standing.grid == price.grid else None
+        return None
+
+    def refuse_other_currencies(self, billed: Period) -> None:
+        """Raises WrongFeeCurrency when the fees of the billed period are in none but other currencies."""
+        subscription = self.tenure.subscription
+        if subscription.start >= billed.end or (subscription.end is not None and subscription.end <= billed.start):
+            return
+        at = max(billed.start, self._begins())
+        if self.books.offering(self.tenure.offering_id, at, self.account.currency) is not None:
+            return
+        for price in self.books.recurring_prices(self.tenure.offering_id, at):
+            raise WrongFeeCurrency(
+                f"price {price.price_id} of product {self.product.id} is in {price.currency}, account {self.account.id} in "
+                f"{self.account.currency}: give the product an offering priced in {self.account.currency}"
+            )
+
+    def _standing(self, at: datetime) -> tuple[RecurringPrice, ...]:
+        return self.books.recurring_prices(self.tenure.offering_id, max(at, self._begins()), self.account.currency)
+
+    def _begins(self) -> datetime:
+        zone = self.account.time_zone
+        return first_moment(local_date(self.tenure.subscription.start, zone), zone)
