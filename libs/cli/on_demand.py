@@ -20,6 +20,7 @@ COMMANDS = {
     "asyncapi": ("asyncapi", "Write the AsyncAPI document of all facts: topics, keys, schemas, who sends and who receives."),
     "hub": ("hub", "What the subscribers of the TM Forum hub were sent, and the keys that they verify it with."),
     "tariff": ("tariff", "Check, show and compare rate books, and bring in those of other systems."),
+    "rerate": ("rerate", "Price an account's usage anew; what differs is corrected on its open charges, or on the next bill."),
     "bill-run": ("bill_run", "Bill every account of a cycle for a month; list and show runs."),
 }
 

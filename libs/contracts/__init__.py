@@ -13,6 +13,7 @@ from libs.contracts.accounts import (
 from libs.contracts.bill_runs import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState
 from libs.contracts.bills import (
     AccountParked,
+    BillDiscount,
     BillDocument,
     BillDocumentRendered,
     BillDocumentRequested,
@@ -26,6 +27,7 @@ from libs.contracts.bills import (
     BillStateRequested,
 )
 from libs.contracts.charges import (
+    MADE_BY_CUTS,
     UNBILLED,
     AppliedTax,
     Charge,
@@ -45,6 +47,15 @@ from libs.contracts.hot_fact import HotFact
 from libs.contracts.hub import DeliveryRetryRequested, HubEventRaised, SubscriptionChanged
 from libs.contracts.on_demand import OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
 from libs.contracts.parked import MessageParked, ParkedRetryRequested
+from libs.contracts.rerating import (
+    ChargeDifference,
+    ChargeMovement,
+    ChargePosting,
+    RerateCompleted,
+    RerateProgress,
+    RerateRequested,
+    UsageRerated,
+)
 from libs.contracts.tariffs import TariffAccepted, TariffPublished, TariffRefused, publication_id
 from libs.contracts.usage import (
     QUANTITY_MAX,
@@ -60,6 +71,7 @@ from libs.contracts.usage import (
 )
 
 __all__ = [
+    "MADE_BY_CUTS",
     "QUANTITY_MAX",
     "UNBILLED",
     "AccountChanged",
@@ -67,6 +79,7 @@ __all__ = [
     "AccountState",
     "AllowanceUse",
     "AppliedTax",
+    "BillDiscount",
     "BillDocument",
     "BillDocumentRendered",
     "BillDocumentRequested",
@@ -83,8 +96,11 @@ __all__ = [
     "BillStateRefused",
     "BillStateRequested",
     "Charge",
+    "ChargeDifference",
     "ChargeKind",
     "ChargeLine",
+    "ChargeMovement",
+    "ChargePosting",
     "ChargeState",
     "ChargeTiers",
     "ChargesClosed",
@@ -110,6 +126,9 @@ __all__ = [
     "Record",
     "RecordFact",
     "RejectionReason",
+    "RerateCompleted",
+    "RerateProgress",
+    "RerateRequested",
     "RunType",
     "ServiceIdentifier",
     "SubscriptionChanged",
@@ -125,6 +144,7 @@ __all__ = [
     "UsageRated",
     "UsageReceived",
     "UsageRejected",
+    "UsageRerated",
     "all_facts",
     "publication_id",
 ]

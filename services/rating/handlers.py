@@ -1,15 +1,18 @@
 """Handlers of rating: find, decide, add, and return what is to be told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from libs.contracts import (
     AccountChanged,
     AccountParked,
     BillIssued,
+    Charge,
     Fact,
     PeriodCut,
     ProductChanged,
+    RerateRequested,
     SuspenseDiscardRequested,
     SuspenseResolved,
     SuspenseRetryRequested,
@@ -17,7 +20,8 @@ from libs.contracts import (
     UsageReceived,
 )
 from libs.money import UnknownCurrency, minor_unit_decimals
-from libs.periods import UnknownTimeZone, time_zone
+from libs.periods import UnknownTimeZone, time_zone, to_utc_milliseconds
+from libs.pricing import RateBooks
 from libs.runtime import Batch, Unprocessable
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeNotForBill, ChargeStore
@@ -28,8 +32,12 @@ from services.rating.domain.cutting import Cutter, one_per_account
 from services.rating.domain.deciding import Earlier, Rater, decide
 from services.rating.domain.drawing import draw_allowances, plan_draws
 from services.rating.domain.limits import UsageLimits
+from services.rating.domain.repricing import Shelf
+from services.rating.domain.rerating import Rerater
+from services.rating.domain.rerating_request import book_of, complete, ends, obstacle, progressed, refuse, rest_of
 from services.rating.domain.retrying import proceed, retry, usages_of
 from services.rating.domain.suspense import reject_malformed
+from services.rating.rerating import ReratingStore
 from services.rating.store import UsageStore
 from services.rating.suspense import RETRIED_AT_A_TIME, SuspenseStore
 from services.rating.tariffs import Tariffs
@@ -114,6 +122,50 @@ async def discard_suspended(batch: Batch[SuspenseDiscardRequested], *, suspense:
         else:
             answers.append(SuspenseResolved(id=request.id, refusal=await suspense.refusal(request, [])))
     return answers
+
+
+async def rerate_usages(batch: Batch[RerateRequested], *, reratings: ReratingStore, terms: RatingTerms) -> Sequence[Fact]:
+    """Price usage anew, some of it at a time; the rest is asked for again."""
+    answers: list[Fact] = []
+    books = await terms.books.current()
+    for request in batch:
+        for _ in range(LOOKS_MAX):
+            try:
+                answers += await _rerate(request, reratings, books, to_utc_milliseconds(batch.received_at))
+            except Collision:
+                continue
+            break
+        else:
+            raise RuntimeError(f"request {request.id} collided {LOOKS_MAX} times in a row")
+    return answers
+
+
+async def _rerate(request: RerateRequested, store: ReratingStore, books: RateBooks, now: datetime) -> Sequence[Fact]:
+    """One step of a request. Raises Collision when somebody changed what it was decided on."""
+    earlier = await store.answer(request.id)
+    if earlier is not None:
+        return [earlier]
+    account = await store.account(request.account_id)
+    if account is None:
+        return [refuse(request, f"rating knows no account {request.account_id}", now)]
+    reason = obstacle(request, account, books, now)
+    if reason is not None:
+        return [refuse(request, reason, now)]
+    found = await store.find(request, rest_of(request))
+    repricer = found.repricer(account, Shelf.of(books, book_of(books, request.rate_book)), by_present_offering=request.by_present_offering)
+    reratings = Rerater(request.id, repricer, found.products, now).rerate(found.standings)
+    opened: Mapping[str, Charge] = {}
+    if request.dry_run:
+        opened = await store.to_be_opened(reratings, now)
+    else:
+        await store.add(reratings, now)
+    progress = progressed(request, reratings, len(found.standings), found.resume_at, opened)
+    facts = [] if request.dry_run else reratings.facts
+    if not ends(request, progress):
+        return [*facts, request.model_copy(update={"progress": progress})]
+    charges = await store.charges(movement.charge_id for movement in progress.movements)
+    completed = complete(request, progress, charges, account.currency, now)
+    return [*facts, completed if request.dry_run else await store.end(completed)]
 
 
 async def remember_accounts(batch: Batch[AccountChanged], *, directory: Directory) -> Sequence[Fact]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from libs.pricing import load_rate_books
 from libs.runtime import RuntimeSettings, Service
-from services.rating import buckets, cuts, directory, store, tariffs
+from services.rating import buckets, cuts, directory, rerating, store, tariffs
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
 from services.rating.cuts import CutStore
@@ -23,9 +23,11 @@ from services.rating.handlers import (
     rate_usages,
     remember_accounts,
     remember_products,
+    rerate_usages,
     retry_suspended,
     return_charges,
 )
+from services.rating.rerating import ReratingStore
 from services.rating.store import UsageStore
 from services.rating.suspense import SuspenseStore
 from services.rating.tariffs import Tariffs, take_files
@@ -49,7 +51,11 @@ def build(settings: RatingSettings) -> Service:
     """The service with its handlers bound to its stores. Raises RateBookInvalid."""
     load_rate_books(settings.rate_books_dir)
     limits = UsageLimits(timedelta(seconds=settings.usage_future_tolerance_s), timedelta(days=settings.usage_age_days_max))
-    service = Service("rating", settings, indexes=(*store.INDEXES, *directory.INDEXES, *cuts.INDEXES, *buckets.INDEXES, *tariffs.INDEXES))
+    service = Service(
+        "rating",
+        settings,
+        indexes=(*store.INDEXES, *directory.INDEXES, *cuts.INDEXES, *buckets.INDEXES, *tariffs.INDEXES, *rerating.INDEXES),
+    )
     charges = ChargeStore(service.client, service.database)
     holdings = Directory(service.database)
     bucket_store = BucketStore(service.database)
@@ -69,6 +75,8 @@ def build(settings: RatingSettings) -> Service:
         partial(retry_suspended, suspense=suspense, store=usages, charges=charges, buckets=bucket_store, directory=holdings, terms=terms)
     )
     service.subscribe(partial(discard_suspended, suspense=suspense))
+    reratings = ReratingStore(service.client, service.database, charges, holdings)
+    service.subscribe(partial(rerate_usages, reratings=reratings, terms=terms))
     service.subscribe(partial(remember_accounts, directory=holdings))
     service.subscribe(partial(remember_products, directory=holdings))
     service.subscribe(partial(publish_tariffs, tariffs=books))
