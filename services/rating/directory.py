@@ -31,6 +31,7 @@ PRODUCT_FIELDS = (
     "group_id",
     "suspensions",
     "former_offerings",
+    "changed_at",
 )
 # Read for each customer once, and then as seldom as possible: what is not asked for need not be decoded.
 ACCOUNT_READ = dict.fromkeys((*ACCOUNT_FIELDS, "cuts"), 1)
@@ -173,6 +174,7 @@ def _product(document: dict[str, Any]) -> Product:
         document.get("group_id"),
         tuple(Suspension(**suspension) for suspension in document.get("suspensions", ())),
         tuple(FormerOffering(**former) for former in document.get("former_offerings", ())),
+        _utc(document.get("changed_at")),
     )
 
 
