@@ -33,7 +33,8 @@ def adjust(
     terms: Adjustments, lines: Sequence[SummedLine], product_first_day: date, currency: str, committed_share: Fraction | None
 ) -> list[Adjustment]:
     """All adjustments of a period that are not zero. `committed_share`: the part of the commitments that is due; None when none is yet."""
-    left = [Remainder.of(line, currency) for line in lines]
+    # In an order of their own, or who bears the last cent would depend on which bill a charge came on.
+    left = [Remainder.of(line, currency) for line in sorted(lines, key=_order)]
     units_per_one = 10 ** minor_unit_decimals(currency)
     found: list[Adjustment] = []
     for discount in terms.discounts_before_tax:
@@ -62,6 +63,10 @@ def adjust(
             topped_up = SummedLine(commitment.id, ChargeKind.COMMITMENT, commitment.tax_category, amount, product_first_day)
             left = [*left, Remainder.of(topped_up, currency)]
     return found
+
+
+def _order(line: SummedLine) -> tuple[str, str, str, date, Decimal]:
+    return line.tax_category or "", line.price_id, line.kind, line.first_day, line.amount
 
 
 def _positions(left: Sequence[Remainder], scope: AdjustmentScope) -> list[int]:

@@ -1,6 +1,7 @@
 """From closed charges to a bill: totals, dates, ids, and every reason why an account is parked instead."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -8,12 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.billing import BillDraft, assemble_bill
+from libs.billing import BillDraft, TaxTable, assemble_bill
 from libs.billing.invariants import LINES_MAX, broken_invariant
-from libs.contracts import AccountParked, AppliedTax, BillIssued, BillSkipped, ChargesClosed, RunType
+from libs.billing.tax_table import DatedTax
+from libs.billing.taxes import Tax
+from libs.contracts import (
+    AccountParked,
+    AppliedTax,
+    BillDiscount,
+    BillIssued,
+    BillSkipped,
+    ChargeKind,
+    ChargesClosed,
+    PostalAddress,
+    RunType,
+)
+from libs.contracts.adjustments import Discount, DiscountDue
+from libs.money import minor_unit_decimals
 from libs.periods import Period, calendar_month
 from tests.closings import CLOSED_AT, TERMS, closed, line, on_demand
 from tests.outcomes import account
+
+GST, QST = Tax("gst", Decimal(5)), Tax("qst", Decimal("9.5"), ("gst",))
+LESS_ONE = BillDiscount(discount_id="d", product_id="line-1", product_name="Mobile", description="Off", amount=Decimal("-1.00"))
+MORE_ONE = LESS_ONE.model_copy(update={"amount": Decimal("1.00")})
 
 
 def bill(charges: ChargesClosed, **account_fields: Any) -> BillIssued:
@@ -120,6 +139,80 @@ def test_credits_above_charges_make_a_bill_in_the_customers_favour():
     assert bill(closed("ada", "10.00", "-30.00")).amount_due == Decimal("-24.20")
 
 
+DISCOUNT_LINE = {"kind": ChargeKind.DISCOUNT, "price_id": "loyalty", "description": "Loyalty"}
+
+
+def test_a_discount_line_lowers_the_tax_of_its_category():
+    ada = bill(closed("ada", lines=[line("c1", "100.00"), line("d1", "-10.00", **DISCOUNT_LINE)]))
+    assert (ada.tax_excluded_amount, ada.tax_items[0].amount, ada.amount_due) == (Decimal("90.00"), Decimal("18.90"), Decimal("108.90"))
+
+
+def test_a_discount_after_tax_lowers_what_is_due_and_not_the_tax():
+    due = [percent_after_tax("staff", 10), percent_after_tax("other", 50, product_id="line-2"), percent_after_tax("friends", 5)]
+    ada = bill(closed("ada", "100.00", discounts_after_tax=tuple(due)))
+    assert (ada.tax_included_amount, ada.amount_due, ada.remaining_amount) == (Decimal("121.00"), Decimal("103.46"), Decimal("103.46"))
+    assert [(discount.discount_id, str(discount.amount)) for discount in ada.discounts] == [("staff", "-12.10"), ("friends", "-5.44")]
+
+
+def test_a_credit_has_no_discount_after_tax():
+    assert bill(closed("ada", "-100.00", discounts_after_tax=(percent_after_tax("staff", 10),))).discounts == ()
+
+
+def percent_after_tax(id: str, percent: int, product_id: str = "line-1") -> DiscountDue:
+    discount = Discount(id=id, description=id, model="percent", percent=Decimal(percent), is_after_tax=True)
+    return DiscountDue(product_id=product_id, product_name="Mobile", discount=discount)
+
+
+def test_the_account_address_says_which_taxes_a_line_bears():
+    taxes = {"": {"standard": (DatedTax(Tax("vat", Decimal(21))),)}, "ca/quebec": {"standard": (DatedTax(GST), DatedTax(QST))}}
+    draft = assemble_bill(
+        closed("ada", "100.00", "10.00"),
+        account("ada", address=PostalAddress(country="CA", state_or_province="Quebec")),
+        replace(TERMS, tax_table=TaxTable(taxes)),
+    )
+    assert isinstance(draft, BillDraft)
+    assert [(item.category, str(item.amount), item.on) for item in draft.unnumbered.tax_items] == [
+        ("gst", "5.50", ()),
+        ("qst", "10.97", ("gst",)),
+    ]
+    assert [str(tax.amount) for tax in draft.unnumbered.lines[1].taxes] == ["0.50", "1.00"]
+
+
+def test_the_rate_is_that_of_the_last_day_of_a_line_or_of_the_bill_where_that_is_earlier():
+    new_year, april = date(2026, 4, 1), calendar_month("2026-04", "Europe/Madrid")
+    taxes = (DatedTax(Tax("vat", Decimal(10)), until=new_year), DatedTax(Tax("vat", Decimal(20)), levied_from=new_year))
+    terms = replace(TERMS, tax_table=TaxTable({"": {"standard": taxes}}))
+
+    def rates(charges: ChargesClosed) -> list[Decimal]:
+        draft = assemble_bill(charges, account("ada"), terms)
+        assert isinstance(draft, BillDraft), draft
+        return [bill_line.taxes[0].rate for bill_line in draft.unnumbered.lines]
+
+    lines = [line("c1", "10.00"), line("c2", "10.00", period=april)]
+    assert rates(closed("ada", lines=lines)) == [10, 20]
+    assert rates(closed("ada", lines=lines, closed_at=datetime(2026, 3, 31, 21, 59, tzinfo=UTC))) == [10, 10]
+
+
+def test_prices_that_include_tax_are_billed_without_it_and_come_to_themselves():
+    ada = bill(closed("ada", lines=[line("c1", "121.00", is_tax_included=True), line("c2", "10.00")]))
+    assert [str(bill_line.amount) for bill_line in ada.lines] == ["100.00", "10.00"]
+    assert (ada.tax_excluded_amount, ada.amount_due) == (Decimal("110.00"), Decimal("133.10"))
+
+
+def test_an_exempt_account_pays_the_whole_price_that_includes_tax():
+    ada = bill(closed("ada", lines=[line("c1", "121.00", is_tax_included=True)]), tax_exempt=True)
+    assert (ada.tax_excluded_amount, ada.amount_due) == (Decimal("121.00"), Decimal("121.00"))
+
+
+def test_a_category_without_a_tax_on_the_day_is_parked():
+    table = TaxTable({"": {"standard": (DatedTax(Tax("vat", Decimal(10)), levied_from=date(2027, 1, 1)),)}})
+    parked = assemble_bill(closed("ada", "1.00"), account("ada"), replace(TERMS, tax_table=table))
+    assert isinstance(parked, AccountParked)
+    assert parked.reason == (
+        "no tax rate for category 'standard' on 2026-03-31; add one that holds then to the tax rate table, 0 if there is no tax"
+    )
+
+
 def test_an_account_nobody_heard_of_is_parked():
     parked = assemble_bill(closed("ada", "1.00"), None, TERMS)
     assert isinstance(parked, AccountParked)
@@ -157,11 +250,36 @@ def test_what_cannot_be_billed_is_parked_with_what_to_mend(charges: dict[str, An
         ({"tax_excluded_amount": Decimal("9.99")}, "lines add up to 10.00, not to the amount without tax 9.99"),
         ({"tax_included_amount": Decimal("12.11")}, "do not add up to the total 12.11"),
         ({"amount_due": Decimal("12.09")}, "amount due 12.09 is not the total 12.10"),
+        ({"discounts": (LESS_ONE,)}, "amount due 12.10 is not the total 12.10 less discounts of 1.00"),
+        ({"discounts": (MORE_ONE,), "amount_due": Decimal("13.10")}, "a discount raises what is due"),
         ({"tax_items": (AppliedTax(category="zero", rate=Decimal(0), amount=Decimal("2.10")),)}, "shares of tax"),
     ],
 )
 def test_a_bill_that_does_not_add_up_is_found_out(broken: dict[str, Any], complaint: str):
     assert complaint in (broken_invariant(bill(closed("ada", "10.00")).model_copy(update=broken)) or "")
+
+
+@given(
+    st.lists(st.tuples(st.integers(-(10**9), 10**9), st.booleans()), min_size=1, max_size=8),
+    st.lists(st.decimals(Decimal("0.01"), 100, places=2), max_size=3),
+    st.sampled_from(["EUR", "JPY", "KWD"]),
+)
+def test_every_bill_with_discounts_after_tax_and_prices_with_tax_adds_up(
+    charges: list[tuple[int, bool]], percents: list[Decimal], currency: str
+):
+    unit = Decimal(1).scaleb(-minor_unit_decimals(currency))
+    lines = [line(f"c{n}", amount * unit, is_tax_included=included) for n, (amount, included) in enumerate(charges)]
+    due = tuple(
+        DiscountDue(
+            product_id="line-1",
+            product_name="Mobile",
+            discount=Discount(id=f"d{n}", description="Off", model="percent", percent=percent, is_after_tax=True),
+        )
+        for n, percent in enumerate(percents)
+    )
+    ada = bill(closed("ada", lines=lines, discounts_after_tax=due, currency=currency), currency=currency)
+    assert broken_invariant(ada) is None
+    assert min(ada.tax_included_amount, Decimal(0)) <= ada.amount_due <= ada.tax_included_amount
 
 
 amounts = st.integers(min_value=-(10**15), max_value=10**15)

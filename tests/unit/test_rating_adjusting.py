@@ -1,0 +1,259 @@
+"""What cuts make of the charges they close, by the terms of a rate book: over one month, however many bills it has."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.contracts import Charge, ChargeKind, ChargeState, PeriodCut, RunType
+from libs.periods import Period, calendar_month
+from libs.pricing import RateBooks, parse_rate_book
+from libs.pricing.charge_amount import line_amount
+from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, told_of_tax
+from services.rating.domain.cutting import Cutter, Owed
+from services.rating.domain.holdings import Account, Product
+
+MADRID = "Europe/Madrid"
+FEBRUARY, MARCH = calendar_month("2026-02", MADRID), calendar_month("2026-03", MADRID)
+NOW = datetime(2026, 4, 1, 3, tzinfo=UTC)
+ADA = Account("ada", "EUR", MADRID)
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
+BOOK = """
+id: book
+effective_from: 2020-01-01
+currency: EUR
+offerings:
+  basic:
+    usage_prices:
+      - {id: calls, description: Calls, match: {usage_type: voice}, price: {amount: 0.01, per: 1 s}}
+    recurring_prices:
+      - {id: fee, description: Monthly fee, amount: 30.00, period: month}
+"""
+
+
+def books(terms: str = "", text: str = BOOK) -> RateBooks:
+    return RateBooks([parse_rate_book(text + "".join(f"    {line}\n" for line in terms.strip().splitlines()), "book.yaml")])
+
+
+def product(id: str = "line-1", offering: str = "basic", started: datetime = LONG_AGO, ended: datetime | None = None) -> Product:
+    return Product(id, "ada", offering, "Mobile", "active", started, ended)
+
+
+def charge(id: str, amount: str | Decimal, period: Period = MARCH, **fields: Any) -> Charge:
+    return Charge(
+        **{
+            "id": id,
+            "account_id": "ada",
+            "product_id": "line-1",
+            "product_name": "Mobile",
+            "offering_id": "basic",
+            "price_id": "calls",
+            "kind": ChargeKind.USAGE,
+            "description": "Calls",
+            "currency": "EUR",
+            "period": period,
+            "sequence": 0,
+            "state": ChargeState.CLOSED,
+            "amount": Decimal(amount),
+            "updated_at": NOW,
+            **fields,
+        }
+    )
+
+
+def cut(id: str = "run|ada", period: Period | None = MARCH, **fields: Any) -> PeriodCut:
+    run_type = RunType.ON_CYCLE if period else RunType.OFF_CYCLE
+    return PeriodCut(id=id, account_id="ada", run_type=run_type, period=period, cause_id=id, requested_at=NOW, **fields)
+
+
+RUN = cut()
+
+
+def closed(charges: Sequence[Charge], cut_id: str) -> list[Charge]:
+    """What the cut does with the charges that are made."""
+    return [each.model_copy(update={"state": ChargeState.CLOSED, "amount": line_amount(each), "cut_id": cut_id}) for each in charges]
+
+
+def made(
+    by: RateBooks, *charges: Charge, cut: PeriodCut = RUN, products: Sequence[Product] = (product(),), earlier: Sequence[Charge] = ()
+) -> list[Charge]:
+    return closed(adjustments(ADA, charges, products, by, cut, NOW, earlier), cut.id)
+
+
+def told(charges: Sequence[Charge]) -> list[str]:
+    return [f"{each.price_id} {each.amount}" for each in charges]
+
+
+def test_the_terms_of_a_book_become_charges_of_the_cut() -> None:
+    terms = """
+discounts:
+  - {id: loyal, description: Loyalty, percent: 10}
+spending_cap: {id: cap, description: Bill limit, amount: 50, scope: usage}
+minimum_commitment: {id: minimum, description: Minimum, amount: 60}
+"""
+    (loyal, cap, minimum) = made(books(terms), charge("c1", "100.00"))
+    assert told([loyal, cap, minimum]) == ["loyal -10.00", "cap -40.00", "minimum 10.00"]
+    assert (loyal.kind, cap.kind, minimum.kind) == (ChargeKind.DISCOUNT, ChargeKind.CAP, ChargeKind.COMMITMENT)
+    assert loyal.id == "ada|line-1|loyal|2026-03-01|adjusted|run%7Cada"
+    assert (loyal.product_name, loyal.offering_id, loyal.description, loyal.period) == ("Mobile", "basic", "Loyalty", MARCH)
+
+
+def test_an_offering_without_terms_makes_nothing_and_asks_for_nothing() -> None:
+    assert made(books(), charge("c1", "100.00")) == []
+    assert not are_adjusted(ADA, [charge("c1", "100.00")], [product()], books(), cut(), NOW)
+    with_terms = books("discounts: {id: d, description: D, percent: 10}")
+    assert are_adjusted(ADA, [charge("c1", "100.00")], [], with_terms, cut(), NOW)
+    assert are_adjusted(ADA, [], [product()], with_terms, cut(), NOW)
+
+
+def test_each_product_is_discounted_by_itself() -> None:
+    terms = books("discounts: {id: d, description: D, fixed: 5}")
+    charges = [charge("c1", "3.00"), charge("c2", "9.00", product_id="line-2")]
+    found = made(terms, *charges, products=[product(), product("line-2")])
+    assert [(each.product_id, str(each.amount)) for each in found] == [("line-1", "-3.00"), ("line-2", "-5.00")]
+
+
+def test_each_tax_category_has_a_charge_of_its_own() -> None:
+    terms = books("discounts: {id: d, description: D, percent: 50}")
+    found = made(terms, charge("c1", "3.00"), charge("c2", "9.00", tax_category="reduced"))
+    assert [(each.tax_category, str(each.amount)) for each in found] == [(None, "-1.50"), ("reduced", "-4.50")]
+    assert len({each.id for each in found}) == 2
+
+
+def test_a_fixed_discount_is_given_once_a_month_on_however_many_bills() -> None:
+    terms = books("discounts: {id: d, description: D, fixed: 10}")
+    on_demand = cut("demand", None)
+    first = [charge("c1", "6.00"), *made(terms, charge("c1", "6.00"), cut=on_demand)]
+    assert told(first[1:]) == ["d -6.00"]
+    second = made(terms, charge("c2", "20.00"), earlier=first)
+    assert told(second) == ["d -4.00"]
+
+
+def test_what_is_not_due_any_more_is_taken_back() -> None:
+    terms = books("spending_cap: {id: cap, description: Cap, amount: 10}")
+    first = [charge("c1", "16.00"), *made(terms, charge("c1", "16.00"))]
+    credit = charge("a1", "-4.00", kind=ChargeKind.ADJUSTMENT)
+    assert told(made(terms, credit, cut=cut("next"), earlier=first)) == ["cap 4.00"]
+
+
+def test_a_commitment_is_trued_up_when_the_cycle_bills_the_month_and_not_on_demand() -> None:
+    terms = books("minimum_commitment: {id: m, description: M, amount: 100}")
+    on_demand = made(terms, charge("c1", "30.00"), cut=cut("demand", None))
+    assert on_demand == []
+    assert told(made(terms, charge("c2", "20.00"), earlier=[charge("c1", "30.00")])) == ["m 50.00"]
+    assert told(made(terms)) == ["m 100.00"]
+
+
+def test_late_usage_is_set_against_the_commitment_of_its_own_month() -> None:
+    terms = books("minimum_commitment: {id: m, description: M, amount: 100}")
+    february = [charge("c1", "30.00", FEBRUARY), *made(terms, charge("c1", "30.00", FEBRUARY), cut=cut("feb", FEBRUARY))]
+    late = charge("c2", "25.00", FEBRUARY, sequence=1)
+    found = made(terms, late, charge("c3", "100.00"), earlier=february)
+    assert [(each.price_id, str(each.amount), each.period) for each in found] == [("m", "-25.00", FEBRUARY)]
+
+
+def test_a_commitment_is_prorated_to_the_last_day_of_a_product_or_its_account() -> None:
+    terms = books("minimum_commitment: {id: m, description: M, amount: 31}")
+    ended = datetime(2026, 3, 10, 11, tzinfo=UTC)
+    assert told(made(terms, products=[product(ended=ended)])) == ["m 10.00"]
+    assert told(made(terms, cut=cut(account_closed_at=ended))) == ["m 10.00"]
+    assert told(made(terms, products=[product(started=datetime(2026, 3, 30, 22, tzinfo=UTC))])) == ["m 1.00"]
+    assert told(made(terms, products=[product(started=datetime(2026, 4, 2, tzinfo=UTC))])) == []
+
+
+def test_a_discount_for_the_first_months_ends_with_them() -> None:
+    terms = books("discounts: {id: d, description: D, percent: 10, for_first: 3 months}")
+    for started, expected in (("2026-01-02", ["d -1.00"]), ("2026-01-01", ["d -1.00"]), ("2025-12-01", []), ("2025-12-02", ["d -1.00"])):
+        began = datetime.fromisoformat(f"{started}T12:00:00+01:00")
+        assert told(made(terms, charge("c1", "10.00"), products=[product(started=began)])) == expected, started
+
+
+def test_the_terms_are_those_of_the_book_at_the_start_of_the_month() -> None:
+    old = parse_rate_book(f"{BOOK}    discounts: {{id: d, description: D, percent: 10}}\n", "old.yaml")
+    new_text = BOOK.replace("id: book", "id: new", 1).replace("2020-01-01", "2026-03-15")
+    new = parse_rate_book(f"{new_text}    discounts: {{id: d, description: D, percent: 50}}\n", "new.yaml")
+    april = calendar_month("2026-04", MADRID)
+    both = RateBooks([old, new])
+    assert told(made(both, charge("c1", "10.00"))) == ["d -1.00"]
+    assert told(made(both, charge("c1", "10.00", april), cut=cut("apr", april))) == ["d -5.00"]
+
+
+def test_a_product_that_changed_its_offering_has_the_terms_of_each() -> None:
+    terms = BOOK + "    discounts: {id: d, description: D, percent: 10}\n" + BOOK.split("offerings:\n")[1].replace("basic", "other")
+    found = made(books(text=terms), charge("c1", "10.00"), charge("c2", "10.00", offering_id="other"), products=[product(offering="other")])
+    assert [(each.offering_id, str(each.amount)) for each in found] == [("basic", "-1.00")]
+
+
+def test_discounts_after_tax_go_with_the_cut_to_the_bill() -> None:
+    terms = books(
+        """
+discounts:
+  - {id: staff, description: Staff, percent: 10, applied: after_tax}
+  - {id: voucher, description: Voucher, fixed: 5, applied: after_tax}
+  - {id: early, description: Early, percent: 5, applied: after_tax, until: 2026-03-01}
+  - {id: before, description: Before tax, percent: 5}
+"""
+    )
+    charges = [charge("c1", "10.00")]
+
+    def due(cut: PeriodCut) -> list[str]:
+        return [each.discount.id for each in discounts_due(ADA, charges, [product(), product("line-2")], terms, cut, MARCH.start)]
+
+    assert due(cut()) == ["staff", "voucher"]
+    assert due(cut("demand", None)) == ["staff"]
+
+
+def test_prices_that_include_tax_are_told_so_with_what_is_made_of_them() -> None:
+    terms = books("tax: included\ndiscounts: {id: d, description: D, percent: 10}")
+    (told_so,) = told_of_tax([charge("c1", "10.00")], ADA, terms)
+    assert told_so.is_tax_included
+    assert [each.is_tax_included for each in made(terms, told_so)] == [True]
+    assert not told_of_tax([charge("c1", "10.00")], ADA, books())[0].is_tax_included
+
+
+def test_the_cut_closes_what_it_makes_and_puts_it_on_the_lines() -> None:
+    terms = books("tax: included\ndiscounts: {id: d, description: D, percent: 10, scope: recurring}")
+    usage = charge("c1", "0", state=ChargeState.OPEN, sums={"100": Decimal(1000)})
+    decided: Any = Cutter(terms, NOW).decide(cut(), Owed(ADA, [usage], [product()]), (), ())
+    assert [(line.price_id, str(line.amount), line.is_tax_included) for line in decided.answer.lines] == [
+        ("calls", "10.00", True),
+        ("fee", "30.00", True),
+        ("d", "-3.00", True),
+    ]
+    assert [each.state for each in decided.made] == [ChargeState.CLOSED, ChargeState.CLOSED]
+
+
+TERMS = """
+discounts:
+  - {id: tenth, description: Tenth, percent: 10}
+  - {id: five, description: Five, fixed: 5}
+  - {id: tiers, description: Tiers, graduated: [{up_to: 20, percent: 5}, {percent: 15}], maximum: 12}
+spending_cap: {id: cap, description: Cap, amount: 60}
+minimum_commitment: {id: minimum, description: Minimum, amount: 40}
+"""
+BY_TERMS = books(TERMS)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5_000), st.sampled_from([None, "reduced"]), st.integers(0, 3)), max_size=8))
+def test_a_month_comes_to_the_same_on_one_bill_as_on_several(usages: list[tuple[int, str | None, int]]) -> None:
+    charges = [
+        charge(f"c{n}", Decimal(cents).scaleb(-2), tax_category=category, sequence=number)
+        for n, (cents, category, number) in enumerate(usages)
+    ]
+    at_once = [*charges, *made(BY_TERMS, *charges)]
+    earlier: list[Charge] = []
+    for number in range(3):
+        some = [each for each in charges if each.sequence == number]
+        earlier += [*some, *made(BY_TERMS, *some, cut=cut(f"demand-{number}", None), earlier=earlier)]
+    rest = [each for each in charges if each.sequence == 3]
+    earlier += [*rest, *made(BY_TERMS, *rest, earlier=earlier)]
+    for price_id in ("tenth", "five", "tiers", "cap", "minimum"):
+        for category in (None, "reduced"):
+            sums = {
+                sum(each.amount or 0 for each in bills if (each.price_id, each.tax_category) == (price_id, category))
+                for bills in (at_once, earlier)
+            }
+            assert len(sums) == 1, (price_id, category)
