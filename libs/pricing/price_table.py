@@ -200,11 +200,15 @@ def _may_meet(one: UsageMatch, other: UsageMatch) -> bool:
 
 def _tie(price: UsagePrice, rival: UsagePrice, code: str, prefix: str, when: str | None) -> Fault:
     where = (f" in networks {code}" if code else "") + (f" for numbers with {prefix}" if prefix else "")
+    if price.match.characteristics:
+        remedy = "let one of them name one more characteristic, or values that the other does not"
+    else:
+        remedy = f"give one of them {'a longer network code, ' if code else ''}a longer prefix or another time band"
     named = f" with {', '.join(sorted(price.match.characteristics))}" if price.match.characteristics else ""
     return price.place.fault(
         f"price {price.id!r} matches {price.match.usage_type}{where}{named}{f' on {when}' if when else ''} "
         f"just as price {rival.id!r} (line {rival.place.line}) does",
-        "give one of them a longer prefix or another time band",
+        remedy,
     )
 
 

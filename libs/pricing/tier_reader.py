@@ -53,16 +53,19 @@ def _read_tier_list(model: Literal["graduated", "volume"], node: Node, reader: R
         reader.refuse(node, f"{len(items)} tiers", f"use at most {TIERS_MAX}")
         return None
     read = [reader.fields(item, (), ("up_to", "price", "flat", "increments")) for item in items]
-    unit = next(_units(read, reader), None)
+    # What cannot be read is told again where it is read, unless nothing else will be.
+    quiet = Reader()
+    unit = next(_units(read, quiet), None)
     if unit is None:
-        if items:
+        reader.faults.extend(quiet.faults)
+        if items and not quiet.faults:
             reader.refuse(node, "no tier says a unit", "give one of them a `price:` or an `up_to:` with its unit")
         return None
     tiers: list[Tier] = []
-    for item, fields in zip(items, read, strict=True):
+    bound: Decimal | None = Decimal(0)
+    for position, (item, fields) in enumerate(zip(items, read, strict=True)):
         tier = _read_tier(fields, unit, reader)
-        bound = tiers[-1].up_to if tiers else Decimal(0)
-        if tiers and bound is None:
+        if position and "up_to" not in read[position - 1]:
             reader.refuse(item, "it comes after a tier without end", "give the tier before it an `up_to:`, or remove this one")
         elif tier.up_to is not None and bound is not None and tier.up_to <= bound:
             reader.refuse(
@@ -71,22 +74,17 @@ def _read_tier_list(model: Literal["graduated", "volume"], node: Node, reader: R
         if not fields.keys() & {"price", "flat"}:
             reader.refuse(item, "the tier has no price", "add `price:` or `flat:`, if need be with an amount of 0")
         tiers.append(tier)
+        bound = tier.up_to
     if tiers[-1].up_to is not None:
         reader.refuse(items[-1], f"what goes beyond {tiers[-1].up_to:f} has no price", "add a last tier without `up_to:`")
     return ChargeTiers(model=model, tiers=tuple(tiers)), unit.unit
 
 
 def _units(tiers: list[dict[str, Node]], reader: Reader) -> Iterator[UnitQuantity]:
-    """The units of the tiers, the prices first; told faults are told again where they are read."""
-    quiet = Reader()
-    for fields in tiers:
-        if "price" in fields:
-            per = quiet.fields(fields["price"], ("amount", "per")).get("per")
-            found = quiet.value(per, parse_unit_quantity, None)
-            if found is not None:
-                yield found
-    for fields in tiers:
-        found = quiet.value(fields.get("up_to"), parse_unit_quantity, None)
+    """The units of the tiers, those of prices first."""
+    prices = [reader.fields(fields["price"], ("amount", "per")).get("per") for fields in tiers if "price" in fields]
+    for node in (*prices, *(fields.get("up_to") for fields in tiers)):
+        found = reader.value(node, parse_unit_quantity, None)
         if found is not None:
             yield found
 
