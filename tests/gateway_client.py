@@ -26,7 +26,7 @@ from libs.contracts import (
 from libs.periods import Period
 from libs.runtime import to_document
 from libs.runtime.mongo import database
-from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
+from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666, TMF678
 from services.tmf_gateway.specifications import swagger
 from tests.world import GATEWAY, World, open_world
 
@@ -36,6 +36,10 @@ RESOURCES = {
     f"{TMF678}/appliedCustomerBillingRate": ("TMF678", "AppliedCustomerBillingRate"),
     f"{TMF666}/billingAccount": ("TMF666", "BillingAccount"),
     f"{TMF637}/product": ("TMF637", "Product"),
+    f"{TMF620}/productOffering": ("TMF620", "ProductOffering"),
+    f"{TMF620}/productOfferingPrice": ("TMF620", "ProductOfferingPrice"),
+    f"{TMF620}/productSpecification": ("TMF620", "ProductSpecification"),
+    f"{TMF620}/hub": ("TMF620", "EventSubscription"),
     f"{TMF678}/hub": ("TMF678", "EventSubscription"),
     f"{TMF666}/hub": ("TMF666", "EventSubscription"),
     f"{TMF637}/hub": ("TMF637", "EventSubscription"),

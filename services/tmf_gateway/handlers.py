@@ -11,14 +11,22 @@ from libs.contracts import (
     Fact,
     HubEventRaised,
     OnDemandBillCompleted,
+    TariffAccepted,
+    TariffRefused,
 )
 from libs.runtime import Batch, to_document
 from services.tmf_gateway.answers import Answers
+from services.tmf_gateway.domain.changes import change_event
 from services.tmf_gateway.domain.events import event_type, hub_event
+from services.tmf_gateway.domain.launching import answered_offering
 from services.tmf_gateway.domain.links import Links
 from services.tmf_gateway.domain.resource import Document
+from services.tmf_gateway.domain.shown_books import shown_books
+from services.tmf_gateway.domain.tmf620 import PRODUCT_OFFERING
 from services.tmf_gateway.domain.tmf678 import BILL_ON_DEMAND, CUSTOMER_BILL, bill_on_demand, completed, customer_bill
-from services.tmf_gateway.store import GatewayStore
+from services.tmf_gateway.outbox import Outbox
+from services.tmf_gateway.sources import Sources
+from services.tmf_gateway.store import PRODUCT_OFFERINGS, GatewayStore
 
 _BILL_CREATED = event_type(CUSTOMER_BILL, "Create")
 
@@ -61,6 +69,30 @@ async def remember_announced(batch: Batch[HubEventRaised], *, store: GatewayStor
     """A bill is announced once its Create event has come back from its topic. Remembered any sooner, a crash before the
     event was published would let a change go out first."""
     await store.remember_announced(event.resource_id for event in batch if event.event_type == _BILL_CREATED)
+    return []
+
+
+async def hear_tariffs(
+    batch: Batch[TariffAccepted | TariffRefused], *, store: GatewayStore, outbox: Outbox, links: Links
+) -> Sequence[Fact]:
+    """Offerings learn what became of the rate books that they were published as; books of others pass by. The event lies in the
+    offering's outbox, for an answer that comes again finds the offering as it left it."""
+    for answer in batch:
+        while (offering := await store.offering_published_as(answer.id)) is not None:
+            answered = answered_offering(offering, answer)
+            if answered["revision"] == offering["revision"]:
+                break
+            events = [change_event(PRODUCT_OFFERING, answered, offering, links, state="lifecycleStatus")]
+            # A client may change the offering in between: then it is read again.
+            if await store.replace(PRODUCT_OFFERINGS, answered, events):
+                await outbox.send(PRODUCT_OFFERINGS, answered, events, outbox.left_behind(PRODUCT_OFFERINGS, offering))
+                break
+    return []
+
+
+async def show_tariffs(batch: Batch[TariffAccepted], *, store: GatewayStore, sources: Sources) -> Sequence[Fact]:
+    """The catalogue shows what rate books say, too. All of them each time: a new book ends what the one before it says."""
+    await store.show_books(*shown_books(await sources.tariffs()))
     return []
 
 

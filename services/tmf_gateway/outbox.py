@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from libs.contracts import Fact, all_facts
 from services.tmf_gateway.domain.tmf678 import on_demand_fact
-from services.tmf_gateway.store import ON_DEMAND_REQUESTS, SUBSCRIPTIONS, WITH_OUTBOX, GatewayStore
+from services.tmf_gateway.store import ON_DEMAND_REQUESTS, REMOVABLE, WITH_OUTBOX, GatewayStore
 
 # A client waits no longer than this for the broker; its resource is stored and follows later.
 PUBLISH_WAIT_S = 2.0
@@ -90,8 +90,8 @@ class Outbox:
             by_collection[collection].append((id, revision))
         for collection, revisions in by_collection.items():
             await self._store.published(collection, revisions, datetime.now(UTC))
-        if SUBSCRIPTIONS in by_collection:
-            await self._store.forget_ended_subscriptions()
+            if collection in REMOVABLE:
+                await self._store.forget_removed(collection)
 
     async def _republish(self) -> None:
         for collection in WITH_OUTBOX:

@@ -9,14 +9,22 @@ from libs.money import minor_unit_decimals
 from libs.periods import time_zone
 from libs.runtime import RuntimeSettings, Service
 from services.tmf_gateway.answers import Answers
-from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678, Links
+from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666, TMF678, Links
 from services.tmf_gateway.domain.tmf666 import AccountDefaults
 from services.tmf_gateway.gateway import Gateway
-from services.tmf_gateway.handlers import complete_requests, hear_answers, raise_bill_events, remember_announced
+from services.tmf_gateway.handlers import (
+    complete_requests,
+    hear_answers,
+    hear_tariffs,
+    raise_bill_events,
+    remember_announced,
+    show_tariffs,
+)
 from services.tmf_gateway.http import new_app
 from services.tmf_gateway.outbox import Outbox
 from services.tmf_gateway.routes.hub import hub_routes
 from services.tmf_gateway.routes.pages import add_pages
+from services.tmf_gateway.routes.tmf620 import tmf620_routes
 from services.tmf_gateway.routes.tmf637 import tmf637_routes
 from services.tmf_gateway.routes.tmf666 import tmf666_routes
 from services.tmf_gateway.routes.tmf678 import tmf678_routes
@@ -76,6 +84,7 @@ def build(settings: GatewaySettings) -> Service:
         ("TMF678", TMF678, tmf678_routes),
         ("TMF666", TMF666, tmf666_routes),
         ("TMF637", TMF637, tmf637_routes),
+        ("TMF620", TMF620, tmf620_routes),
     ):
         app.include_router(routes(gateway))
         app.include_router(hub_routes(gateway, api, base_path))
@@ -83,6 +92,8 @@ def build(settings: GatewaySettings) -> Service:
     service.subscribe(partial(complete_requests, store=store, links=gateway.links))
     service.subscribe(partial(raise_bill_events, store=store, links=gateway.links))
     service.subscribe(partial(remember_announced, store=store))
+    service.subscribe(partial(hear_tariffs, store=store, outbox=outbox, links=gateway.links))
+    service.subscribe(partial(show_tariffs, store=store, sources=gateway.sources))
     service.subscribe(partial(hear_answers, answers=gateway.answers), every_instance=True)
     service.background(outbox.tidy)
     return service

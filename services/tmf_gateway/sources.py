@@ -26,14 +26,20 @@ _TIME_EXCEEDED_CODE = 50
 
 
 class Sources:
-    """Bills, charges, balances and rendered documents, each from the service that owns it."""
+    """Bills, charges, rate books, balances and rendered documents, each from the service that owns it."""
 
     def __init__(self, client: AsyncMongoClient, settings: RuntimeSettings) -> None:
         invoicing = database(client, settings, "invoicing")
         self.bills = invoicing["bills"]
-        self.charges = database(client, settings, "rating")["charges"]
+        rating = database(client, settings, "rating")
+        self.charges = rating["charges"]
+        self._tariffs = rating["tariffs"]
         self._balances = database(client, settings, "ledger")["balances"]
         self._documents = AsyncGridFSBucket(invoicing, "documents")
+
+    async def tariffs(self) -> list[dict[str, Any]]:
+        """The rate books that rating prices by."""
+        return await self._tariffs.find().to_list()
 
     async def document(self, id: str) -> AsyncGridOut | None:
         """A rendered document, open for reading; None when it was not rendered yet."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import AsyncMongoClient, UpdateOne
+from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
@@ -23,13 +23,25 @@ ON_DEMAND_REQUESTS = "on_demand_requests"
 SUBSCRIPTIONS = "hub_subscriptions"
 IDENTIFIER_HOLDINGS = "identifier_holdings"
 BILLS_ANNOUNCED = "bills_announced"
-WITH_OUTBOX = (ACCOUNTS, PRODUCTS, ON_DEMAND_REQUESTS, SUBSCRIPTIONS)
+PRODUCT_OFFERINGS = "product_offerings"
+PRODUCT_OFFERING_PRICES = "product_offering_prices"
+PRODUCT_SPECIFICATIONS = "product_specifications"
+CATALOGUE = (PRODUCT_OFFERINGS, PRODUCT_OFFERING_PRICES, PRODUCT_SPECIFICATIONS)
+WITH_OUTBOX = (ACCOUNTS, PRODUCTS, ON_DEMAND_REQUESTS, SUBSCRIPTIONS, *CATALOGUE)
+# A document that is to go stays until its end was told, marked `removed`.
+REMOVABLE = (SUBSCRIPTIONS, *CATALOGUE)
+PRESENT = {"removed": {"$exists": False}}
 
 INDEXES = (
     *(Index(collection, (("outbox.revision", 1),), "what is still to be published") for collection in WITH_OUTBOX),
     *(
         Index(collection, ((field, -1), ("_id", -1)), "lists, newest first")
-        for collection, field in ((ACCOUNTS, "created_at"), (PRODUCTS, "created_at"), (ON_DEMAND_REQUESTS, "requested_at"))
+        for collection, field in (
+            (ACCOUNTS, "created_at"),
+            (PRODUCTS, "created_at"),
+            (ON_DEMAND_REQUESTS, "requested_at"),
+            *((collection, "created_at") for collection in CATALOGUE),
+        )
     ),
     Index(ACCOUNTS, (("resource.name", 1),), "accounts by name"),
     Index(ACCOUNTS, (("resource.relatedParty.id", 1),), "accounts of a party"),
@@ -37,6 +49,9 @@ INDEXES = (
     Index(PRODUCTS, (("resource.productCharacteristic.value", 1),), "products by service identifier"),
     Index(ON_DEMAND_REQUESTS, (("account_id", 1), ("requested_at", -1)), "requests of an account"),
     Index(ON_DEMAND_REQUESTS, (("state", 1), ("published_at", 1)), "requests in progress for too long"),
+    Index(PRODUCT_OFFERINGS, (("publications.id", 1),), "what became of a published rate book"),
+    Index(PRODUCT_OFFERINGS, (("resource.productOfferingPrice.id", 1),), "the offerings with a price"),
+    Index(PRODUCT_OFFERINGS, (("resource.productSpecification.id", 1),), "the offerings of a specification"),
     Index(SUBSCRIPTIONS, (("subject", 1),), "one subscription per callback and query", unique=True),
 )
 # An identifier without an end is held until the end of time, so that holdings compare.
@@ -117,9 +132,43 @@ class GatewayStore:
             ordered=False,
         )
 
-    async def forget_ended_subscriptions(self) -> None:
-        """Delete the subscriptions whose end was published."""
-        await self._database[SUBSCRIPTIONS].delete_many({"removed": True, "outbox": {"$size": 0}})
+    async def remove(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
+        """Mark the next revision of a document as removed; False when somebody else was quicker."""
+        return await self.replace(collection, {**document, "removed": True}, facts)
+
+    async def forget_removed(self, collection: str) -> None:
+        """Delete the documents whose end was published."""
+        await self._database[collection].delete_many({"removed": True, "outbox": {"$size": 0}})
+
+    async def present(self, collection: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Those of these documents that are there, by id."""
+        found = self._database[collection].find({"_id": {"$in": list(ids)}, **PRESENT})
+        return {document["_id"]: document async for document in found}
+
+    async def offerings_with(self, path: str, id: str) -> list[dict[str, Any]]:
+        """The offerings that refer to a price or a specification."""
+        return await self._database[PRODUCT_OFFERINGS].find({f"resource.{path}.id": id, **PRESENT}).sort("_id", 1).to_list()
+
+    async def offering_published_as(self, publication_id: str) -> dict[str, Any] | None:
+        """The offering that was published with this id."""
+        return await self._database[PRODUCT_OFFERINGS].find_one({"publications.id": publication_id, **PRESENT})
+
+    async def show_books(self, offerings: Iterable[Mapping[str, Any]], prices: Iterable[Mapping[str, Any]]) -> None:
+        """Store what rate books say, beside what clients made themselves."""
+        shown = {offering["_id"]: offering for offering in offerings}
+        own = self._database[PRODUCT_OFFERINGS].find({"_id": {"$in": list(shown)}, "rate_books": {"$exists": False}}, {"_id": 1})
+        for document in await own.to_list():
+            del shown[document["_id"]]
+        # The prices first, so that no offering ever names one that is not there.
+        named = {reference["id"] for offering in shown.values() for reference in offering["resource"]["productOfferingPrice"]}
+        await self._show(PRODUCT_OFFERING_PRICES, [price for price in prices if price["_id"] in named])
+        await self._show(PRODUCT_OFFERINGS, list(shown.values()))
+
+    async def _show(self, collection: str, documents: Sequence[Mapping[str, Any]]) -> None:
+        if documents:
+            await self._database[collection].bulk_write(
+                [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents], ordered=False
+            )
 
     async def unpublished(self, collection: str, before: datetime, limit: int) -> list[dict[str, Any]]:
         """Documents with something in the outbox that was not sent at once."""

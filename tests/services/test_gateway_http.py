@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from libs.runtime import RuntimeSettings
-from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
+from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666, TMF678
 from tests.gateway_client import GatewayClient, GatewayDoor, a_bill, assert_conforms, open_gateway
 from tests.world import GATEWAY, build_service
 
@@ -129,6 +129,10 @@ async def test_every_body_that_the_documentation_shows_is_accepted(door):
     account = await door.http.open_account()
     product = (await door.http.open_product(account["id"], "+34600000002")).json()
     ids = {"/customerBill/{id}": a_bill(1).id, "/billingAccount/{id}": account["id"], "/product/{id}": product["id"]}
+    catalogue = {name: f"{TMF620}/{name}" for name in ("productOffering", "productOfferingPrice", "productSpecification")}
+    for name, path in catalogue.items():
+        shown = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
+        ids[f"/{name}/{{id}}"] = (await door.http.post(path, json=shown)).json()["id"]
 
     sent = 0
     for path, operations in document["paths"].items():
@@ -140,7 +144,7 @@ async def test_every_body_that_the_documentation_shows_is_accepted(door):
             # Nobody is there to change a bill's state: that it was asked for is enough.
             assert answer.status_code in ((503,) if "/customerBill/" in path else (200, 201)), f"{method} {path}: {answer.text}"
             sent += 1
-    assert sent == 9
+    assert sent == 16
 
 
 async def test_every_filter_that_the_documentation_names_works(door):

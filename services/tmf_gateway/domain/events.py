@@ -13,6 +13,7 @@ _TITLES = {
     "Create": "{name} created",
     "StateChange": "State of {name} changed",
     "AttributeValueChange": "Attributes of {name} changed",
+    "Delete": "{name} deleted",
 }
 
 
@@ -24,7 +25,7 @@ def event_type(resource: Resource, change: str) -> str:
 def hub_event(
     resource: Resource, change: str, representation: Representation, *, cause: str, at: datetime, changed: tuple[str, ...] = ()
 ) -> HubEventRaised:
-    """The event of a `change` (Create, StateChange or AttributeValueChange); `cause` is unique per resource name and change,
+    """The event of a `change` (Create, StateChange, AttributeValueChange or Delete); `cause` is unique per resource name and change,
     `changed` names the attributes of an AttributeValueChange."""
     named = event_type(resource, change)
     event_id = str(uuid.uuid5(_EVENT_IDS, f"{named}:{cause}"))

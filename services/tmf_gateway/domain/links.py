@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote
 TMF678 = "/tmf-api/customerBillManagement/v4"
 TMF666 = "/tmf-api/accountManagement/v4"
 TMF637 = "/tmf-api/productInventory/v4"
+TMF620 = "/tmf-api/productCatalogManagement/v4"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from typing import Any
 
 from services.tmf_gateway.domain.body import JSON, MERGE_PATCH
 from services.tmf_gateway.domain.examples import EXAMPLES
-from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678
+from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666, TMF678
 from services.tmf_gateway.domain.query import OPERATORS, PAGE_SIZE_MAX
 from services.tmf_gateway.domain.resource import Kind, Resource, Stored
+from services.tmf_gateway.domain.tmf620 import PRODUCT_OFFERING, PRODUCT_OFFERING_PRICE, PRODUCT_SPECIFICATION
+from services.tmf_gateway.domain.tmf620 import SCHEMA as TMF620_SCHEMA
 from services.tmf_gateway.domain.tmf637 import PRODUCT
 from services.tmf_gateway.domain.tmf637 import SCHEMA as TMF637_SCHEMA
 from services.tmf_gateway.domain.tmf666 import BILLING_ACCOUNT
@@ -21,8 +23,16 @@ from services.tmf_gateway.domain.tmf678 import SCHEMA as TMF678_SCHEMA
 
 Description = dict[str, Any]
 
+_SCHEMAS = {"TMF678": TMF678_SCHEMA, "TMF666": TMF666_SCHEMA, "TMF637": TMF637_SCHEMA, "TMF620": TMF620_SCHEMA}
+_CATALOGUE = (PRODUCT_OFFERING, PRODUCT_OFFERING_PRICE, PRODUCT_SPECIFICATION)
+
 _INTRODUCTION = f"""
-Bills, billing accounts and products over TM Forum Open APIs, version 4.
+Bills, billing accounts, products and the catalogue over TM Forum Open APIs, version 4.
+
+**Prices.** A productOffering that becomes Launched is priced by its productOfferingPrices from `validFor.startDateTime` on, or from
+then: recurring, oneTime and usage (per `unitOfMeasure`). What TMF620 has no word for are characteristics (`prodSpecCharValueUse`) named as
+the keys of a rate book, in camel case: `usageType`, `called`, `timeBand`, `increments`, `setupFee`, `graduated`, `proration` …; those of an
+offering are `allowances`, `discounts`, `zones`, `timeBands` …  `statusReason` tells whether the prices are in force.
 
 **Filters.** Any attribute marked as a filter compares with `=`; with `.ne=`, `.gt=`, `.gte=`, `.lt=`, `.lte=` or `.regex=` (also
 written `%3E`, `%3E%3D`, `%3C`, `%3C%3D`, `*=`); values joined by commas are alternatives, and so are repeated attributes; different
@@ -55,13 +65,14 @@ _OPERATOR_NOTE = ", ".join(f"`.{operator}=`" for operator in OPERATORS if operat
 def openapi_document(public_base_url: str) -> Description:
     """OpenAPI 3.0."""
     paths: dict[str, Description] = {}
-    for resource in (CUSTOMER_BILL, APPLIED_BILLING_RATE, BILL_ON_DEMAND, BILLING_ACCOUNT, PRODUCT):
+    for resource in (CUSTOMER_BILL, APPLIED_BILLING_RATE, BILL_ON_DEMAND, BILLING_ACCOUNT, PRODUCT, *_CATALOGUE):
         collection, one = f"{resource.base_path}/{resource.name}", f"{resource.base_path}/{resource.name}/{{id}}"
         paths[collection] = {"get": _list_operation(resource)}
         paths[one] = {"get": _read_operation(resource)}
     _add_bills(paths)
     _add_posts_and_patches(paths)
-    for api, base_path in (("TMF678", TMF678), ("TMF666", TMF666), ("TMF637", TMF637)):
+    _add_deletes(paths)
+    for api, base_path in (("TMF678", TMF678), ("TMF666", TMF666), ("TMF637", TMF637), ("TMF620", TMF620)):
         _add_hub(paths, api, base_path)
     return {
         "openapi": "3.0.3",
@@ -102,9 +113,14 @@ def _filter_parameters(resource: Resource) -> Iterable[Description]:
 
 def _filters(resource: Resource) -> dict[str, Stored]:
     """The attributes, and those one level below, by which a resource can be filtered."""
-    schema = {"TMF678": TMF678_SCHEMA, "TMF666": TMF666_SCHEMA, "TMF637": TMF637_SCHEMA}[resource.api]
-    paths = [path for path in schema.paths(resource.definition, depth=2) if not path.rpartition(".")[2].startswith("@")]
+    schema = _SCHEMAS[resource.api]
+    # An attribute that is called as an operator is would be taken for it.
+    paths = [path for path in schema.paths(resource.definition, depth=2) if not _is_hidden(path.rpartition(".")[2])]
     return {path: stored for path in paths if (stored := resource.locate(path)) is not None}
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith("@") or name in OPERATORS
 
 
 def _has_order(stored: Stored) -> bool:
@@ -131,6 +147,7 @@ def _add_posts_and_patches(paths: dict[str, Description]) -> None:
         (BILL_ON_DEMAND, "Ask for a bill now", (400, 415)),
         (BILLING_ACCOUNT, "Open a billing account", (400, 415)),
         (PRODUCT, "Open a product", (400, 409, 415)),
+        *((resource, f"Create a {resource.name}", (400, 415)) for resource in _CATALOGUE),
     ):
         created = _answer("Created; Location is its href", _reference(resource.api, resource.definition))
         created["headers"] = _headers({"Location": "The href of the resource"})
@@ -138,13 +155,20 @@ def _add_posts_and_patches(paths: dict[str, Description]) -> None:
             **_operation(resource, title, {"201": created}, errors),
             "requestBody": _body(resource.api, f"{resource.definition}_Create", JSON),
         }
-    for resource in (BILLING_ACCOUNT, PRODUCT):
+    for resource in (BILLING_ACCOUNT, PRODUCT, *_CATALOGUE):
         answer = _answer("The resource afterwards", _reference(resource.api, resource.definition))
         paths[f"{resource.base_path}/{resource.name}/{{id}}"]["patch"] = {
             **_operation(resource, f"Change a {resource.name}", {"200": answer}, (400, 404, 409, 415), [_ID]),
             "description": "JSON Merge Patch: null removes an attribute, lists are replaced whole.",
             "requestBody": _body(resource.api, f"{resource.definition}_Update", JSON, MERGE_PATCH),
         }
+
+
+def _add_deletes(paths: dict[str, Description]) -> None:
+    for resource in _CATALOGUE:
+        gone = {"204": {"description": "Deleted"}}
+        operation = _operation(resource, f"Delete a {resource.name}", gone, (404, 409), [_ID])
+        paths[f"{resource.base_path}/{resource.name}/{{id}}"]["delete"] = operation
 
 
 def _add_hub(paths: dict[str, Description], api: str, base_path: str) -> None:
@@ -209,7 +233,7 @@ def _reference(api: str, definition: str) -> Description:
 
 def _components() -> Iterable[tuple[str, Description]]:
     """Every definition under its API's name, since several APIs define a Money of their own."""
-    for api, schema in (("TMF678", TMF678_SCHEMA), ("TMF666", TMF666_SCHEMA), ("TMF637", TMF637_SCHEMA)):
+    for api, schema in _SCHEMAS.items():
         for name, definition in schema.definitions().items():
             if "Event" not in name or name.startswith("EventSubscription"):
                 yield f"{api}.{name}", _moved(definition, api)

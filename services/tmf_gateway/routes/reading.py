@@ -21,15 +21,22 @@ async def as_they_are(documents: Sequence[dict[str, Any]]) -> None:
     """Nothing lies elsewhere."""
 
 
-def add_reading(routes: APIRouter, resource: Resource, collection: AsyncCollection, links: Links, complete: Complete = as_they_are) -> None:
-    """Serve a resource from a collection; `complete` adds to the documents what lies elsewhere."""
+def add_reading(
+    routes: APIRouter,
+    resource: Resource,
+    collection: AsyncCollection,
+    links: Links,
+    complete: Complete = as_they_are,
+    only: dict[str, Any] | None = None,
+) -> None:
+    """Serve a resource from a collection; `complete` adds to the documents what lies elsewhere, `only` narrows what there is."""
     path = f"{resource.base_path}/{resource.name}"
 
     @routes.api_route(path, methods=["GET", "HEAD"], name=f"list {resource.name}")
     async def read_list(request: Request) -> Response:
         text = query_string(request)
         query = parse_query(text)
-        documents, page = await read_page(collection, resource, query, links)
+        documents, page = await read_page(collection, resource, query, links, only)
         headers = page.headers(f"{links.base_url}{path}", text)
         await complete(documents)
         shown = [select_fields(resource.render(document, links), query.fields) for document in documents]
@@ -37,15 +44,15 @@ def add_reading(routes: APIRouter, resource: Resource, collection: AsyncCollecti
 
     @routes.api_route(f"{path}/{{id}}", methods=["GET", "HEAD"], name=f"read {resource.name}")
     async def read_one(request: Request) -> Response:
-        document = await find(collection, resource, request.path_params["id"])
+        document = await find(collection, resource, request.path_params["id"], only)
         await complete([document])
         fields = selected_fields(query_string(request))
         return json_response(select_fields(resource.render(document, links), fields))
 
 
-async def find(collection: AsyncCollection, resource: Resource, id: str) -> dict[str, Any]:
+async def find(collection: AsyncCollection, resource: Resource, id: str, only: dict[str, Any] | None = None) -> dict[str, Any]:
     """A document by its id. Raises NotFound."""
-    document = await collection.find_one({"_id": id}, dict.fromkeys(resource.unread, False) or None)
+    document = await collection.find_one({"_id": id, **(only or {})}, dict.fromkeys(resource.unread, False) or None)
     if document is None:
         raise NotFound(f"{resource.name} {id} does not exist")
     return document

@@ -26,6 +26,9 @@ def tmf637_routes(gateway: Gateway) -> APIRouter:
             raise BadRequest(f"billingAccount {account_of(body)} does not exist")
         return new_product(body, uuid.uuid4().hex, account, now())
 
+    async def patched(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+        return patched_product(before, patch, now())
+
     def facts_of(product: dict[str, Any], before: dict[str, Any] | None) -> list[Fact]:
         return [product_fact(product), change_event(PRODUCT, product, before, gateway.links, state="status")]
 
@@ -36,7 +39,7 @@ def tmf637_routes(gateway: Gateway) -> APIRouter:
         PRODUCT,
         PRODUCTS,
         opened=opened,
-        patched=lambda before, patch: patched_product(before, patch, now()),
+        patched=patched,
         facts_of=facts_of,
         add=gateway.store.add_product,
         replace=gateway.store.replace_product,

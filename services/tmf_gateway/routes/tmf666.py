@@ -24,6 +24,9 @@ def tmf666_routes(gateway: Gateway) -> APIRouter:
     async def opened(body: dict[str, Any]) -> dict[str, Any]:
         return new_account(body, uuid.uuid4().hex, gateway.defaults, now())
 
+    async def patched(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+        return patched_account(before, patch, now())
+
     def facts_of(account: dict[str, Any], before: dict[str, Any] | None) -> list[Fact]:
         return [account_fact(account), change_event(BILLING_ACCOUNT, account, before, gateway.links, state="state")]
 
@@ -39,7 +42,7 @@ def tmf666_routes(gateway: Gateway) -> APIRouter:
         BILLING_ACCOUNT,
         ACCOUNTS,
         opened=opened,
-        patched=lambda before, patch: patched_account(before, patch, now()),
+        patched=patched,
         facts_of=facts_of,
         add=partial(gateway.store.add, ACCOUNTS),
         replace=lambda after, _, facts: gateway.store.replace(ACCOUNTS, after, facts),

@@ -1,4 +1,4 @@
-"""POST and PATCH of a stored resource: the same for billing accounts and products."""
+"""POST, PATCH and DELETE of a stored resource: the same for accounts, products and the catalogue."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from services.tmf_gateway.domain.body import JSON, MERGE_PATCH
 from services.tmf_gateway.domain.refusal import Conflict, NotFound
 from services.tmf_gateway.domain.resource import Resource
 from services.tmf_gateway.gateway import Gateway
-from services.tmf_gateway.http import json_response, read_object
+from services.tmf_gateway.http import json_response, now, read_object
 from services.tmf_gateway.routes.reading import Complete, as_they_are
 
 # So many others changing one resource within milliseconds is no ordinary day.
@@ -27,7 +27,7 @@ def add_writing(
     collection: str,
     *,
     opened: Callable[[Body], Awaitable[Stored]],
-    patched: Callable[[Stored, Body], Stored],
+    patched: Callable[[Stored, Body], Awaitable[Stored]],
     facts_of: Callable[[Stored, Stored | None], Sequence[Fact]],
     add: Callable[[Stored, Sequence[Fact]], Awaitable[None]],
     replace: Callable[[Stored, Stored, Sequence[Fact]], Awaitable[bool]],
@@ -53,9 +53,9 @@ def add_writing(
         id = request.path_params["id"]
         for _ in range(ATTEMPTS_MAX):
             before = await gateway.store.find(collection, id)
-            if before is None:
+            if before is None or "removed" in before:
                 raise NotFound(f"{resource.name} {id} does not exist")
-            after = patched(before, wanted)
+            after = await patched(before, wanted)
             if after["revision"] != before["revision"]:
                 facts = facts_of(after, before)
                 if not await replace(after, before, facts):
@@ -63,4 +63,31 @@ def add_writing(
                 await gateway.outbox.send(collection, after, facts, gateway.outbox.left_behind(collection, before))
             await complete([after])
             return json_response(resource.render(after, gateway.links))
+        raise Conflict(f"{resource.name} {id} is being changed by others; ask again")
+
+
+def add_deleting(
+    routes: APIRouter,
+    gateway: Gateway,
+    resource: Resource,
+    collection: str,
+    *,
+    deletable: Callable[[Stored], Awaitable[None]],
+    facts_of: Callable[[Stored], Sequence[Fact]],
+) -> None:
+    """Take DELETE. `deletable` refuses what must stay."""
+
+    @routes.delete(f"{resource.base_path}/{resource.name}/{{id}}", name=f"delete {resource.name}")
+    async def delete(request: Request) -> Response:
+        id = request.path_params["id"]
+        for _ in range(ATTEMPTS_MAX):
+            before = await gateway.store.find(collection, id)
+            if before is None or "removed" in before:
+                raise NotFound(f"{resource.name} {id} does not exist")
+            await deletable(before)
+            after = {**before, "revision": before["revision"] + 1, "changed_at": now()}
+            facts = facts_of(after)
+            if await gateway.store.remove(collection, after, facts):
+                await gateway.outbox.send(collection, after, facts, gateway.outbox.left_behind(collection, before))
+                return Response(status_code=204)
         raise Conflict(f"{resource.name} {id} is being changed by others; ask again")

@@ -1,0 +1,138 @@
+"""TMF620 Product Catalog Management v4: offerings, their prices and specifications."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter
+
+from libs.contracts import Fact
+from services.tmf_gateway.domain.changes import change_event
+from services.tmf_gateway.domain.events import hub_event
+from services.tmf_gateway.domain.launching import new_offering, patched_offering, price_ids, tariff_facts
+from services.tmf_gateway.domain.merge_patch import merge
+from services.tmf_gateway.domain.refusal import BadRequest, Conflict
+from services.tmf_gateway.domain.resource import Resource
+from services.tmf_gateway.domain.tmf620 import (
+    ACTIVE,
+    IN_USE,
+    PRODUCT_OFFERING,
+    PRODUCT_OFFERING_PRICE,
+    PRODUCT_SPECIFICATION,
+    check_price_change,
+    new_resource,
+    patched_resource,
+    refuse_shown,
+)
+from services.tmf_gateway.gateway import Gateway
+from services.tmf_gateway.http import now
+from services.tmf_gateway.routes.reading import add_reading
+from services.tmf_gateway.routes.writing import add_deleting, add_writing
+from services.tmf_gateway.store import PRESENT, PRODUCT_OFFERING_PRICES, PRODUCT_OFFERINGS, PRODUCT_SPECIFICATIONS
+
+Stored = dict[str, Any]
+Body = dict[str, Any]
+
+
+def tmf620_routes(gateway: Gateway) -> APIRouter:
+    """POST, GET, list, PATCH and DELETE of productOffering, productOfferingPrice and productSpecification."""
+    routes = APIRouter()
+    _add_offerings(routes, gateway)
+    _add_prices(routes, gateway)
+    _add_specifications(routes, gateway)
+    return routes
+
+
+def _add_offerings(routes: APIRouter, gateway: Gateway) -> None:
+    async def prices(resource: Body) -> dict[str, Stored]:
+        """The prices that it refers to, and its specification is there."""
+        specification = resource.get("productSpecification")
+        id = specification.get("id") if isinstance(specification, dict) else None
+        if isinstance(id, str) and not await gateway.store.present(PRODUCT_SPECIFICATIONS, [id]):
+            raise BadRequest(f"productSpecification {id} does not exist")
+        return await gateway.store.present(PRODUCT_OFFERING_PRICES, price_ids(resource))
+
+    async def opened(body: Body) -> Stored:
+        return new_offering(body, uuid.uuid4().hex, await prices(body), now())
+
+    async def patched(before: Stored, patch: Body) -> Stored:
+        return patched_offering(before, patch, await prices(merge(before["resource"], patch)), now())
+
+    def facts_of(after: Stored, before: Stored | None) -> list[Fact]:
+        return [change_event(PRODUCT_OFFERING, after, before, gateway.links, state="lifecycleStatus"), *tariff_facts(after, before)]
+
+    async def deletable(offering: Stored) -> None:
+        refuse_shown(offering, "ProductOffering")
+        if offering["resource"]["lifecycleStatus"] in IN_USE:
+            raise Conflict(f"customers have this offering: it is {offering['resource']['lifecycleStatus']}, not Obsolete")
+
+    _add(routes, gateway, PRODUCT_OFFERING, PRODUCT_OFFERINGS, opened, patched, deletable, facts_of)
+
+
+def _add_prices(routes: APIRouter, gateway: Gateway) -> None:
+    async def opened(body: Body) -> Stored:
+        return new_resource("ProductOfferingPrice", body, uuid.uuid4().hex, now(), state=ACTIVE)
+
+    async def patched(before: Stored, patch: Body) -> Stored:
+        after = patched_resource("ProductOfferingPrice", before, patch, now())
+        using = await gateway.store.offerings_with("productOfferingPrice", before["_id"])
+        check_price_change(after, before, [offering["_id"] for offering in using if offering["resource"]["lifecycleStatus"] in IN_USE])
+        return after
+
+    async def deletable(price: Stored) -> None:
+        refuse_shown(price, "ProductOfferingPrice")
+        await _check_unused(gateway, "productOfferingPrice", price)
+
+    _add(routes, gateway, PRODUCT_OFFERING_PRICE, PRODUCT_OFFERING_PRICES, opened, patched, deletable)
+
+
+def _add_specifications(routes: APIRouter, gateway: Gateway) -> None:
+    async def opened(body: Body) -> Stored:
+        return new_resource("ProductSpecification", body, uuid.uuid4().hex, now(), state=ACTIVE)
+
+    async def patched(before: Stored, patch: Body) -> Stored:
+        return patched_resource("ProductSpecification", before, patch, now())
+
+    async def deletable(specification: Stored) -> None:
+        await _check_unused(gateway, "productSpecification", specification)
+
+    _add(routes, gateway, PRODUCT_SPECIFICATION, PRODUCT_SPECIFICATIONS, opened, patched, deletable)
+
+
+def _add(
+    routes: APIRouter,
+    gateway: Gateway,
+    resource: Resource,
+    collection: str,
+    opened: Callable[[Body], Awaitable[Stored]],
+    patched: Callable[[Stored, Body], Awaitable[Stored]],
+    deletable: Callable[[Stored], Awaitable[None]],
+    facts_of: Callable[[Stored, Stored | None], list[Fact]] | None = None,
+) -> None:
+    def change_facts(after: Stored, before: Stored | None) -> list[Fact]:
+        return [change_event(resource, after, before, gateway.links, state="lifecycleStatus")]
+
+    def end_facts(removed: Stored) -> list[Fact]:
+        shown = resource.render(removed, gateway.links)
+        return [hub_event(resource, "Delete", shown, cause=removed["_id"], at=removed["changed_at"])]
+
+    add_reading(routes, resource, gateway.database[collection], gateway.links, only=PRESENT)
+    add_writing(
+        routes,
+        gateway,
+        resource,
+        collection,
+        opened=opened,
+        patched=patched,
+        facts_of=facts_of or change_facts,
+        add=partial(gateway.store.add, collection),
+        replace=lambda after, _, facts: gateway.store.replace(collection, after, facts),
+    )
+    add_deleting(routes, gateway, resource, collection, deletable=deletable, facts_of=end_facts)
+
+
+async def _check_unused(gateway: Gateway, name: str, stored: Stored) -> None:
+    using = await gateway.store.offerings_with(name, stored["_id"])
+    if using:
+        raise Conflict(f"productOffering {using[0]['_id']} refers to it: take it out there first")

@@ -1,0 +1,317 @@
+"""The catalogue: what becomes of its prices in a rate book, where its states lead, and how a rate book is shown in it."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.contracts import TariffAccepted, TariffRefused
+from libs.exact_json import read_json, write_json
+from libs.pricing import parse_rate_book
+from services.tmf_gateway.domain.catalogue_book import BOOK_KEYS, book_text, shown_price, terms_by_currency
+from services.tmf_gateway.domain.launching import answered_offering, new_offering, patched_offering, tariff_facts
+from services.tmf_gateway.domain.links import Links
+from services.tmf_gateway.domain.refusal import BadRequest, Conflict
+from services.tmf_gateway.domain.shown_books import shown_books
+from services.tmf_gateway.domain.tmf620 import (
+    NEXT_STATES,
+    PRODUCT_OFFERING,
+    PRODUCT_OFFERING_PRICE,
+    PRODUCT_SPECIFICATION,
+    check_price_change,
+    new_resource,
+    patched_resource,
+)
+from tests.gateway_client import assert_conforms
+
+NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
+DAY = timedelta(days=1)
+LINKS = Links("https://api.example.com")
+BOOKS = sorted((Path(__file__).parents[2] / "deploy/rate-books").glob("*.yaml"))
+
+
+def characteristic(name, *values):
+    return {"name": name, "productSpecCharacteristicValue": [{"value": value} for value in values]}
+
+
+def price(id, **attributes):
+    body = {"name": id, "priceType": "usage", "price": {"unit": "EUR", "value": Decimal("0.10")}, **attributes}
+    return {id: new_resource("ProductOfferingPrice", body, id, NOW - DAY, state="Active")}
+
+
+CALLS = price(
+    "calls",
+    unitOfMeasure={"amount": 60, "units": "s"},
+    prodSpecCharValueUse=[
+        characteristic("usageType", "voice"),
+        characteristic("called", "+34", "+351"),
+        characteristic("setupFee", Decimal("0.15")),
+    ],
+)
+FEE = price(
+    "fee", priceType="recurring", price={"unit": "EUR", "value": 9}, recurringChargePeriodType="month", tax=[{"taxCategory": "reduced"}]
+)
+PRICES = {**CALLS, **FEE}
+
+
+def offering(*named, state="Launched", prices=PRICES, **attributes):
+    references = [{"id": id} for id in named or prices]
+    body = {"name": "Mobile", "lifecycleStatus": state, "productOfferingPrice": references, **attributes}
+    return new_offering(body, "o1", prices, NOW)
+
+
+def published(stored):
+    return [yaml.load(publication["text"], Loader=yaml.BaseLoader) for publication in stored["publications"]]
+
+
+def shown(resource, stored):
+    answer = read_json(write_json(resource.render(stored, LINKS)))
+    assert_conforms(answer, "TMF620", resource.definition)
+    return answer
+
+
+def accepted(stored, at=NOW):
+    """The offering once rating has accepted all that it was published as."""
+    for publication in stored["publications"]:
+        answer = TariffAccepted(
+            id=publication["id"], book_id=publication["book_id"], effective_from=publication["effective_from"], accepted_at=at
+        )
+        stored = answered_offering(stored, answer)
+    return stored
+
+
+def refused(stored):
+    publication = stored["publications"][-1]
+    return answered_offering(stored, TariffRefused(id=publication["id"], book_id=publication["book_id"], faults=("no",), refused_at=NOW))
+
+
+def test_a_launched_offering_is_a_rate_book():
+    assert published(offering()) == [
+        {
+            "id": "catalog-o1.1.EUR",
+            "effective_from": "2026-11-25T09:00:00+00:00",
+            "currency": "EUR",
+            "offerings": {
+                "o1": {
+                    "usage_prices": [
+                        {
+                            "id": "calls",
+                            "description": "calls",
+                            "match": {"usage_type": "voice", "called": ["+34", "+351"]},
+                            "price": {"amount": "0.10", "per": "60 s"},
+                            "setup_fee": "0.15",
+                        }
+                    ],
+                    "recurring_prices": [
+                        {"id": "fee", "description": "fee", "amount": "9", "period": "month", "tax_category": "reduced"},
+                    ],
+                }
+            },
+        }
+    ]
+
+
+def test_the_facts_of_a_launch_are_the_books():
+    stored = offering()
+
+    (fact,) = tariff_facts(stored, None)
+    assert (fact.id, fact.book_id, fact.text) == tuple(stored["publications"][0][name] for name in ("id", "book_id", "text"))
+    assert tariff_facts(stored, stored) == []
+
+
+@pytest.mark.parametrize("state", [state for state in NEXT_STATES if state != "Launched"])
+def test_only_a_launched_offering_is_published(state):
+    assert published(offering(state=state)) == []
+
+
+def test_an_offering_is_priced_from_its_start_on_even_if_that_has_passed():
+    (book,) = published(offering(validFor={"startDateTime": "2026-01-01T00:00:00Z"}))
+
+    assert book["effective_from"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_each_currency_has_a_book_of_its_own():
+    dollars = price("dollars", price={"unit": "USD", "value": 1}, prodSpecCharValueUse=[characteristic("usageType", "sms")])
+    stored = offering(prices={**CALLS, **dollars})
+
+    assert [(book["id"], book["currency"]) for book in published(stored)] == [("catalog-o1.1.EUR", "EUR"), ("catalog-o1.1.USD", "USD")]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        (
+            {"unitOfMeasure": {"amount": 1, "units": "parsec"}, "prodSpecCharValueUse": [characteristic("usageType", "voice")]},
+            "unknown unit 'parsec'",
+        ),
+        ({}, "match"),
+        ({"price": {"value": 1}}, "lacks price.unit"),
+        ({"priceType": "discount"}, "priceType must be recurring, oneTime or usage"),
+        ({"lifecycleStatus": "Obsolete"}, "is Obsolete"),
+    ],
+)
+def test_prices_that_make_no_rate_book_are_told_at_once(attributes, says):
+    with pytest.raises(BadRequest, match=says):
+        offering(prices=price("bad", **attributes))
+
+
+def test_a_price_that_does_not_exist_is_refused_in_any_state():
+    with pytest.raises(BadRequest, match="productOfferingPrice gone does not exist"):
+        offering("gone", state="In study")
+
+
+def test_an_accepted_offering_says_since_when_it_is_priced():
+    stored = accepted(offering())
+
+    assert shown(PRODUCT_OFFERING, stored)["statusReason"] == "in force as rate book catalog-o1.1.EUR from 2026-11-25T09:00:00+00:00"
+    assert (stored["revision"], stored["resource"]["lifecycleStatus"]) == (2, "Launched")
+
+
+def test_a_refused_offering_is_active_again_and_says_why():
+    stored = refused(offering())
+
+    assert stored["resource"]["lifecycleStatus"] == "Active"
+    assert stored["resource"]["statusReason"] == "rate book catalog-o1.1.EUR was refused: no"
+    again = patched_offering(stored, {"lifecycleStatus": "Launched"}, PRICES, NOW + DAY)
+    assert [publication["book_id"] for publication in again["publications"]] == ["catalog-o1.1.EUR", "catalog-o1.3.EUR"]
+
+
+def test_an_answer_that_comes_again_changes_nothing():
+    stored = accepted(offering())
+
+    assert accepted(stored) == stored
+
+
+def test_another_price_list_is_another_book_from_now_on():
+    stored = accepted(offering())
+    changed = patched_offering(stored, {"productOfferingPrice": [{"id": "calls"}]}, PRICES, NOW + DAY)
+
+    first, second = published(changed)
+    assert (second["id"], second["effective_from"]) == ("catalog-o1.3.EUR", "2026-11-26T09:00:00+00:00")
+    assert "recurring_prices" not in second["offerings"]["o1"]
+    assert first["id"] == "catalog-o1.1.EUR"
+    still_launched = refused(changed)
+    assert still_launched["resource"]["lifecycleStatus"] == "Launched"
+
+
+def test_a_book_that_is_not_in_force_yet_is_replaced():
+    stored = accepted(offering(validFor={"startDateTime": "2027-01-01T00:00:00Z"}))
+    changed = patched_offering(stored, {"validFor": {"startDateTime": "2027-02-01T00:00:00Z"}}, PRICES, NOW + DAY)
+
+    assert [(book["id"], book["effective_from"][:10]) for book in published(changed)] == [
+        ("catalog-o1.1.EUR", "2027-01-01"),
+        ("catalog-o1.1.EUR", "2027-02-01"),
+    ]
+
+
+@pytest.mark.parametrize("patch", [{"description": "Cheap"}, {"lifecycleStatus": "Retired"}])
+def test_what_asks_for_no_other_price_publishes_nothing(patch):
+    stored = accepted(offering())
+
+    assert len(patched_offering(stored, patch, PRICES, NOW + DAY)["publications"]) == 1
+
+
+@pytest.mark.parametrize("before", NEXT_STATES)
+@pytest.mark.parametrize("after", NEXT_STATES)
+def test_states_follow_one_another(before, after):
+    stored = new_resource("ProductSpecification", {"name": "s", "lifecycleStatus": before}, "s", NOW, state="Active")
+    if after == before or after in NEXT_STATES[before]:
+        assert patched_resource("ProductSpecification", stored, {"lifecycleStatus": after}, NOW)["resource"]["lifecycleStatus"] == after
+    else:
+        with pytest.raises(Conflict, match=f"that is {before} can become"):
+            patched_resource("ProductSpecification", stored, {"lifecycleStatus": after}, NOW)
+
+
+@pytest.mark.parametrize("written", ["in design", "IN DESIGN", "inDesign", "In design"])
+def test_states_are_understood_however_they_are_spelt(written):
+    stored = new_resource("ProductSpecification", {"name": "s", "lifecycleStatus": written}, "s", NOW, state="Active")
+
+    assert shown(PRODUCT_SPECIFICATION, stored)["lifecycleStatus"] == "In design"
+
+
+def test_a_price_that_customers_pay_asks_what_it_asked():
+    before = PRICES["fee"]
+    cheaper = patched_resource("ProductOfferingPrice", before, {"price": {"value": 8}}, NOW)
+    described = patched_resource("ProductOfferingPrice", before, {"description": "Monthly"}, NOW)
+
+    check_price_change(cheaper, before, [])
+    check_price_change(described, before, ["o1"])
+    with pytest.raises(Conflict, match="its price cannot change: create another productOfferingPrice"):
+        check_price_change(cheaper, before, ["o1"])
+
+
+def tariff(text):
+    book = parse_rate_book(text, "")
+    return {"_id": book.id, "text": text, "currency": book.currency, "effective_from": book.effective_from, "accepted_at": NOW}
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+def test_a_rate_book_is_shown_and_makes_the_same_book_again(path):
+    text = path.read_text()
+    written = yaml.load(text, Loader=yaml.BaseLoader)
+    offerings, prices = shown_books([tariff(text)])
+
+    by_id = {stored["_id"]: shown(PRODUCT_OFFERING_PRICE, stored) for stored in prices}
+    for stored in offerings:
+        answer = shown(PRODUCT_OFFERING, stored)
+        terms = {
+            currency: {key: [{**term, "id": term["id"].rpartition(":")[2]} for term in listed] for key, listed in lists.items()}
+            for currency, lists in terms_by_currency(
+                (reference["id"], by_id[reference["id"]]) for reference in answer["productOfferingPrice"]
+            ).items()
+        }
+        remade = yaml.load(
+            book_text("again", NOW, written["currency"], stored["_id"], answer, terms[written["currency"]]), Loader=yaml.BaseLoader
+        )
+        again = {**{key: written[key] for key in BOOK_KEYS if key in written}, **remade}
+        assert parse_rate_book(yaml.safe_dump(again), "again").offerings.keys() == {stored["_id"]}
+        assert remade["offerings"][stored["_id"]] == written["offerings"][stored["_id"]]
+
+
+def test_the_prices_of_a_book_end_where_the_next_one_begins():
+    def book(id, day):
+        return (
+            f"id: {id}\neffective_from: {day}\ncurrency: EUR\nofferings:\n  basic:\n    recurring_prices:\n"
+            "      - {id: fee, description: Fee, amount: 9.99, period: 3 months}\n"
+        )
+
+    offerings, prices = shown_books([tariff(book("old", "2026-01-01")), tariff(book("new", "2026-07-01"))])
+
+    assert [
+        (
+            stored["_id"],
+            stored["resource"]["validFor"]["startDateTime"].date().isoformat(),
+            stored["resource"]["validFor"].get("endDateTime"),
+        )
+        for stored in prices
+    ] == [("new:basic:fee", "2026-07-01", None), ("old:basic:fee", "2026-01-01", datetime(2026, 7, 1, tzinfo=UTC))]
+    assert (offerings[0]["_id"], offerings[0]["rate_books"]) == ("basic", ["old", "new"])
+    shown_fee = shown(PRODUCT_OFFERING_PRICE, prices[0])
+    assert (shown_fee["recurringChargePeriodType"], shown_fee["recurringChargePeriodLength"]) == ("month", 3)
+
+
+@pytest.mark.parametrize("definition", ["ProductOffering", "ProductOfferingPrice"])
+def test_what_shows_a_rate_book_cannot_be_changed(definition):
+    offerings, prices = shown_books([tariff(BOOKS[0].read_text())])
+    stored = (offerings if definition == "ProductOffering" else prices)[0]
+
+    with pytest.raises(Conflict, match="publish another rate book"):
+        patched_resource(definition, stored, {"name": "mine"}, NOW)
+
+
+KEYS = st.sampled_from(["setup_fee", "minimum", "maximum", "increments", "free_first", "graduated"])
+TEXTS = st.text("abc0123456789.", min_size=1)
+VALUES = st.recursive(
+    TEXTS, lambda inner: st.lists(inner, min_size=2) | st.dictionaries(TEXTS.map(lambda text: f"k{text}"), inner), max_leaves=5
+)
+
+
+@given(st.dictionaries(KEYS, VALUES), st.sampled_from(["1 event", "60 s", "0.5 MB"]), st.decimals(0, 1000, places=6))
+def test_terms_come_through_the_catalogue_unchanged(more, per, amount):
+    term = {"id": "p", "description": "P", "match": {"usage_type": "voice"}, "price": {"amount": format(amount, "f"), "per": per}, **more}
+
+    assert terms_by_currency([("p", shown_price("usage_prices", "EUR", term))]) == {"EUR": {"usage_prices": [term]}}
