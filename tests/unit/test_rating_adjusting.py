@@ -1,6 +1,7 @@
 """What cuts make of the charges they close, by the terms of a rate book: over one month, however many bills it has."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.contracts import Charge, ChargeKind, ChargeState, PeriodCut, RunType
+from libs.contracts import Charge, ChargeKind, ChargeState, FormerOffering, PeriodCut, RunType
 from libs.periods import Period, calendar_month
 from libs.pricing import RateBooks, parse_rate_book
 from libs.pricing.charge_amount import line_amount
@@ -185,6 +186,17 @@ def test_a_product_that_changed_its_offering_has_the_terms_of_each() -> None:
     terms = BOOK + "    discounts: {id: d, description: D, percent: 10}\n" + BOOK.split("offerings:\n")[1].replace("basic", "other")
     found = made(books(text=terms), charge("c1", "10.00"), charge("c2", "10.00", offering_id="other"), products=[product(offering="other")])
     assert [(each.offering_id, str(each.amount)) for each in found] == [("basic", "-1.00")]
+
+
+def test_the_commitments_of_two_offerings_in_one_month_are_due_for_the_days_of_each() -> None:
+    other = BOOK.split("offerings:\n")[1].replace("basic", "other")
+    terms = (
+        f"{BOOK}    minimum_commitment: {{id: m, description: M, amount: 31}}\n"
+        f"{other}    minimum_commitment: {{id: n, description: N, amount: 310}}\n"
+    )
+    changed = FormerOffering(offering_id="basic", until=datetime(2026, 3, 11, 9, tzinfo=UTC))
+    found = made(books(text=terms), products=[replace(product(offering="other"), former_offerings=(changed,))])
+    assert told(found) == ["m 10.00", "n 210.00"]
 
 
 def test_discounts_after_tax_go_with_the_cut_to_the_bill() -> None:

@@ -7,7 +7,7 @@ they differ from those made before. So the number of bills and their order chang
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -18,12 +18,14 @@ from libs.billing.remainders import SummedLine
 from libs.contracts import MADE_BY_CUTS, Charge, ChargeKind, PeriodCut, RunType
 from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments, DiscountDue
 from libs.money import sum_exactly
-from libs.periods import Period, local_date, month_containing
+from libs.periods import Period, first_moment, local_date, month_containing
 from libs.pricing import RateBooks
+from libs.pricing.recurring_price import Boundary
 from services.rating.domain.charge_ids import adjustment_charge_id
 from services.rating.domain.fees import CHARGED, ending_with
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_of
+from services.rating.domain.tenures import Tenure, tenures_of
 
 NOTHING = Decimal(0)
 _MOMENT = timedelta(milliseconds=1)
@@ -38,12 +40,17 @@ class _Month:
     offering_id: str
     period: Period
     charges: tuple[Charge, ...]
-    product: Product | None
+    tenures: tuple[Tenure, ...]
+
+    @property
+    def got_at(self) -> datetime:
+        """When the product got the offering; for one that rating does not know any more, when the month begins."""
+        return min((tenure.subscription.start for tenure in self.tenures), default=self.period.start)
 
     @property
     def begins_at(self) -> datetime:
-        """Whose terms hold for the month: those at its start, or at the product's."""
-        return self.period.start if self.product is None else max(self.period.start, self.product.started_at)
+        """Whose terms hold for the month: those at its start, or when the product got the offering in it."""
+        return max(self.period.start, self.got_at)
 
 
 def are_adjusted(
@@ -52,7 +59,7 @@ def are_adjusted(
     """Whether any of these products has terms by which a cut adds charges, so that those of earlier cuts must be known."""
     starts = cut.period.start if cut.period is not None else now
     begun = {(charge.offering_id, month_containing(charge.period.start, account.time_zone).start) for charge in charges}
-    begun |= {(product.offering_id, max(starts, product.started_at)) for product in products}
+    begun |= {(tenure.offering_id, max(starts, tenure.subscription.start)) for product in products for tenure in tenures_of(product)}
     return any(_terms(books, offering_id, at, account).change_charges for offering_id, at in begun)
 
 
@@ -96,12 +103,16 @@ def discounts_due(
     for product in sorted(products, key=lambda product: product.id):
         if product.id not in names:
             continue
-        begins_at = max(starts, product.started_at)
-        for discount in _terms(books, product.offering_id, begins_at, account).discounts_after_tax:
+        # Of the offerings that it had, the one with which the time of the bill begins.
+        tenure = next((each for each in tenures_of(product) if each.subscription.end is None or starts < each.subscription.end), None)
+        if tenure is None:
+            continue
+        got_at = tenure.subscription.start
+        begins_at = max(starts, got_at)
+        got_on, begins_on = (local_date(at, account.time_zone) for at in (got_at, begins_at))
+        for discount in _terms(books, tenure.offering_id, begins_at, account).discounts_after_tax:
             is_final = cut.run_type is RunType.ON_CYCLE or (discount.model == "percent" and discount.maximum is None)
-            if is_final and discount_holds(
-                discount, local_date(product.started_at, account.time_zone), local_date(begins_at, account.time_zone)
-            ):
+            if is_final and discount_holds(discount, got_on, begins_on):
                 due.append(DiscountDue(product_id=product.id, product_name=names[product.id], discount=discount))
     return tuple(due)
 
@@ -110,20 +121,25 @@ def _months(
     account: Account, charges: Sequence[Charge], products: Sequence[Product], cut: PeriodCut, earlier: Sequence[Charge]
 ) -> list[_Month]:
     """The months of this cut: those that it closes charges of, and for commitments that of its period for every product."""
-    held = {product.id: product for product in products}
+    tenures: dict[tuple[str, str], list[Tenure]] = {}
+    for product in products:
+        for tenure in tenures_of(product) if product.status in CHARGED else ():
+            tenures.setdefault((product.id, tenure.offering_id), []).append(tenure)
     names: dict[tuple[str, str, Period], str] = {}
     for charge in charges:
         names[charge.product_id, charge.offering_id, month_containing(charge.period.start, account.time_zone)] = charge.product_name
     if cut.period is not None:
-        for product in products:
-            names.setdefault((product.id, product.offering_id, month_containing(cut.period.start, account.time_zone)), product.name)
+        month = month_containing(cut.period.start, account.time_zone)
+        product_names = {product.id: product.name for product in products}
+        for product_id, offering_id in tenures:
+            names.setdefault((product_id, offering_id, month), product_names[product_id])
     of_month: dict[tuple[str, str, Period], list[Charge]] = {place: [] for place in names}
     for charge in (*earlier, *charges):
         place = (charge.product_id, charge.offering_id, month_containing(charge.period.start, account.time_zone))
         if place in of_month:
             of_month[place].append(charge)
     return [
-        _Month(product_id, names[place], offering_id, period, tuple(of_month[place]), held.get(product_id))
+        _Month(product_id, names[place], offering_id, period, tuple(of_month[place]), tuple(tenures.get((product_id, offering_id), ())))
         for place in sorted(names, key=lambda place: (place[0], place[2].start, place[1]))
         for product_id, offering_id, period in [place]
     ]
@@ -135,7 +151,7 @@ def _made(month: _Month, account: Account, books: RateBooks, cut: PeriodCut, now
         return []
     lines = [_line(charge, account) for charge in month.charges if charge.kind not in MADE_BY_CUTS]
     share = _committed_share(month, account, cut)
-    wanted = adjust(terms, lines, _first_day(month, account), account.currency, share)
+    wanted = adjust(terms, lines, local_date(month.got_at, account.time_zone), account.currency, share)
     made_before = [
         charge
         for charge in month.charges
@@ -158,13 +174,21 @@ def _differences(wanted: Iterable[Adjustment], made_before: Iterable[Charge]) ->
 
 
 def _committed_share(month: _Month, account: Account, cut: PeriodCut) -> Fraction | None:
-    """Commitments are due when the cycle bills the end of the month, by the offering that the product has then."""
-    product = month.product
+    """Commitments are due when the cycle bills the end of the month, for the days on which the product had the offering."""
     if cut.run_type is not RunType.ON_CYCLE or cut.period is None or month.period.end > cut.period.end:
         return None
-    if product is None or product.status not in CHARGED or product.offering_id != month.offering_id:
+    if not month.tenures:
         return None
-    return due_share(month.period, product.started_at, product.ended_at, account.time_zone)
+    shares = [due_share(month.period, *_days_had(tenure, account), account.time_zone) for tenure in month.tenures]
+    return sum(shares, Fraction(0))
+
+
+def _days_had(tenure: Tenure, account: Account) -> tuple[datetime, datetime | None]:
+    """From when until when; the day of a change to another offering is the other's."""
+    end = tenure.subscription.end
+    if end is not None and tenure.subscription.ended_by is Boundary.CHANGE:
+        end = first_moment(local_date(end, account.time_zone), account.time_zone)
+    return tenure.subscription.start, end
 
 
 def _charge(month: _Month, adjustment: Adjustment, account: Account, cut: PeriodCut, now: datetime, is_tax_included: bool) -> Charge:
@@ -198,10 +222,6 @@ def _sums(amount: Decimal) -> dict[str, Decimal]:
 def _line(charge: Charge, account: Account) -> SummedLine:
     assert charge.amount is not None, f"charge {charge.id} is adjusted before it is closed"
     return SummedLine(charge.price_id, charge.kind, charge.tax_category, charge.amount, local_date(charge.period.start, account.time_zone))
-
-
-def _first_day(month: _Month, account: Account) -> date:
-    return local_date(month.begins_at if month.product is None else month.product.started_at, account.time_zone)
 
 
 def _includes_tax(offering_id: str, period: Period, account: Account, books: RateBooks) -> bool:
