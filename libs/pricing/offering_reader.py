@@ -5,6 +5,7 @@ from dataclasses import replace
 from libs.pricing.adjustment_reader import KEYS as ADJUSTMENT_KEYS
 from libs.pricing.adjustment_reader import read_adjustments, read_tax_inclusion
 from libs.pricing.allowance_reader import read_allowances
+from libs.pricing.allowance_scale import counted_for_money
 from libs.pricing.book_terms import BookTerms
 from libs.pricing.one_time_price import OneTimePrice
 from libs.pricing.one_time_reader import read_one_time_price
@@ -33,11 +34,10 @@ def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool)
     usage_price_ids = tuple(terms.declared)
     sound = tuple(price for price in usage_prices if price is not None) if sound_names else ()
     week = divide_week(tuple(terms.bands.values()), tuple(terms.holidays.items()))
-    priced = [(price, compiled(price, terms)) for price in sound]
-    tables, ties = build_tables(priced, week)
+    whole = [compiled(price, terms) for price in sound]
+    allowances = read_allowances(fields.get("allowances"), terms, usage_price_ids, whole if len(whole) == len(usage_prices) else ())
+    tables, ties = build_tables(list(zip(sound, counted_for_money(whole, allowances), strict=True)), week)
     reader.faults.extend(ties)
-    whole = [price for _, price in priced] if len(sound) == len(usage_prices) else []
-    allowances = read_allowances(fields.get("allowances"), terms, usage_price_ids, whole)
     adjustments = read_adjustments(fields, terms, usage_price_ids)
     return Offering(
         name,

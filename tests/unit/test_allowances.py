@@ -77,6 +77,25 @@ def test_money_pays_the_set_up_fee_and_leaves_usage_that_counts_the_month_to_the
     assert (sum(taken(call).values()), to_pay(call), taken(text)) == (60, 0, {})
 
 
+def test_money_pays_to_the_last_fraction_of_any_price() -> None:
+    prices = """
+- {id: calls, description: Calls, match: {usage_type: voice}, price: {amount: 1, per: 1 s}}
+- {id: odd, description: Odd, match: {usage_type: odd}, price: {amount: 1, per: 7 s}}
+- id: rounded
+  description: Rounded
+  match: {usage_type: rounded}
+  price: {amount: 0.333, per: 1 s}
+  rounding: {point: record, mode: up, decimals: 2}"""
+    world = DrawingWorld.of(book("- {id: money, description: Money, amount: 2.50}", prices))
+    odd, rounded, call, too_late = world.rate(
+        usage("a", 3, kind="odd"), usage("b", 1, kind="rounded"), usage("c", 3), usage("d", 1, kind="rounded")
+    )
+    assert [sum(taken(each).values()) for each in (odd, rounded)] == [Fraction(3, 7), Fraction("0.34")]
+    assert to_pay(call) == 3 - (Fraction("2.50") - Fraction(3, 7) - Fraction("0.34"))
+    assert list(world.left().values()) == [0]
+    assert to_pay(too_late) == Fraction("0.34")
+
+
 def test_a_price_that_counts_the_month_counts_what_was_not_covered() -> None:
     graduated = "- {id: calls, description: Calls, match: {usage_type: voice}, graduated: [{price: {amount: 1, per: 1 min}}]}"
     *_, rated = minutes(prices=graduated).rate(usage("a", 5_990), usage("b", 20))
