@@ -1,0 +1,243 @@
+"""`tarifa price`: usages cost on trial what they cost in use, their steps add up, and the bill is that of rating and invoicing."""
+
+import json
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from libs.billing import parse_tax_rates
+from libs.cli import app
+from libs.cli.errors import CommandError
+from libs.contracts import UsageReceived
+from libs.pricing import PricedUsage, RateBooks, load_rate_books, parse_rate_book
+from libs.tariffs.trial import Trial
+from tests.usages import usage_of
+
+BOOK = """
+id: trial
+effective_from: 2026-01-01
+time_zone: Europe/Madrid
+currency: EUR
+offerings:
+  basic:
+    usage_prices:
+      - {id: calls, description: Calls, match: {usage_type: voice}, price: {amount: 0.60, per: 60 s}, increments: 60/1}
+      - id: data
+        description: Data
+        match: {usage_type: data}
+        graduated: [{up_to: 10 MB, price: {amount: 1, per: 1 MB}}, {price: {amount: 0.50, per: 1 MB}}]
+      - {id: film, description: Films, match: {usage_type: film}, price: {amount: 4, per: 1 event}, tax_category: reduced}
+    allowances:
+      - {id: minutes, description: Minutes, amount: 2 min, covers: {prices: [calls]}}
+    discounts:
+      - {id: loyal, description: Loyal, percent: 10}
+    spending_cap: {id: cap, description: Cap, amount: 20}
+  inclusive:
+    tax: included
+    usage_prices:
+      - {id: film, description: Films, match: {usage_type: film}, price: {amount: 12.10, per: 1 event}}
+"""
+RATES = parse_tax_rates("rates: {standard: 21, reduced: 10}", "rates.yaml")
+UNITS = {"voice": "s", "data": "byte", "film": "event"}
+
+
+def used(usage_type: str, quantity: str, starts: str = "2026-03-02T10:00:00+01:00") -> UsageReceived:
+    return usage_of(
+        id="usage", identifier="trial", usage_type=usage_type, started_at=starts, quantity=Decimal(quantity), unit=UNITS[usage_type]
+    )
+
+
+def trial(offering: str = "basic", **options: bool) -> Trial:
+    return Trial(RateBooks([parse_rate_book(BOOK, "book.yaml")]), offering, "Europe/Madrid", "EUR", **options)
+
+
+def test_allowances_are_full_at_first_and_drawn_in_turn() -> None:
+    priced = trial().price([used("voice", "90"), used("voice", "90"), used("voice", "90", "2026-04-02T10:00:00+02:00")])
+    assert [each.answer.amount for each in priced if isinstance(each.answer, PricedUsage)] == [0, Fraction("0.6"), 0]
+    assert [[(use.allowance_id, use.quantity) for use in each.uses] for each in priced] == [
+        [("minutes", 90)],
+        [("minutes", 30)],
+        [("minutes", 90)],
+    ]
+
+
+def test_allowances_can_be_left_out() -> None:
+    (priced,) = trial(with_allowances=False).price([used("voice", "90")])
+    assert isinstance(priced.answer, PricedUsage)
+    assert (priced.answer.amount, priced.uses) == (Fraction("0.9"), ())
+
+
+def test_what_counts_the_month_is_counted_over_the_list() -> None:
+    tried = trial()
+    bill = tried.bill(tried.price([used("data", "8000000"), used("data", "4000000")]))
+    assert [(line.price_id, line.quantity, line.amount) for line in bill.lines] == [("data", 12_000_000, Decimal("11.00"))]
+
+
+@pytest.mark.parametrize(
+    ("films", "adjusted", "taxes", "total"),
+    [
+        # 8.00 less 10 percent, and 10 percent of tax on what is left.
+        (2, ["loyal -0.80"], ["reduced 0.72"], "7.92"),
+        # 40.00 less 10 percent is above the cap of 20.
+        (10, ["loyal -4.00", "cap -16.00"], ["reduced 2.00"], "22.00"),
+    ],
+)
+def test_discounts_cap_and_tax_are_those_of_a_bill(films: int, adjusted: list[str], taxes: list[str], total: str) -> None:
+    tried = trial()
+    bill = tried.bill(tried.price([used("film", "1")] * films), RATES, "standard")
+    assert [f"{one.id} {one.amount}" for one in bill.adjustments] == adjusted
+    assert [f"{tax.category} {tax.amount}" for tax in bill.taxes] == taxes
+    assert bill.total == Decimal(total)
+
+
+def test_prices_that_include_tax_are_what_is_to_be_paid() -> None:
+    tried = trial("inclusive")
+    bill = tried.bill(tried.price([used("film", "1")]), RATES, "standard")
+    assert ([f"{tax.category} {tax.amount}" for tax in bill.taxes], bill.total) == (["standard 2.10"], Decimal("12.10"))
+
+
+def test_each_month_is_adjusted_by_itself() -> None:
+    tried = trial()
+    bill = tried.bill(tried.price([used("film", "6"), used("film", "6", "2026-04-02T10:00:00+02:00")]))
+    assert [f"{one.id} {one.amount}" for one in bill.adjustments] == ["loyal -2.40", "cap -1.60"] * 2
+    assert bill.total == Decimal("40.00")
+
+
+SHIPPED = load_rate_books(Path(__file__).parents[2] / "deploy/rate-books")
+usages = st.builds(
+    lambda kind, quantity, minute, called: usage_of(
+        id="usage",
+        identifier="trial",
+        usage_type=kind[0],
+        unit=kind[1],
+        quantity=Decimal(quantity),
+        started_at=f"2026-03-{1 + minute // 1440:02}T{minute // 60 % 24:02}:{minute % 60:02}:00Z",
+        called_number=called,
+    ),
+    st.sampled_from([("voice", "s"), ("sms", "message"), ("data", "byte"), ("film", "event")]),
+    st.integers(0, 10**6),
+    st.integers(0, 31 * 1440 - 1),
+    st.sampled_from(["+34911234567", "+34612345678", "+33123456789", "+34803123456"]),
+)
+
+
+@given(
+    st.lists(usages, min_size=1, max_size=5),
+    st.sampled_from(["mobile-prepaid", "mobile-smart", "fibre-300", "fibre-business", "iot-meter"]),
+)
+def test_steps_add_up_to_the_amount_and_lines_to_the_total(tried_usages: list[UsageReceived], offering: str) -> None:
+    tried = Trial(SHIPPED, offering, "Europe/Madrid", "EUR")
+    priced = tried.price(tried_usages)
+    for each in priced:
+        if isinstance(each.answer, PricedUsage):
+            *steps, last = each.steps
+            assert last.amount == each.answer.amount == sum(step.amount or 0 for step in steps)
+        else:
+            assert [step.topic for step in each.steps] == ["refusal"]
+    bill = tried.bill(priced)
+    assert bill.total == sum(line.amount or 0 for line in bill.lines) + sum(one.amount for one in bill.adjustments)
+
+
+@given(usages, st.sampled_from(["mobile-prepaid", "mobile-smart", "fibre-300", "fibre-business"]))
+def test_without_allowances_a_trial_is_what_rating_would_say(usage: UsageReceived, offering: str) -> None:
+    (priced,) = Trial(SHIPPED, offering, "Europe/Madrid", "EUR", with_allowances=False).price([usage])
+    assert priced.answer == SHIPPED.price_usage(offering, usage, time_zone="Europe/Madrid", currency="EUR")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "trial.yaml").write_text(BOOK)
+    write(tmp_path, {"usage_type": "voice", "started_at": "2026-03-02T10:00:00+01:00", "quantity": 180, "unit": "s"})
+    return tmp_path
+
+
+def write(folder: Path, given: Any) -> None:
+    (folder / "usage.json").write_text(given if isinstance(given, str) else json.dumps(given))
+
+
+def price(folder: Path, *arguments: str, product: str = "basic") -> Result:
+    command = ["price", "--books", str(folder), "--product", product, "--usage", str(folder / "usage.json"), *arguments]
+    return CliRunner().invoke(app, command, env={"COLUMNS": "160"})
+
+
+def refusal(outcome: Result) -> CommandError:
+    assert isinstance(outcome.exception, CommandError), outcome.output
+    return outcome.exception
+
+
+def test_a_usage_is_priced_in_a_line(folder: Path) -> None:
+    assert price(folder).stdout == "usage-1  voice, 180 s, 2026-03-02 09:00:00 UTC: 0.6 EUR by calls\n"
+    assert "1.8 EUR by calls" in price(folder, "--no-allowances").stdout
+
+
+def test_it_is_told_why_step_by_step(folder: Path) -> None:
+    told = price(folder, "--explain", "--tax-category", "standard", "--book", "trial").stdout
+    topics = [line.split()[0] for line in told.splitlines() if line.startswith("    ")]
+    assert topics == ["book", "match", "quantity", "allowance", "price", "amount"]
+    assert [line.split()[-1] for line in told.splitlines() if line.startswith((" Calls", " Loyal", " tax", " total"))] == [
+        "0.60",
+        "-0.06",
+        "0.11",
+        "0.65",
+    ]
+
+
+def test_machines_are_told_fractions(folder: Path) -> None:
+    write(folder, [{"id": "a", "usage_type": "voice", "started_at": "2026-03-02T10:00:00Z", "quantity": 121.5, "unit": "s"}])
+    told = json.loads(price(folder, "--json", "--explain").stdout)
+    (usage,) = told["usages"]
+    assert {key: usage[key] for key in ("id", "price_id", "rate_book", "numerator", "denominator", "charged_quantity")} == {
+        "id": "a",
+        "price_id": "calls",
+        "rate_book": "trial",
+        "numerator": "1",
+        "denominator": "50",
+        "charged_quantity": 2,
+    }
+    assert usage["allowances"] == [{"id": "minutes", "numerator": "120", "denominator": "1"}]
+    assert [step["topic"] for step in usage["steps"]][-1] == "amount"
+    assert (told["currency"], told["total"]) == ("EUR", 0.02)
+
+
+def test_a_usage_without_a_price_is_told_and_the_command_fails(folder: Path) -> None:
+    write(folder, {"usage_type": "fax", "started_at": "2026-03-02T10:00:00Z", "quantity": 1, "unit": "event"})
+    outcome = price(folder, "--explain")
+    assert refusal(outcome).exit_code == 1
+    assert "no-price: offering 'basic' has no price for fax" in outcome.stdout
+    assert json.loads(price(folder, "--json").stdout)["usages"][0]["rejected"]["reason"] == "no-price"
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("{", "is not JSON"),
+        ([], "has no usage"),
+        ([1], "usage 1 in"),
+        ({"usage_type": "voice"}, "cannot be read"),
+        ({"usage_type": "voice", "started_at": "today", "quantity": 1, "unit": "s"}, "cannot be read"),
+    ],
+)
+def test_usages_that_cannot_be_read_are_refused(folder: Path, given: Any, problem: str) -> None:
+    write(folder, given)
+    assert problem in refusal(price(folder)).problem
+
+
+def test_what_is_not_there_is_refused_with_what_to_do(folder: Path) -> None:
+    assert refusal(price(folder, product="premium")).problem == f"no offering premium in {folder}"
+    assert refusal(price(folder, "--time-zone", "Mars/Olympus")).remedy == "see --time-zone and --tax-category"
+    assert "no tax category 'luxury'" in refusal(price(folder, "--tax-category", "luxury")).problem
+    (folder / "usage.json").unlink()
+    assert "cannot be read" in refusal(price(folder)).problem
+
+
+def test_an_offering_in_two_currencies_needs_one_said(folder: Path) -> None:
+    (folder / "dollar.yaml").write_text(BOOK.replace("id: trial", "id: dollar", 1).replace("EUR", "USD"))
+    assert refusal(price(folder)).problem == "offering basic is priced in EUR and USD"
+    assert "0.6 USD by calls" in price(folder, "--currency", "USD").stdout
+    assert "0.6 USD by calls" in price(folder, "--book", "dollar").stdout
