@@ -4,6 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from libs.billing.discounts import discount_wanted
@@ -38,10 +39,12 @@ def fee(terms: str) -> RecurringPrice:
     return price
 
 
-def held(first: str | date, last: str | date | None = None, **boundaries: Boundary) -> Subscription:
+def held(
+    first: str | date, last: str | date | None = None, started_by: Boundary = Boundary.START, ended_by: Boundary = Boundary.END
+) -> Subscription:
     """A subscription from the first to the last local day, both included."""
     start = first_moment(_date(first), ZONE)
-    return Subscription(start, start, None if last is None else first_moment(_date(last) + DAY, ZONE), **boundaries)
+    return Subscription(start, start, None if last is None else first_moment(_date(last) + DAY, ZONE), started_by, ended_by)
 
 
 def fees(price: RecurringPrice, subscription: Subscription, first: str | date, last: str | date) -> list[Fee]:
@@ -203,7 +206,7 @@ def tim_03(case: Case) -> Any:
         if (found := fee_of(price, subscription, period, zone)) is not None
     ]
     days = [(2, 28), (3, 28), (4, 28), (5, 28), (6, 28)]
-    periods = [FeePeriod(date(2023, *first), date(2023, *beyond)) for first, beyond in zip(days, days[1:], strict=False)]
+    periods = [FeePeriod(date(2023, *first), date(2023, *beyond)) for first, beyond in pairwise(days)]
     assert charged == [(period, Decimal(5 if number < 3 else 10), "") for number, period in enumerate(periods)]
     discounted, full = case["expect"][:3], case["expect"][3]
     said = [f"{period.first}..{period.beyond:%m-%d}" for period in periods]
