@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from libs.billing.discounts import discount_wanted
+from libs.billing.remainders import rounded_rest
 from libs.contracts import BillDiscount, BillLine
 from libs.contracts.adjustments import DiscountDue
 from libs.money import minor_unit_decimals, round_to_minor_unit, sum_exactly
@@ -25,7 +26,7 @@ def discounts_after_tax(due: Iterable[DiscountDue], lines: Iterable[BillLine], c
         if left <= 0:
             continue
         exact[each.product_id] = left - min(max(discount_wanted(each.discount, left, currency), Fraction(0)), left)
-        rounded = int(Fraction(round_to_minor_unit(exact[each.product_id] / units_per_one, currency)) * units_per_one)
+        rounded = rounded_rest(exact[each.product_id])
         taken, billed[each.product_id] = billed[each.product_id] - rounded, rounded
         if taken:
             discounts.append(

@@ -13,7 +13,7 @@ from fractions import Fraction
 from libs.billing.taxes import divide_rounded
 from libs.contracts import ChargeKind
 from libs.contracts.adjustments import AdjustmentScope
-from libs.money import minor_unit_decimals, round_to_decimals
+from libs.money import RoundingMode, minor_unit_decimals, round_to_decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,17 @@ def take_off(remainders: Sequence[Remainder], positions: Sequence[int], wanted: 
     if billed <= 0 or subtotal <= 0:
         return left
     taken = min(max(wanted(subtotal), Fraction(0)), subtotal)
-    units = max(0, billed - int(round_to_decimals(subtotal - taken, 0)))
+    units = max(0, billed - rounded_rest(subtotal - taken))
     shares = divide_rounded(units, [units * remainders[position].units for position in positions], billed)
     for position, share in zip(positions, shares, strict=True):
         before = remainders[position]
         left[position] = replace(before, exact=before.exact * (1 - taken / subtotal), units=before.units - share)
     return left
+
+
+def rounded_rest(exact: Fraction) -> int:
+    """A rest in whole minor units: half down, so that what is taken is half up, as 50 % of 6.67 is 3.34."""
+    return int(round_to_decimals(exact, 0, RoundingMode.HALF_DOWN))
 
 
 def in_scope(line: SummedLine, scope: AdjustmentScope) -> bool:
