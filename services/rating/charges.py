@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -42,13 +42,16 @@ class ChargeStore:
         self._client = client
         self._store = store
         self._charges = store["charges"]
+        self._accounts = store["accounts"]
         self._known: OrderedDict[str, None] = OrderedDict()
 
     async def add(self, increments: Mapping[str, Increment], at: datetime, session: AsyncClientSession) -> None:
         """Add to open charges, opening those that are missing. Raises Collision, or BulkWriteError when one is sealed."""
         missing = await self._missing([id for id in increments if id not in self._known], session)
         if missing:
-            before = await self._counted_before([increments[id].charge for id in missing], session)
+            counting = [charge for id in missing if (charge := increments[id].charge).price.tiers is not None]
+            await self._refuse_passed(counting, session)
+            before = await self._counted_before(counting, session)
             opened = [opened_charge(id, increments[id], at, before.get(id, NOTHING)) for id in missing]
             await self._charges.insert_many(opened, ordered=False, session=session)
         await self._add([(id, increment) for id, increment in increments.items() if id not in missing], at, session)
@@ -59,6 +62,21 @@ class ChargeStore:
             return set()
         found = await self._charges.find({"_id": {"$in": charge_ids}}, {"_id": 1}, session=session).to_list()
         return set(charge_ids) - {document["_id"] for document in found}
+
+    async def _refuse_passed(self, counting: Iterable[UsageCharge], session: AsyncClientSession) -> None:
+        """Raise Collision where a cut began another sequence of the month: of two that grow side by side, neither knew the other's tiers.
+
+        Accounts are written to, so that a cut which is being made makes one of the two wait.
+        """
+        sequences = {(charge.account.id, charge.month.label): charge.sequence for charge in counting}
+        if not sequences:
+            return
+        unpassed = [
+            UpdateOne({"_id": id, f"cuts.{label}": sequence or {"$in": [None, 0]}}, {"$inc": {"counting_opened": 1}})
+            for (id, label), sequence in sequences.items()
+        ]
+        if (await self._accounts.bulk_write(unpassed, ordered=False, session=session)).matched_count != len(unpassed):
+            raise Collision
 
     async def _counted_before(self, charges: Iterable[UsageCharge], session: AsyncClientSession) -> dict[str, Decimal]:
         """What earlier sequences counted of these charges' tiers. They are sealed, for a sequence begins with the cut of the one before."""
@@ -93,10 +111,12 @@ class ChargeStore:
             self._known.popitem(last=False)
 
     async def accounts_cut(self, rated: Iterable[Rated]) -> set[str]:
-        """The accounts of these usages' charges that take no more usage."""
-        account_of = {charge.id: charge.account.id for each in rated for charge in (each.charge, *each.others)}
+        """The accounts of these usages' charges that take no more usage, or that count the month, of which a cut may have begun another."""
+        charges = {charge.id: charge for each in rated for charge in (each.charge, *each.others)}
+        account_of = {id: charge.account.id for id, charge in charges.items()}
+        counting = {charge.account.id for charge in charges.values() if charge.price.tiers is not None}
         found = self._charges.find({"_id": {"$in": list(account_of)}, "state": {"$ne": ChargeState.OPEN.value}}, {"_id": 1})
-        return {account_of[document["_id"]] async for document in found}
+        return counting | {account_of[document["_id"]] async for document in found}
 
     async def mark_billed(self, bills: Sequence[BillIssued]) -> None:
         """The charges of these bills become billed. Raises ChargeNotForBill."""

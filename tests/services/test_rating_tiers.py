@@ -34,6 +34,13 @@ offerings:
         match: {usage_type: voice}
         graduated: [{up_to: 100 s, price: {amount: 0.10, per: 1 s}}, {price: {amount: 0.05, per: 1 s}}]
         late_usage: restart
+  two:
+    usage_prices:
+      - {id: plain, description: Calls, match: {usage_type: voice}, price: {amount: 0.12, per: 60 s}}
+      - id: texts
+        description: Texts
+        match: {usage_type: sms}
+        graduated: [{up_to: 100 message, price: {amount: 0.10, per: 1 message}}, {price: {amount: 0.05, per: 1 message}}]
   split:
     crossing: split
     usage_prices:
@@ -82,6 +89,21 @@ async def test_late_usage_goes_on_counting_or_begins_anew_as_its_price_says(rati
     await rating.settle()
 
     assert await amounts(rating) == {0: 11, 1: late + (1 if offering == "counted" else 2)}
+
+
+async def test_late_usage_of_a_month_without_any_begins_where_the_month_stands(rating: RatingWorld) -> None:
+    await rating.customer("ada", ADA, offering="two")
+    await rating.publish(call("u-1", ADA))
+    await rating.settle()
+    await rating.publish(cut("cut-march", "ada"))
+    await rating.settle()
+    # Nothing but the cut itself tells that there was one: no charge of texts was sealed.
+    for number in range(2):
+        await rating.publish(call(f"late-{number}", ADA, usage_type="sms", unit="message", seconds=90))
+        await rating.settle()
+
+    (texts,) = await rating.charges(price_id="texts")
+    assert (texts.sequence, texts.quantity, exact_amount(texts)) == (1, 180, 14)
 
 
 async def test_on_demand_bills_within_a_month_add_up_to_what_one_bill_would_say(rating: RatingWorld) -> None:
