@@ -75,8 +75,7 @@ def _read_discount(node: Node, terms: BookTerms, prices: Sequence[str]) -> Disco
     id = terms.declare(fields.get("id"), "discount") or "-"
     given = [model for model in _MODELS if model in fields]
     if isinstance(node, Mapping) and len(given) != 1:
-        what = " and ".join(given) or "neither percent nor fixed, graduated or volume"
-        reader.refuse(node, f"{what} for one discount", "say exactly one of percent, fixed, graduated, volume")
+        reader.refuse(node, f"a discount by {' and '.join(given) or 'nothing'}", "say exactly one of percent, fixed, graduated, volume")
     model = given[0] if given else "percent"
     is_after_tax = reader.value(fields.get("applied"), _parse_applied, False)
     if is_after_tax and "scope" in fields:
