@@ -1,5 +1,6 @@
 """What the gateway does with facts: end on-demand requests, wake clients that wait, raise hub events of bills in order."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -28,6 +29,8 @@ from services.tmf_gateway.outbox import Outbox
 from services.tmf_gateway.sources import Sources
 from services.tmf_gateway.store import PRODUCT_OFFERINGS, GatewayStore
 
+# A client may change an offering between reading and storing it; so many in a row mean that something else is wrong.
+LOOKS_MAX = 20
 _BILL_CREATED = event_type(CUSTOMER_BILL, "Create")
 
 
@@ -78,21 +81,24 @@ async def hear_tariffs(
     """Offerings learn what became of the rate books that they were published as; books of others pass by. The event lies in the
     offering's outbox, for an answer that comes again finds the offering as it left it."""
     for answer in batch:
-        while (offering := await store.offering_published_as(answer.id)) is not None:
-            answered = answered_offering(offering, answer)
-            if answered["revision"] == offering["revision"]:
+        for _ in range(LOOKS_MAX):
+            offering = await store.offering_published_as(answer.id)
+            answered = answered_offering(offering, answer) if offering is not None else None
+            if offering is None or answered is None or answered["revision"] == offering["revision"]:
                 break
             events = [change_event(PRODUCT_OFFERING, answered, offering, links, state="lifecycleStatus")]
-            # A client may change the offering in between: then it is read again.
             if await store.replace(PRODUCT_OFFERINGS, answered, events):
                 await outbox.send(PRODUCT_OFFERINGS, answered, events, outbox.left_behind(PRODUCT_OFFERINGS, offering))
                 break
+        else:
+            raise RuntimeError(f"the offering published as {answer.id} was changed {LOOKS_MAX} times in a row")
     return []
 
 
 async def show_tariffs(batch: Batch[TariffAccepted], *, store: GatewayStore, sources: Sources) -> Sequence[Fact]:
     """The catalogue shows what rate books say, too. All of them each time: a new book ends what the one before it says."""
-    await store.show_books(*shown_books(await sources.tariffs()))
+    # A large book takes a second, and clients wait for this process.
+    await store.show_books(*await asyncio.to_thread(shown_books, await sources.tariffs()))
     return []
 
 

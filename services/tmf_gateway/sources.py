@@ -1,5 +1,6 @@
 """What the gateway reads: pages of any collection, and other services' collections, which it never writes."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from pymongo.errors import OperationFailure
 
 from libs.runtime import RuntimeSettings
 from libs.runtime.mongo import database
+from services.tmf_gateway.domain.launching import BOOK_IDS
 from services.tmf_gateway.domain.links import Links
 from services.tmf_gateway.domain.mongo_filter import mongo_filter, mongo_sort
 from services.tmf_gateway.domain.paging import Page
@@ -38,8 +40,8 @@ class Sources:
         self._documents = AsyncGridFSBucket(invoicing, "documents")
 
     async def tariffs(self) -> list[dict[str, Any]]:
-        """The rate books that rating prices by."""
-        return await self._tariffs.find().to_list()
+        """The rate books that rating prices by, but for those that the catalogue itself has published."""
+        return await self._tariffs.find({"_id": {"$not": re.compile(f"^{BOOK_IDS.pattern}$")}}).to_list()
 
     async def document(self, id: str) -> AsyncGridOut | None:
         """A rendered document, open for reading; None when it was not rendered yet."""

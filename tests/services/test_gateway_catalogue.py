@@ -167,6 +167,12 @@ async def test_what_customers_have_stays_and_the_rest_can_be_deleted(door):
     assert await status("DELETE", price) == 204
     assert (await door.http.get(OFFERINGS, params={"id": offering["id"]})).json() == []
     await door.world.settle()
+    # Its rate book is still there for late usage, and what shows rate books does not bring it back.
+    text = "id: later\neffective_from: 2026-01-01\ncurrency: EUR\nofferings:\n  later:\n    recurring_prices:\n"
+    text += "      - {id: fee, description: Fee, amount: 1, period: month}\n"
+    await door.world.publish(TariffPublished.of("later", text, datetime.now(UTC)))
+    await door.world.settle()
+    assert (await status("GET", {"href": f"{OFFERINGS}/later"}), await status("GET", offering)) == (200, 404)
     assert (await events(door, offering["id"]))[-1] == "ProductOfferingDeleteEvent"
     assert await events(door, price["id"]) == [
         "ProductOfferingPriceCreateEvent",

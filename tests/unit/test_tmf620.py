@@ -208,6 +208,34 @@ def test_a_book_that_is_not_in_force_yet_is_replaced():
     ]
 
 
+def test_a_text_that_was_replaced_may_be_published_again():
+    stored = offering(validFor={"startDateTime": "2027-01-01T00:00:00Z"})
+    for day, start in ((1, "2027-02-01T00:00:00Z"), (2, "2027-01-01T00:00:00Z")):
+        before, stored = stored, patched_offering(stored, {"validFor": {"startDateTime": start}}, PRICES, NOW + day * DAY)
+
+    first, second, third = stored["publications"]
+    assert (first["id"] == third["id"], first["id"] == second["id"]) == (True, False)
+    assert [fact.published_at for fact in tariff_facts(stored, before)] == [NOW + 2 * DAY]
+    assert [publication["state"] for publication in accepted(stored)["publications"]] == ["accepted"] * 3
+
+
+def test_a_currency_that_customers_pay_in_stays():
+    dollars = price("dollars", price={"unit": "USD", "value": 1}, prodSpecCharValueUse=[characteristic("usageType", "sms")])
+    stored = accepted(offering(prices={**CALLS, **dollars}))
+
+    assert stored["resource"]["statusReason"].count("in force as rate book") == 2
+    with pytest.raises(Conflict, match="pay for this offering in USD"):
+        patched_offering(stored, {"productOfferingPrice": [{"id": "calls"}]}, {**CALLS, **dollars}, NOW + DAY)
+
+
+def test_a_retired_offering_can_still_become_dearer_and_an_unsold_one_is_not_priced():
+    retired = patched_offering(accepted(offering()), {"lifecycleStatus": "Retired"}, PRICES, NOW + DAY)
+    changed = patched_offering(retired, {"productOfferingPrice": [{"id": "calls"}]}, PRICES, NOW + DAY)
+
+    assert len(changed["publications"]) == 2
+    assert patched_offering(offering(state="Active"), {"lifecycleStatus": "Retired"}, PRICES, NOW)["publications"] == []
+
+
 @pytest.mark.parametrize("patch", [{"description": "Cheap"}, {"lifecycleStatus": "Retired"}])
 def test_what_asks_for_no_other_price_publishes_nothing(patch):
     stored = accepted(offering())

@@ -1,9 +1,10 @@
 """An offering that is launched becomes a rate book, one for each currency of its prices, which rating accepts or refuses.
 
 What was published is kept with the offering as `publications`, the newest last. A book in force stays as it is: another price
-list of a launched offering is a book of its own from its publication on; one that is not in force yet is replaced.
+list of an offering that customers have is a book of its own from its publication on; one that is not in force yet is replaced.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 from libs.contracts import TariffAccepted, TariffPublished, TariffRefused
 from libs.pricing import RateBookInvalid, parse_rate_book
 from services.tmf_gateway.domain.catalogue_book import book_text, terms_by_currency
-from services.tmf_gateway.domain.refusal import BadRequest
+from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 from services.tmf_gateway.domain.resource import Document
 from services.tmf_gateway.domain.schema import TEXT_LENGTH_MAX
-from services.tmf_gateway.domain.tmf620 import ACTIVE, LAUNCHED, OBSOLETE, REJECTED, new_resource, patched_resource
+from services.tmf_gateway.domain.tmf620 import ACTIVE, LAUNCHED, OBSOLETE, REJECTED, RETIRED, new_resource, patched_resource
 
-# Books name offerings and prices in at most so many characters, and so are the ids that the gateway mints.
+# Short enough for the id of a rate book, with the 32 characters of an offering's id.
+BOOK_ID = "catalog-{offering_id}.{revision}.{currency}"
+BOOK_IDS = re.compile(r"catalog-[0-9a-f]{32}\.[0-9]+\.[A-Z]{3}")
 PUBLISHED, ACCEPTED, REFUSED = "published", "accepted", "refused"
 _NEVER_SOLD = (REJECTED, OBSOLETE)
 
@@ -43,31 +46,29 @@ def patched_offering(offering: Document, patch: Mapping[str, Any], prices: Mappi
 
 def answered_offering(offering: Document, answer: TariffAccepted | TariffRefused) -> dict[str, Any]:
     """The offering's document once rating has answered a publication; the same one when it had answered before."""
-    publications = [dict(publication) for publication in offering["publications"]]
-    (answered,) = (publication for publication in publications if publication["id"] == answer.id)
-    if answered["state"] != PUBLISHED:
-        return dict(offering)
-    answered["state"] = ACCEPTED if isinstance(answer, TariffAccepted) else REFUSED
-    resource = dict(offering["resource"])
     if isinstance(answer, TariffAccepted):
-        resource["statusReason"] = f"in force as rate book {answer.book_id} from {answer.effective_from.isoformat()}"
-        at = answer.accepted_at
+        learnt, at = {"state": ACCEPTED, "effective_from": answer.effective_from}, answer.accepted_at
     else:
-        resource["statusReason"] = f"rate book {answer.book_id} was refused: {'; '.join(answer.faults)}"[:TEXT_LENGTH_MAX]
-        at = answer.refused_at
-        if resource["lifecycleStatus"] == LAUNCHED and not any(publication["state"] == ACCEPTED for publication in publications):
-            resource["lifecycleStatus"] = ACTIVE
+        learnt, at = {"state": REFUSED, "faults": list(answer.faults)}, answer.refused_at
+    publications = [
+        {**publication, **learnt} if publication["id"] == answer.id and publication["state"] == PUBLISHED else publication
+        for publication in offering["publications"]
+    ]
+    if publications == offering["publications"]:
+        return dict(offering)
+    resource = {**offering["resource"], "statusReason": _reason(publications)}
+    if resource["lifecycleStatus"] == LAUNCHED and all(publication["state"] == REFUSED for publication in publications):
+        resource["lifecycleStatus"] = ACTIVE
     changed_at = max(at, offering["changed_at"])
     return {**offering, "resource": resource, "publications": publications, "revision": offering["revision"] + 1, "changed_at": changed_at}
 
 
 def tariff_facts(after: Document, before: Document | None) -> list[TariffPublished]:
     """The books that a new revision of an offering publishes."""
-    known = {publication["id"] for publication in before["publications"]} if before else set()
+    known_count = len(before["publications"]) if before else 0
     return [
         TariffPublished.of(publication["book_id"], publication["text"], publication["published_at"])
-        for publication in after["publications"]
-        if publication["id"] not in known
+        for publication in after["publications"][known_count:]
     ]
 
 
@@ -77,14 +78,19 @@ def _launched(offering: dict[str, Any], prices: Mapping[str, Document], now: dat
     missing = [id for id in price_ids(resource) if id not in prices]
     if missing:
         raise BadRequest(f"productOfferingPrice {missing[0]} does not exist")
-    if resource["lifecycleStatus"] != LAUNCHED:
+    is_sold = resource["lifecycleStatus"] == LAUNCHED or (resource["lifecycleStatus"] == RETIRED and offering["publications"])
+    if not is_sold:
         return offering
     listed = [(id, prices[id]["resource"]) for id in price_ids(resource)]
     for id, price in listed:
         if price["lifecycleStatus"] in _NEVER_SOLD:
             raise BadRequest(f"productOfferingPrice {id} is {price['lifecycleStatus']}: an offering is not launched with it")
+    price_lists = terms_by_currency(listed)
+    for publication in offering["publications"]:
+        if publication["state"] != REFUSED and publication["currency"] not in price_lists:
+            raise Conflict(f"customers pay for this offering in {publication['currency']}: keep a productOfferingPrice in that currency")
     fresh: list[dict[str, Any]] = []
-    for currency, terms in terms_by_currency(listed).items():
+    for currency, terms in price_lists.items():
         before = _last(offering["publications"], currency)
         book_id, effective_from = _book(offering, currency, before, now)
         said = {"offering": resource.get("prodSpecCharValueUse"), "terms": terms}
@@ -101,8 +107,23 @@ def _launched(offering: dict[str, Any], prices: Mapping[str, Document], now: dat
         )
     if not fresh:
         return offering
-    reason = f"rate book {', '.join(publication['book_id'] for publication in fresh)} is being published"
-    return {**offering, "resource": {**resource, "statusReason": reason}, "publications": [*offering["publications"], *fresh]}
+    publications = [*offering["publications"], *fresh]
+    return {**offering, "resource": {**resource, "statusReason": _reason(publications)}, "publications": publications}
+
+
+def _reason(publications: Sequence[Document]) -> str:
+    """What became of the newest book in each currency."""
+    newest = {publication["currency"]: publication for publication in publications}
+    return "; ".join(map(_told, newest.values()))[:TEXT_LENGTH_MAX]
+
+
+def _told(publication: Document) -> str:
+    match publication["state"]:
+        case "accepted":
+            return f"in force as rate book {publication['book_id']} from {publication['effective_from'].isoformat()}"
+        case "refused":
+            return f"rate book {publication['book_id']} was refused: {'; '.join(publication['faults'])}"
+    return f"rate book {publication['book_id']} is being published"
 
 
 def _last(publications: Sequence[Document], currency: str) -> Document | None:
@@ -115,7 +136,7 @@ def _book(offering: Document, currency: str, before: Document | None, now: datet
     that has passed; any other not before now."""
     at = now.replace(microsecond=0)
     start = offering["resource"].get("validFor", {}).get("startDateTime", at).replace(microsecond=0)
-    fresh_id = f"catalog-{offering['_id']}.{offering['revision']}.{currency}"
+    fresh_id = BOOK_ID.format(offering_id=offering["_id"], revision=offering["revision"], currency=currency)
     if before is None:
         return fresh_id, start
     if before["effective_from"] > now:
