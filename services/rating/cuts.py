@@ -91,7 +91,7 @@ class CutStore:
         charged = await self._charged(
             [id for cut in fresh if cut.account_id in owed for id in cutter.fee_ids(cut, owed[cut.account_id])], session
         )
-        since = {cut.account_id: cutter.adjusted_since(cut, owed[cut.account_id]) for cut in fresh if cut.account_id in owed}
+        since = {cut.account_id: cutter.adjusted_since(cut, owed[cut.account_id], charged) for cut in fresh if cut.account_id in owed}
         closed_before = await self._closed_before({id: at for id, at in since.items() if at is not None}, session)
         closings: list[Closing] = []
         for cut in fresh:
@@ -159,7 +159,7 @@ class CutStore:
         closed: dict[str, list[Charge]] = {id: [] for id in since}
         if not closed:
             return closed
-        kept = {"state": {"$in": [ChargeState.CLOSED.value, ChargeState.BILLED.value]}, "period.start": {"$gte": min(since.values())}}
+        kept = {"state": {"$in": [ChargeState.CLOSED.value, ChargeState.BILLED.value]}, "period.end": {"$gt": min(since.values())}}
         found = self._charges.find({"account_id": {"$in": list(closed)}, **kept}, session=session)
         async for document in found.hint(CHARGES_OF_AN_ACCOUNT):
             closed[document["account_id"]].append(from_document(Charge, document))

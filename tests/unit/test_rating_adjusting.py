@@ -13,7 +13,7 @@ from libs.contracts import Charge, ChargeKind, ChargeState, FormerOffering, Peri
 from libs.periods import Period, calendar_month
 from libs.pricing import RateBooks, parse_rate_book
 from libs.pricing.charge_amount import line_amount
-from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, told_of_tax
+from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted, told_of_tax
 from services.rating.domain.cutting import Cutter, Owed
 from services.rating.domain.holdings import Account, Product
 
@@ -154,6 +154,17 @@ def test_late_usage_is_set_against_the_commitment_of_its_own_month() -> None:
     late = charge("c2", "25.00", FEBRUARY, sequence=1)
     found = made(terms, late, charge("c3", "100.00"), earlier=february)
     assert [(each.price_id, str(each.amount), each.period) for each in found] == [("m", "-25.00", FEBRUARY)]
+
+
+def test_a_fee_in_arrears_counts_for_the_month_in_which_it_ends_and_one_in_advance_where_it_begins() -> None:
+    terms = books("minimum_commitment: {id: m, description: M, amount: 100}")
+    quarter = Period(start=calendar_month("2026-01", MADRID).start, end=MARCH.end)
+    arrears = charge("q", "90.00", quarter, kind=ChargeKind.RECURRING, opened_at=NOW)
+    assert told(made(terms, arrears)) == ["m 10.00"]
+    advance = charge("a", "90.00", calendar_month("2026-04", MADRID), kind=ChargeKind.RECURRING, opened_at=NOW)
+    assert told(made(terms, advance)) == ["m 100.00"]
+    assert first_adjusted(ADA, [arrears, advance], RUN) == MARCH.start
+    assert first_adjusted(ADA, [charge("c", "1", FEBRUARY)], RUN) == FEBRUARY.start
 
 
 def test_a_commitment_is_prorated_to_the_last_day_of_a_product_or_its_account() -> None:

@@ -1,6 +1,7 @@
 """What a cut makes of the charges that it closes: discounts, caps and commitments, as charges of their own.
 
-They are about one product and one calendar month, that in which a charge's time begins. A month may be billed in several cuts
+They are about one product and one calendar month: that in which a charge's time begins, or that in which it ended when it was
+charged afterwards (a fee in arrears). A month may be billed in several cuts
 (on demand, with late usage): each time its adjustments are computed anew on all that was closed of it, and the cut charges what
 they differ from those made before. So the number of bills and their order change nothing in the sum.
 """
@@ -58,9 +59,17 @@ def are_adjusted(
 ) -> bool:
     """Whether any of these products has terms by which a cut adds charges, so that those of earlier cuts must be known."""
     starts = cut.period.start if cut.period is not None else now
-    begun = {(charge.offering_id, month_containing(charge.period.start, account.time_zone).start) for charge in charges}
+    begun = {(charge.offering_id, _month_of(charge, account).start) for charge in charges}
     begun |= {(tenure.offering_id, max(starts, tenure.subscription.start)) for product in products for tenure in tenures_of(product)}
     return any(_terms(books, offering_id, at, account).change_charges for offering_id, at in begun)
+
+
+def first_adjusted(account: Account, charges: Iterable[Charge], cut: PeriodCut) -> datetime | None:
+    """When the first of the months begins that the cut, closing these charges, is about: the earlier charges from then on matter."""
+    starts = [_month_of(charge, account).start for charge in charges]
+    if cut.period is not None:
+        starts.append(month_containing(cut.period.start, account.time_zone).start)
+    return min(starts, default=None)
 
 
 def told_of_tax(charges: Iterable[Charge], account: Account, books: RateBooks) -> list[Charge]:
@@ -117,6 +126,11 @@ def discounts_due(
     return tuple(due)
 
 
+def _month_of(charge: Charge, account: Account) -> Period:
+    is_afterwards = charge.opened_at is not None and charge.period.end <= charge.opened_at
+    return month_containing(charge.period.end - _MOMENT if is_afterwards else charge.period.start, account.time_zone)
+
+
 def _months(
     account: Account, charges: Sequence[Charge], products: Sequence[Product], cut: PeriodCut, earlier: Sequence[Charge]
 ) -> list[_Month]:
@@ -127,7 +141,7 @@ def _months(
             tenures.setdefault((product.id, tenure.offering_id), []).append(tenure)
     names: dict[tuple[str, str, Period], str] = {}
     for charge in charges:
-        names[charge.product_id, charge.offering_id, month_containing(charge.period.start, account.time_zone)] = charge.product_name
+        names[charge.product_id, charge.offering_id, _month_of(charge, account)] = charge.product_name
     if cut.period is not None:
         month = month_containing(cut.period.start, account.time_zone)
         product_names = {product.id: product.name for product in products}
@@ -135,7 +149,7 @@ def _months(
             names.setdefault((product_id, offering_id, month), product_names[product_id])
     of_month: dict[tuple[str, str, Period], list[Charge]] = {place: [] for place in names}
     for charge in (*earlier, *charges):
-        place = (charge.product_id, charge.offering_id, month_containing(charge.period.start, account.time_zone))
+        place = (charge.product_id, charge.offering_id, _month_of(charge, account))
         if place in of_month:
             of_month[place].append(charge)
     return [

@@ -18,7 +18,7 @@ from libs.contracts.adjustments import DiscountDue
 from libs.periods import Period, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amount
-from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, told_of_tax
+from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted, told_of_tax
 from services.rating.domain.fees import WrongFeeCurrency, ending_with, fee_ids, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_of
@@ -67,14 +67,15 @@ class Cutter:
         except WrongFeeCurrency:
             return []
 
-    def adjusted_since(self, cut: PeriodCut, owed: Owed) -> datetime | None:
+    def adjusted_since(self, cut: PeriodCut, owed: Owed, charged: Mapping[str, Fraction]) -> datetime | None:
         """Where charges are made of those that the cut closes: from when on it must know what earlier cuts closed."""
         due = [charge for charge in owed.unbilled if _is_due(charge, cut)]
         if not are_adjusted(owed.account, due, owed.products, self.books, cut, self.now):
             return None
-        starts = [charge.period.start for charge in due] + [period.start for period in owed.earlier]
-        starts += [cut.period.start] if cut.period is not None else []
-        return min((month_containing(start, owed.account.time_zone).start for start in starts), default=None)
+        try:
+            return first_adjusted(owed.account, [*due, *self._fees(cut, owed, charged)], cut)
+        except WrongFeeCurrency:
+            return None
 
     def decide(
         self, cut: PeriodCut, owed: Owed | None, charged: Mapping[str, Fraction], closed_before: Sequence[Charge] | None = None
@@ -86,8 +87,7 @@ class Cutter:
         if owed is None:
             return refuse(cut, f"rating knows no account {cut.account_id}")
         try:
-            fees = self._recurring_fees(cut, owed, charged)
-            fees += [fee for fee in self._one_time_fees(cut, owed) if fee.id not in charged]
+            fees = self._fees(cut, owed, charged)
         except WrongFeeCurrency as error:
             return refuse(cut, str(error))
         unbilled, fees = (told_of_tax(charges, owed.account, self.books) for charges in (owed.unbilled, fees))
@@ -97,6 +97,10 @@ class Cutter:
         if closed_before is not None:
             made = adjustments(owed.account, charges, owed.products, self.books, cut, self.now, closed_before)
         return adjusted(closing, cut, made, discounts_due(owed.account, charges, owed.products, self.books, cut, self.now))
+
+    def _fees(self, cut: PeriodCut, owed: Owed, charged: Mapping[str, Fraction]) -> list[Charge]:
+        recurring = self._recurring_fees(cut, owed, charged)
+        return recurring + [fee for fee in self._one_time_fees(cut, owed) if fee.id not in charged]
 
     def _recurring_fees(self, cut: PeriodCut, owed: Owed, charged: Mapping[str, Fraction]) -> list[Charge]:
         fees = [
