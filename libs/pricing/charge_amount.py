@@ -3,7 +3,7 @@
 from decimal import Decimal
 from fractions import Fraction
 
-from libs.contracts import Charge
+from libs.contracts import Charge, ChargeKind
 from libs.money import minor_unit_decimals, round_to_decimals, round_to_minor_unit, sum_fractions
 from libs.pricing.tiers import tiers_amount
 
@@ -11,7 +11,9 @@ from libs.pricing.tiers import tiers_amount
 def exact_amount(charge: Charge) -> Fraction:
     """What its usages added up to, and what its tiers make of its quantity."""
     exact = sum_fractions(charge.sums)
-    return exact if charge.tiers is None else exact + tiers_amount(charge.tiers, charge.quantity)
+    if charge.tiers is None or _is_left(charge):
+        return exact
+    return exact + tiers_amount(charge.tiers, charge.quantity)
 
 
 def line_amount(charge: Charge) -> Decimal:
@@ -22,3 +24,8 @@ def line_amount(charge: Charge) -> Decimal:
     decimals = minor_unit_decimals(charge.currency) if rounding.decimals is None else rounding.decimals
     # With the currency's decimals, of which some may stay zero: 12.3 EUR is billed as 12.30.
     return round_to_minor_unit(round_to_decimals(exact, decimals, rounding.mode), charge.currency)
+
+
+def _is_left(charge: Charge) -> bool:
+    """Whether re-rating took all usage away: then not even the flat amount of a first tier is due."""
+    return charge.kind is ChargeKind.USAGE and charge.usage_count <= 0 and not charge.quantity

@@ -95,10 +95,6 @@ class Directory:
         await remember_newest(self._products, products, PRODUCT_FIELDS)
         await self._raise_version()
 
-    async def expire(self) -> None:
-        """Let every worker read accounts and products again before its next batch."""
-        await self._raise_version()
-
     async def holdings(self, identifiers: Iterable[str]) -> Holdings:
         """What is known now about these identifiers."""
         await self._empty_if_changed()

@@ -127,9 +127,6 @@ class ReratingStore:
         counting = {id: _increment(place, movements[id]) for id, place in places.items() if isinstance(place, UsageCharge)}
         corrections = [place for place in places.values() if isinstance(place, Correction)]
         others = [id for id in places if id not in counting]
-        if any(increment.charge.sequence for increment in counting.values()):
-            # A worker that has not met the cut yet, for it met no charge that was cut, would count beside what is opened here.
-            await self._directory.expire()
 
         async def write(session: AsyncClientSession) -> None:
             insert = {"insert": "reratings", "documents": [_document(fact) for fact in reratings.fresh], "ordered": False}

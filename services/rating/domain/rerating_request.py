@@ -150,12 +150,6 @@ def _difference(movement: ChargeMovement, charge: Charge | None, *, dry_run: boo
         period=charge.period,
         usage_count=movement.usage_count,
         quantity=movement.quantity,
-        before=_line_amount(without),
-        after=_line_amount(with_it),
+        before=line_amount(without),
+        after=line_amount(with_it),
     )
-
-
-def _line_amount(charge: Charge) -> Decimal:
-    # Without usage it is not there, and owes nothing, not even the flat amount of a first tier.
-    is_empty = not charge.usage_count and not charge.quantity and not any(charge.sums.values())
-    return line_amount(charge.model_copy(update={"tiers": None})) if is_empty else line_amount(charge)
