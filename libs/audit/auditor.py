@@ -4,11 +4,13 @@ from collections.abc import Callable
 from functools import partial
 
 from libs.audit.bills import audit_bills, audit_ledger, audit_numbers
+from libs.audit.buckets import audit_buckets
 from libs.audit.causes import audit_cuts, audit_requests, audit_runs
 from libs.audit.charges import audit_charges, audit_closed_accounts
 from libs.audit.findings import Findings
 from libs.audit.reader import open_reader
 from libs.audit.received import audit_received
+from libs.audit.reratings import audit_reratings
 from libs.audit.usages import audit_prices, audit_suspense
 from libs.pricing import RateBooks
 from libs.runtime.settings import RuntimeSettings
@@ -24,6 +26,8 @@ async def audit(settings: RuntimeSettings, books: RateBooks, say: Say) -> Findin
             "usages received": partial(audit_received, settings, reader, findings),
             "usages in suspense": partial(audit_suspense, reader, findings),
             "prices of usages": partial(audit_prices, reader, books, findings),
+            "re-ratings": partial(audit_reratings, reader, findings),
+            "buckets of allowances": partial(audit_buckets, reader, findings),
             "charges": partial(audit_charges, reader, findings),
             "closed accounts": partial(audit_closed_accounts, reader, findings),
             "bills": partial(audit_bills, reader, findings),

@@ -27,10 +27,15 @@ from libs.runtime import from_document
 async def audit_charges(reader: Reader, findings: Findings) -> None:
     """Walk the charges of rating with everything that refers to them."""
     async with reader.snapshot() as now:
-        async for charge_id, (charges, whole, in_parts, cut_lines, bill_lines) in align(
-            _charges(now), _recounts(now, _WHOLE_USAGES), _recounts(now, _PARTS_OF_USAGES), _cut_lines(now), _bill_lines(now)
+        async for charge_id, (charges, whole, in_parts, rerated, cut_lines, bill_lines) in align(
+            _charges(now),
+            _recounts(now, "usage", _WHOLE_USAGES),
+            _recounts(now, "usage", _PARTS_OF_USAGES),
+            _recounts(now, "reratings", _POSTINGS),
+            _cut_lines(now),
+            _bill_lines(now),
         ):
-            recounts = [*whole, *in_parts]
+            recounts = [*whole, *in_parts, *rerated]
             if not charges:
                 findings.add(missing_charge(charge_id, recounts, cut_lines, bill_lines))
                 continue
@@ -71,8 +76,8 @@ async def _charges(reader: Reader) -> AsyncIterator[tuple[str, Charge]]:
         yield document["_id"], from_document(Charge, document)
 
 
-async def _recounts(reader: Reader, pipeline: Pipeline) -> AsyncIterator[tuple[str, Recount]]:
-    async for document in reader.aggregate("rating", "usage", pipeline):
+async def _recounts(reader: Reader, collection: str, pipeline: Pipeline) -> AsyncIterator[tuple[str, Recount]]:
+    async for document in reader.aggregate("rating", collection, pipeline):
         sums = {str(document["_id"]["denominator"]): document["numerator"]}
         yield document["_id"]["charge"], Recount(document["usage_count"], document["quantity"], sums)
 
@@ -119,9 +124,24 @@ _PARTS_OF_USAGES: Pipeline = [
     {"$sort": {"_id.charge": 1}},
 ]
 
+# What re-rating moved from charge to charge.
+_POSTINGS: Pipeline = [
+    {"$unwind": "$postings"},
+    {"$replaceWith": "$postings"},
+    {
+        "$group": {
+            "_id": {"charge": "$charge_id", "denominator": {"$toDecimal": "$denominator"}},
+            "numerator": {"$sum": {"$toDecimal": "$numerator"}},
+            "quantity": {"$sum": {"$toDecimal": "$quantity"}},
+            "usage_count": {"$sum": "$usage_count"},
+        }
+    },
+    {"$sort": {"_id.charge": 1}},
+]
+
 
 def _added(parts: Sequence[Recount]) -> Recount:
-    """The parts of one charge: those of whole usages and of split ones, per denominator."""
+    """What was counted for one charge: whole usages, parts of split ones and postings of re-rating, per denominator."""
     if not parts:
         return NOTHING_COUNTED
     sums: dict[str, list[Decimal]] = {}

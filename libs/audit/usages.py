@@ -1,23 +1,28 @@
 """Every rated usage priced again by its own rate book and offering, and every other one beside its entry in suspense."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from libs.audit.alignment import align
-from libs.audit.domain.usages import check_price, check_suspended
+from libs.audit.domain.difference import Difference
+from libs.audit.domain.terms import CountingCharge, check_terms, same_tiers
+from libs.audit.domain.usages import check_price, check_suspended, parts_of
 from libs.audit.findings import Findings
 from libs.audit.reader import Document, Pipeline, Reader
-from libs.contracts import UsageReceived
+from libs.contracts import ChargeTiers, LineRounding, UsageReceived
+from libs.money import sum_exactly
 from libs.pricing import PricedUsage, RateBooks, RejectedUsage
+from libs.pricing.allowance import Allowance
 
+CHARGE_FIELDS = ("offering_id", "product_id", "account_id", "price_id", "kind", "period", "sequence", "tiers", "line_rounding")
 SLICE = 5_000
 # Charges kept while walking: usages of one customer lie near each other.
 KNOWN_MAX = 100_000
 PRICING_FIELDS = (
     *("identifier", "usage_type", "started_at", "quantity", "unit", "called_number", "characteristics"),
-    *("charge_id", "rate_book", "price_id", "charged_quantity", "numerator", "denominator", "currency"),
+    *("charge_id", "rate_book", "price_id", "charged_quantity", "numerator", "denominator", "currency", "parts", "allowances"),
 )
 
 
@@ -32,11 +37,15 @@ async def audit_prices(reader: Reader, books: RateBooks, findings: Findings) -> 
             if not terms:
                 findings.checked["usages of an unknown charge or account, not priced again"] += 1
                 continue
-            first, *others = (each.price(usage, books) for each in terms)
-            if isinstance(first, PricedUsage) and first.rate_book != usage["rate_book"]:
+            first = terms[0].price(usage, books)
+            if isinstance(first, PricedUsage) and [part.rate_book for part in first.parts] != _books_of(usage):
                 findings.checked["usages of another rate book, not priced again"] += 1
-            elif all(any(check_price(usage, priced)) for priced in others):
-                findings.add(*check_price(usage, first))
+                continue
+            if isinstance(first, PricedUsage):
+                findings.add(*known.check_charges(usage, first))
+            differences = list(terms[0].check(usage, books))
+            if differences and all(any(others.check(usage, books)) for others in terms[1:]):
+                findings.add(*differences)
 
 
 async def audit_suspense(reader: Reader, findings: Findings) -> None:
@@ -58,6 +67,15 @@ class _Terms:
     def price(self, usage: Mapping[str, Any], books: RateBooks) -> PricedUsage | RejectedUsage:
         return books.price_usage(self.offering_id, _received(usage), time_zone=self.time_zone, currency=self.currency)
 
+    def check(self, usage: Mapping[str, Any], books: RateBooks) -> Iterator[Difference]:
+        return check_price(usage, self.price(usage, books), self._allowances(usage, books))
+
+    def _allowances(self, usage: Mapping[str, Any], books: RateBooks) -> dict[str, Allowance]:
+        if "allowances" not in usage:
+            return {}
+        offering = books.offering(self.offering_id, usage["started_at"], self.currency)
+        return {} if offering is None else {allowance.id: allowance for allowance in offering.allowances}
+
 
 class _Known:
     """The terms of charges, looked up once per slice: by the offering that a charge was opened under; and by the product's of today,
@@ -66,15 +84,19 @@ class _Known:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._terms: dict[str, list[_Terms]] = {}
+        self._charges: dict[str, CountingCharge] = {}
 
     async def learn(self, usages: Sequence[Document]) -> None:
         """Look up what the slice needs."""
         if len(self._terms) > KNOWN_MAX:
             self._terms.clear()
-        missing = {usage["charge_id"] for usage in usages} - self._terms.keys()
+            self._charges.clear()
+        missing = {part["charge_id"] for usage in usages for part in parts_of(usage)} - self._terms.keys()
         if not missing:
             return
-        charges = await self._by_id("charges", missing, ("offering_id", "product_id", "account_id"))
+        charges = await self._by_id("charges", missing, CHARGE_FIELDS)
+        for charge_id, charge in charges.items():
+            self._charges[charge_id] = await self._counting(charge)
         products = await self._by_id("products", {charge["product_id"] for charge in charges.values()}, ("offering_id",))
         accounts = await self._by_id("accounts", {charge["account_id"] for charge in charges.values()}, ("time_zone", "currency"))
         for charge_id, charge in charges.items():
@@ -86,6 +108,24 @@ class _Known:
     def terms_of(self, usage: Mapping[str, Any]) -> Sequence[_Terms]:
         """The terms to try, the likeliest first; none when its charge or account is not there."""
         return self._terms.get(usage["charge_id"], ())
+
+    def check_charges(self, usage: Mapping[str, Any], priced: PricedUsage) -> Iterator[Difference]:
+        """Compare each charge, with the first usage that it counts, with the terms of its price."""
+        for part, each in zip(parts_of(usage), priced.parts, strict=False):
+            charge = self._charges.pop(part["charge_id"], None)
+            if charge is not None and part["price_id"] == each.price_id:
+                yield from check_terms(charge, each.price)
+
+    async def _counting(self, charge: Document) -> CountingCharge:
+        tiers = None if charge.get("tiers") is None else ChargeTiers.model_validate(charge["tiers"])
+        rounding = None if charge.get("line_rounding") is None else LineRounding.model_validate(charge["line_rounding"])
+        before = Decimal(0)
+        if tiers is not None and charge["sequence"]:
+            same = {field: charge[field] for field in ("account_id", "product_id", "price_id", "kind")}
+            earlier = {**same, "period.start": charge["period"]["start"], "sequence": {"$lt": charge["sequence"]}}
+            found = self._reader.find("rating", "charges", earlier, fields=("quantity", "tiers"))
+            before = sum_exactly([each["quantity"] async for each in found if same_tiers(each.get("tiers"), tiers)])
+        return CountingCharge(charge["_id"], tiers, rounding, before)
 
     async def _by_id(self, collection: str, ids: Iterable[str], fields: Sequence[str]) -> dict[str, Document]:
         found = self._reader.find("rating", collection, {"_id": {"$in": list(ids)}}, fields=fields)
@@ -101,6 +141,10 @@ async def _rated(reader: Reader) -> AsyncIterator[list[Document]]:
             usages = []
     if usages:
         yield usages
+
+
+def _books_of(usage: Mapping[str, Any]) -> list[str]:
+    return [part["rate_book"] for part in parts_of(usage)]
 
 
 def _received(usage: Mapping[str, Any]) -> UsageReceived:

@@ -52,8 +52,8 @@ class Closing:
 
 
 def check_usages(charge: Charge, recount: Recount) -> Iterator[Difference]:
-    """A charge of usage is the sum of its usages; a fee has none."""
-    if charge.kind is not ChargeKind.USAGE:
+    """A charge of usage, or one that corrects it, is the sum of its usages; a fee has none."""
+    if charge.kind is not ChargeKind.USAGE and not (charge.kind is ChargeKind.ADJUSTMENT and charge.usage_type is not None):
         if recount.usage_count:
             yield Difference(
                 category=Category.CHARGE_USAGES, id=charge.id, expected="no usage on a fee", found=f"{recount.usage_count} usages"

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from libs.audit.domain.allowances import check_uses, uncovered
 from libs.audit.domain.difference import Category, Difference
 from libs.contracts import RejectionReason, UsageReceived
 from libs.pricing import PricedUsage, RejectedUsage
+from libs.pricing.allowance import Allowance
 
 RECEIVED_FIELDS = ("identifier", "usage_type", "started_at", "quantity", "unit", "called_number", "characteristics")
 # Suspended for these reasons, nothing is stored as a usage: it could not be read, or its id was taken.
@@ -55,15 +57,41 @@ def waiting_usages(partition: int, count: int) -> Difference:
     )
 
 
-def check_price(stored: Mapping[str, Any], priced: PricedUsage | RejectedUsage) -> Iterator[Difference]:
-    """A usage has the price that its rate book gives it; `priced` is by that same book."""
+def parts_of(stored: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The parts of a usage that was split; a whole one is its only part."""
+    return stored.get("parts") or [stored]
+
+
+def check_price(
+    stored: Mapping[str, Any], priced: PricedUsage | RejectedUsage, allowances: Mapping[str, Allowance] | None = None
+) -> Iterator[Difference]:
+    """A usage has the price that its rate book gives it, part by part, less what allowances paid; `priced` is by that same book.
+
+    `allowances` are those of its offering, by id.
+    """
     if isinstance(priced, RejectedUsage):
         yield _of_price(stored, f"no price: {priced.reason}", f"{stored['price_id']}")
         return
-    for what in ("price_id", "charged_quantity", "numerator", "denominator", "currency"):
-        expected, found = getattr(priced, what), stored[what]
-        if expected != found:
-            yield _of_price(stored, f"{what} {expected}", f"{found}")
+    parts = parts_of(stored)
+    told = " and ".join(part["price_id"] for part in parts)
+    wanted = " and ".join(part.price_id for part in priced.parts)
+    if told != wanted:
+        yield _of_price(stored, f"price_id {wanted}", told)
+        return
+    drew = "allowances" in stored
+    if drew:
+        yield from check_uses(stored, parts, priced, allowances or {})
+        priced = uncovered(priced, parts)
+    for part, each in zip(parts, priced.parts, strict=True):
+        for what in ("charged_quantity", "denominator", *(() if drew else ("numerator",))):
+            expected, found = getattr(each, what), part[what]
+            if expected != found:
+                yield _of_price(stored, f"{what} {expected}", f"{found}")
+    if priced.currency != stored["currency"]:
+        yield _of_price(stored, f"currency {priced.currency}", f"{stored['currency']}")
+    total = sum(int(part["numerator"]) for part in parts)
+    if total != stored["numerator"]:
+        yield _of_price(stored, f"numerator {total}, that of its parts", f"{stored['numerator']}")
 
 
 def check_suspended(suspense_id: str, usages: Sequence[str], entries: Sequence[Mapping[str, Any]]) -> Iterator[Difference]:
