@@ -1,0 +1,129 @@
+"""The audit of what rating alone stores: split calls, tiers, allowances, adjustments and re-ratings; right as it is, and told when not."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.audit import Findings
+from libs.audit.buckets import audit_buckets
+from libs.audit.charges import audit_charges
+from libs.audit.domain.difference import Category
+from libs.audit.reader import open_reader
+from libs.audit.reratings import audit_reratings
+from libs.audit.usages import audit_prices
+from libs.contracts import RerateRequested
+from libs.periods import calendar_month
+from libs.pricing import load_rate_books
+from tests.rating_world import ZONE, RatingWorld, call, cut
+
+ADA = "+12125550001"
+BOOK = """
+id: BOOK_ID
+effective_from: SINCE
+currency: USD
+time_bands:
+  day: {hours: 08:00-18:00}
+  evening: {hours: 18:00-08:00}
+offerings:
+  everything:
+    crossing: split
+    discounts:
+      - {id: loyal, description: For loyalty, percent: 10}
+    allowances:
+      - {id: minutes, description: Free minutes, amount: 100 s, covers: {usage_types: voice}}
+    usage_prices:
+      - {id: day, description: By day, match: {usage_type: voice, time_band: day}, price: {amount: DAY, per: 60 s}, setup_fee: 0.10}
+      - {id: evening, description: In the evening, match: {usage_type: voice, time_band: evening}, price: {amount: 0.06, per: 60 s}}
+      - id: texts
+        description: Texts
+        match: {usage_type: sms}
+        graduated: [{up_to: 10 message, price: {amount: 0.10, per: 1 message}}, {price: {amount: 0.05, per: 1 message}}]
+"""
+
+
+@pytest.fixture
+def rate_books_dir(tmp_path: Path) -> Path:
+    """The book of the day, and a dearer one that is only asked for by name."""
+    for id, since, day in (("today", "2020-01-01", "0.12"), ("dearer", "2019-01-01", "0.24")):
+        (tmp_path / f"{id}.yaml").write_text(BOOK.replace("BOOK_ID", id).replace("SINCE", since).replace("DAY", day))
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A document that is changed behind the back of rating, and what the audit must say."""
+
+    collection: str
+    query: dict[str, Any]
+    change: dict[str, Any]
+    expected: Category
+
+
+CORRUPTIONS = (
+    Corruption("usage", {"parts": {"$exists": True}}, {"$inc": {"parts.1.numerator": 1}}, Category.CHARGE_USAGES),
+    Corruption("usage", {"parts": {"$exists": True}}, {"$inc": {"parts.1.charged_quantity": 1}}, Category.USAGE_PRICE),
+    Corruption("usage", {"allowances": {"$exists": True}}, {"$inc": {"allowances.0.quantity": 1}}, Category.BUCKET),
+    Corruption("usage", {"allowances": {"$exists": True}}, {"$inc": {"charged_quantity": 1}}, Category.USAGE_PRICE),
+    Corruption("buckets", {}, {"$inc": {"used": 1}}, Category.BUCKET),
+    Corruption("charges", {"tiers": {"$ne": None}, "sequence": 1}, {"$set": {"tiers.counted_before": 0}}, Category.CHARGE_TERMS),
+    Corruption("charges", {"tiers": {"$ne": None}, "sequence": 0}, {"$set": {"tiers.tiers.0.amount": 1}}, Category.CHARGE_AMOUNT),
+    Corruption("charges", {"kind": "discount"}, {"$set": {"sums": {"1": -1}}}, Category.CHARGE_AMOUNT),
+    Corruption("charges", {"kind": "discount"}, {"$set": {"cut_id": "another"}}, Category.CHARGE_CUT),
+    Corruption("reratings", {}, {"$inc": {"postings.0.numerator": 1}}, Category.USAGE_RERATED),
+    Corruption("reratings", {}, {"$inc": {"postings.0.numerator": 1}}, Category.CHARGE_USAGES),
+)
+
+
+async def findings_of(rating: RatingWorld, books: Path) -> Findings:
+    findings = Findings()
+    async with open_reader(rating.settings) as reader:
+        await audit_prices(reader, load_rate_books(books), findings)
+        await audit_charges(reader, findings)
+        await audit_buckets(reader, findings)
+        await audit_reratings(reader, findings)
+    return findings
+
+
+@asynccontextmanager
+async def corrupted(rating: RatingWorld, corruption: Corruption) -> AsyncIterator[None]:
+    collection = rating.service.database[corruption.collection]
+    before = await collection.find_one(corruption.query, sort=[("_id", 1)])
+    assert before is not None, f"nothing to corrupt: {corruption}"
+    await collection.update_one({"_id": before["_id"]}, corruption.change)
+    yield
+    await collection.replace_one({"_id": before["_id"]}, before)
+
+
+async def test_all_that_rating_stores_is_computed_again(rating: RatingWorld, rate_books_dir: Path) -> None:
+    await rating.customer("ada", ADA, offering="everything")
+    texts = {"usage_type": "sms", "unit": "message"}
+    await rating.publish(
+        call("minutes", ADA, seconds=130),
+        call("split", ADA, seconds=3600, at="2026-03-02 17:30"),
+        call("texts", ADA, seconds=8, **texts),
+    )
+    await rating.settle()
+    await rating.publish(cut("march", "ada"))
+    await rating.settle()
+    await rating.publish(call("late", ADA, seconds=8, **texts), call("late-split", ADA, seconds=3600, at="2026-03-02 17:30"))
+    await rating.settle()
+    month = calendar_month("2026-03", ZONE)
+    asked_at = month.end
+    await rating.publish(RerateRequested(id="dearer", account_id="ada", period=month, rate_book="dearer", requested_at=asked_at))
+    await rating.settle()
+
+    found = await findings_of(rating, rate_books_dir)
+    assert found.differences == []
+    assert {subject: found.checked[subject] for subject in ("usages", "buckets", "re-ratings")} == {
+        "usages": 5,
+        "buckets": 1,
+        "re-ratings": 3,
+    }
+    for corruption in CORRUPTIONS:
+        async with corrupted(rating, corruption):
+            assert corruption.expected in (await findings_of(rating, rate_books_dir)).counts, corruption
+    assert (await findings_of(rating, rate_books_dir)).differences == []
