@@ -11,12 +11,38 @@ from fractions import Fraction
 from typing import Any
 
 from libs.tariffs.book_document import BookDocument, as_list
+from libs.tariffs.declared_names import NAMED, band_parts, holidays, hours, members
+from libs.tariffs.model_parts import ModelPart, model_parts, unit_price
 from libs.tariffs.offering_sheet import KINDS
 from libs.tariffs.quantities import canonical, exact, number, percent, quantity
-from libs.tariffs.words import MODELS, band_words, condition_words, listed, match_words, price_words, told
+from libs.tariffs.words import MODELS, asked, band_words, condition_words, listed, match_words, price_words, told
 
-# Parts of a match that name what the book declares elsewhere.
-NAMED = {"zone": "zones", "roaming_zone": "roaming_zones", "time_band": "time_bands"}
+MONEY = "money"
+# Bare numbers under these keys are neither money nor percentages, and under those not even numbers.
+UNITLESS = frozenset({"priority", "decimals"})
+TEXTS = frozenset({"increments", "anchor", "percents"})
+# What a key counts as where it is left out.
+DEFAULTS = {
+    "setup_fee": "0",
+    "fixed": "0",
+    "flat": "0",
+    "free_amount": "0",
+    "increments": "1/1",
+    "crossing": "start",
+    "counted": "period",
+    "late_usage": "continue",
+    "charged": "arrears",
+    "anchor": "calendar",
+    "while_suspended": "charged",
+    "priority": "10",
+    "recurrence": "month",
+    "shared": "product",
+    "applied": "before_tax",
+    "scope": "all",
+    "tax": "excluded",
+}
+# A tier has no increments of its own unless it says so.
+OF_TIERS = {key: value for key, value in DEFAULTS.items() if key != "increments"}
 
 
 class ChangeKind(StrEnum):
@@ -82,6 +108,7 @@ class _OfferingComparison:
 
     def _section(self, key: str, before: Any, after: Any) -> Iterator[Change]:
         if not _is_list_of_ids(before) or not _is_list_of_ids(after):
+            before, after = (DEFAULTS.get(key) if terms is None else terms for terms in (before, after))
             if canonical(before) != canonical(after):
                 yield from self._item(key, key.replace("_", " "), before, after)
             return
@@ -104,87 +131,98 @@ class _OfferingComparison:
         elif canonical(before) != canonical(after):
             yield self._compared(subject, name, told(before), told(after))
 
-    def _field(self, section: str, subject: str, name: str, key: str, before: Any, after: Any) -> Iterator[Change]:
-        if key == "match":
-            yield from self._match(subject, name, before or {}, after or {})
+    def _field(
+        self, section: str, subject: str, name: str, key: str, before: Any, after: Any, defaults: Mapping[str, str] = DEFAULTS
+    ) -> Iterator[Change]:
+        if key in ("match", "covers"):
+            yield from self._match(subject, name, before or {}, after or {}, "is for" if key == "match" else "covers")
             return
-        old, new = number(before if before is not None else _absent(key)), number(after if after is not None else _absent(key))
-        is_money = section != "allowances" and key != "priority"
-        same_currency = self._old.book.currency == self._new.book.currency or not is_money or old is None
-        if canonical(before, key) == canonical(after, key) and same_currency:
+        default = defaults.get(key)
+        old, new = (before if before is not None else default), (after if after is not None else default)
+        unit, same_currency = self._unit(section, key), self._old.book.currency == self._new.book.currency
+        numbers = (None, None) if key in TEXTS else (number(old), number(new))
+        if canonical(old, key) == canonical(new, key) and (same_currency or unit != MONEY or numbers[0] is None):
             return
         if key == "description":
             yield self._change(ChangeKind.CHANGED, subject, f"{subject} is called {after}, it was {before}", before, after)
             return
         what = name if key == "amount" else f"{name}, {key.replace('_', ' ')}"
-        if old is not None and new is not None:
-            amounts = [
-                f"{exact(value)} {document.book.currency}" if is_money else exact(value)
-                for value, document in ((old, self._old), (new, self._new))
-            ]
-            if same_currency:
-                yield self._moved(subject, what, amounts[0], amounts[1], old, new, self._new.book.currency if is_money else None)
+        quantities = quantity(old), quantity(new)
+        if numbers[0] is not None and numbers[1] is not None:
+            amounts = [_with_unit(value, unit, document) for value, document in ((old, self._old), (new, self._new))]
+            if same_currency or unit != MONEY:
+                yield self._moved(
+                    subject, what, amounts[0], amounts[1], numbers[0], numbers[1], self._new.book.currency if unit == MONEY else unit
+                )
             else:
                 yield self._compared(subject, what, amounts[0], amounts[1])
-            return
-        quantities = quantity(before), quantity(after)
-        if quantities[0] is not None and quantities[1] is not None and quantities[0][1] == quantities[1][1]:
-            yield self._moved(subject, what, before, after, quantities[0][0], quantities[1][0], quantities[0][1])
-            return
-        yield self._compared(subject, name, self._condition(key, before, self._old), self._condition(key, after, self._new))
+        elif quantities[0] is not None and quantities[1] is not None and quantities[0][1] == quantities[1][1]:
+            yield self._moved(subject, what, str(old), str(new), quantities[0][0], quantities[1][0], quantities[0][1])
+        else:
+            yield self._compared(subject, name, self._condition(key, old, self._old), self._condition(key, new, self._new))
+
+    def _unit(self, section: str, key: str) -> str:
+        """What a bare number under a key counts."""
+        if key in ("percent", "rate"):
+            return "%"
+        return "" if section == "allowances" or key in UNITLESS else MONEY
 
     def _model(self, subject: str, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-        """How the price itself moved: a standard price by its price per unit, any other in words."""
-        old, new = ({key: terms[key] for key in MODELS if key in terms} for terms in (before, after))
+        """How the price itself moved: part by part where it has the same parts as before, else in words."""
+        (old_model, old), (new_model, new) = model_parts(before), model_parts(after)
         same_currency = self._old.book.currency == self._new.book.currency
-        if canonical(old) == canonical(new) and (not old or same_currency):
+        same_parts = old_model == new_model and [part.place for part in old] == [part.place for part in new]
+        if not (same_parts and same_currency and all(map(_comparable, old, new))):
+            if old_model or new_model:
+                yield self._compared(
+                    subject, name, price_words(before, self._old.book.currency), price_words(after, self._new.book.currency)
+                )
             return
-        old_words, new_words = price_words(old, self._old.book.currency), price_words(new, self._new.book.currency)
-        before_rate, after_rate = _rate(old), _rate(new)
-        if before_rate is None or after_rate is None or before_rate[1] != after_rate[1] or not same_currency:
-            yield self._compared(subject, name, old_words, new_words)
-        elif before_rate[0] != after_rate[0]:
-            per = after_rate[2]
-            yield self._moved(subject, name, old_words, new_words, before_rate[0] * per, after_rate[0] * per, self._new.book.currency)
+        for old_part, new_part in zip(old, new, strict=True):
+            of_part = f"{name}, {new_part.label}" if new_part.label else name
+            for key in dict.fromkeys([*old_part.terms, *new_part.terms]):
+                if key == "price":
+                    yield from self._rate(subject, of_part, old_part.terms, new_part.terms)
+                else:
+                    terms = old_part.terms.get(key), new_part.terms.get(key)
+                    yield from self._field("usage_prices", subject, of_part, key, *terms, DEFAULTS if old_model == "steps" else OF_TIERS)
 
-    def _match(self, subject: str, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-        told_apart = False
-        for key, kind in NAMED.items():
-            old = self._declared(self._old, kind, before.get(key))
-            new = self._declared(self._new, kind, after.get(key))
-            if old == new or before.get(key) is None or after.get(key) is None:
-                continue
-            told_apart = True
-            yield from self._named(subject, name, kind, after, old, new)
-        rest_before = {key: value for key, value in before.items() if key not in NAMED or key not in after}
-        rest_after = {key: value for key, value in after.items() if key not in NAMED or key not in before}
-        if canonical(rest_before) != canonical(rest_after) and not told_apart:
-            yield self._compared(subject, f"{name} is for", match_words(before), match_words(after))
-        elif canonical(rest_before) != canonical(rest_after):
-            yield self._compared(subject, f"{name} is for", match_words(rest_before), match_words(rest_after))
+    def _rate(self, subject: str, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+        old, new = unit_price(before.get("price")), unit_price(after.get("price"))
+        if old is not None and new is not None and old[0] != new[0]:
+            currency, per = self._new.book.currency, new[2]
+            yield self._moved(
+                subject, name, asked(before["price"], currency), asked(after["price"], currency), old[0] * per, new[0] * per, currency
+            )
 
-    def _named(self, subject: str, name: str, kind: str, after: Mapping[str, Any], old: Any, new: Any) -> Iterator[Change]:
-        if kind == "time_bands":
-            band = told(after["time_band"])
-            words = " and ".join(band_words(self._old.named(kind, one)) for one in as_list(band) if self._old.named(kind, one)) or "always"
-            yield self._compared(subject, f"{name}, hours of {band}", words, band_words(self._new.named(kind, band)))
-            return
-        numbers = "numbers with" if kind == "zones" else "networks"
-        gained, lost = sorted(set(new) - set(old)), sorted(set(old) - set(new))
-        if gained:
-            yield self._change(ChangeKind.CHANGED, subject, f"{name} is now also for {numbers} {listed(gained)}", None, listed(gained))
-        if lost:
-            yield self._change(ChangeKind.CHANGED, subject, f"{name} is no longer for {numbers} {listed(lost)}", listed(lost), None)
+    def _match(self, subject: str, name: str, before: Mapping[str, Any], after: Mapping[str, Any], verb: str) -> Iterator[Change]:
+        """Names that both give are compared by what they stand for, all else as it is written."""
+        both = [key for key in NAMED if key in before and key in after]
+        for key in both:
+            yield from self._named(subject, name, key, before[key], after[key])
+        rest = [{key: value for key, value in terms.items() if key not in both} for terms in (before, after)]
+        if canonical(rest[0]) != canonical(rest[1]):
+            words = match_words if verb == "is for" else told
+            old, new = (words({**terms, **{key: after[key] for key in both}}) or "everything" for terms in rest)
+            yield self._compared(subject, f"{name} {verb}", old, new)
 
-    def _declared(self, document: BookDocument, kind: str, names: Any) -> Any:
-        """What names stand for, in a form that can be compared; holidays of a band are looked up too."""
+    def _named(self, subject: str, name: str, key: str, before: Any, after: Any) -> Iterator[Change]:
+        kind = NAMED[key]
         if kind != "time_bands":
-            return sorted({item for name in as_list(names) for item in as_list(document.named(kind, name))})
-        parts = [part for name in as_list(names) for part in as_list(document.named(kind, name))]
-        return canonical([{key: self._holidays(document, key, value) for key, value in part.items()} for part in parts])
+            numbers = "numbers with" if kind == "zones" else "networks"
+            yield from self._members(subject, name, numbers, members(self._old, kind, before), members(self._new, kind, after))
+            return
+        if hours(self._old, before) != hours(self._new, after):
+            words = [band_words(band_parts(document, names)) for document, names in ((self._old, before), (self._new, after))]
+            yield self._compared(subject, f"{name}, hours of {told(after)}", words[0], words[1])
+        yield from self._members(subject, name, "holidays", holidays(self._old, before), holidays(self._new, after))
 
-    def _holidays(self, document: BookDocument, key: str, value: Any) -> Any:
-        return [document.named("holidays", name) for name in as_list(value)] if key in ("holidays", "except_holidays") else value
+    def _members(self, subject: str, name: str, what: str, before: list[str], after: list[str]) -> Iterator[Change]:
+        gained, lost = sorted(set(after) - set(before)), sorted(set(before) - set(after))
+        if gained:
+            yield self._change(ChangeKind.CHANGED, subject, f"{name} is now also for {what} {listed(gained)}", None, listed(gained))
+        if lost:
+            yield self._change(ChangeKind.CHANGED, subject, f"{name} is no longer for {what} {listed(lost)}", listed(lost), None)
 
     def _whole(self, section: str, terms: Any, document: BookDocument) -> str:
         if not isinstance(terms, Mapping):
@@ -229,15 +267,13 @@ def _description(terms: Any) -> str:
     return told(terms.get("description", "")) if isinstance(terms, Mapping) else ""
 
 
-def _absent(key: str) -> str | None:
-    """What a key counts as where it is left out."""
-    return "0" if key in ("setup_fee",) else None
+def _with_unit(value: Any, unit: str, document: BookDocument) -> str:
+    return f"{value} {document.book.currency if unit == MONEY else unit}".rstrip()
 
 
-def _rate(terms: Mapping[str, Any]) -> tuple[Fraction, str, Fraction] | None:
-    """The amount for one unit that usage counts, of a standard price, and how many units it is stated for."""
-    price = terms.get("price")
-    if not isinstance(price, Mapping) or price.keys() != {"amount", "per"}:
-        return None
-    amount, per = number(price["amount"]), quantity(price["per"])
-    return (amount / per[0], per[1], per[0]) if amount is not None and per is not None else None
+def _comparable(old: ModelPart, new: ModelPart) -> bool:
+    """Whether both parts have a price per the same unit, or neither has one."""
+    rates = unit_price(old.terms.get("price")), unit_price(new.terms.get("price"))
+    if "price" not in old.terms and "price" not in new.terms:
+        return True
+    return rates[0] is not None and rates[1] is not None and rates[0][1] == rates[1][1]

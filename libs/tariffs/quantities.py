@@ -14,7 +14,20 @@ DIGITS_SHOWN = 8
 PERCENT_DECIMALS = Decimal("0.1")
 # Lists whose order means nothing; that of steps, tiers, allowances and discounts does.
 UNORDERED = frozenset(
-    {"called", "zone", "zones", "days", "hours", "holidays", "except_holidays", "roaming_zones", "visited_network", "scope"}
+    {
+        "called",
+        "days",
+        "except_holidays",
+        "holidays",
+        "hours",
+        "percents",
+        "prices",
+        "scope",
+        "time_band",
+        "usage_types",
+        "visited_network",
+        "zones",
+    }
 )
 
 
@@ -39,6 +52,9 @@ def canonical(terms: Any, key: str = "") -> Any:
     """Terms in a form in which what means the same is the same."""
     if isinstance(terms, dict):
         return {name: canonical(value, name) for name, value in terms.items()}
+    if key == "increments" and isinstance(terms, str):
+        steps = [_count(step) for step in terms.split("/")]
+        return (steps[0], steps[-1])
     if key in UNORDERED:
         return sorted((canonical(item) for item in as_list(terms)), key=repr)
     if isinstance(terms, list):
@@ -48,6 +64,12 @@ def canonical(terms: Any, key: str = "") -> Any:
         if worth is not None:
             return worth
     return terms
+
+
+def _count(step: str) -> Any:
+    """An increment in the unit of its price, said or not."""
+    found = quantity(step.strip())
+    return found[0] if found is not None else number(step.strip())
 
 
 def exact(value: Fraction) -> str:

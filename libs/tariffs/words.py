@@ -54,7 +54,7 @@ def match_words(match: Mapping[str, Any]) -> str:
 
 def band_words(band: Any) -> str:
     """The hours of a time band: `mon-fri 08:00-20:00`."""
-    return " and ".join(_band_part(part) for part in as_list(band))
+    return ", or ".join(_band_part(part) for part in as_list(band)) or "always"
 
 
 def price_words(terms: Mapping[str, Any], currency: str) -> str:
