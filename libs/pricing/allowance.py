@@ -163,8 +163,10 @@ def grant(id: str, amount: Fraction) -> Bucket:
 
 def rolled_over(left: int, rollover: Rollover, denominator: int = 1) -> int:
     """What of a remainder is there after its period: min(most, max(least, left))."""
-    kept = max(int(rollover.least * denominator), left)
-    return kept if rollover.most is None else min(int(rollover.most * denominator), kept)
+    # In integers, for every usage asks: a product of fractions takes as long as all the rest.
+    least, most = rollover.least, rollover.most
+    kept = max(least.numerator * denominator // least.denominator, left)
+    return kept if most is None else min(most.numerator * denominator // most.denominator, kept)
 
 
 class Stock(NamedTuple):
@@ -194,23 +196,24 @@ def draw(stocks: Iterable[Stock], steps: int) -> Draw:
     drawn: list[Drawn] = []
     if steps:
         for stock in stocks:
-            taken = _take(stock, steps)
-            if taken.steps:
-                drawn.append(taken)
-                steps -= taken.steps
+            bucket, taken = take(stock.bucket, steps, stock.step.numerator, stock.step.denominator, stock.rolled)
+            if taken:
+                drawn.append(Drawn(bucket, taken))
+                steps -= taken
                 if not steps:
                     break
     return Draw(tuple(drawn), steps)
 
 
-def _take(stock: Stock, steps: int) -> Drawn:
-    bucket = stock.bucket.counted_in(stock.step.denominator)
-    if stock.rolled is not None:
-        bucket = bucket.counted_in(stock.rolled.denominator)
+def take(bucket: Bucket, steps: int, numerator: int, denominator: int, rolled: Rollover | None) -> tuple[Bucket, int]:
+    """Draw so many steps of `numerator / denominator` each, or as many whole ones as there are; the bucket then, and how many."""
+    bucket = bucket.counted_in(denominator)
+    if rolled is not None:
+        bucket = bucket.counted_in(rolled.denominator)
     # Whole: the denominator of the bucket is a multiple of that of the step.
-    count_per_step = stock.step.numerator * (bucket.denominator // stock.step.denominator)
-    taken = min(steps, bucket.left(stock.rolled) // count_per_step)
-    return Drawn(bucket.less(taken * count_per_step, later=stock.rolled is not None), taken)
+    count_per_step = numerator * (bucket.denominator // denominator)
+    taken = min(steps, bucket.left(rolled) // count_per_step)
+    return (bucket.less(taken * count_per_step, later=rolled is not None), taken) if taken else (bucket, 0)
 
 
 class BurnOrder(NamedTuple):

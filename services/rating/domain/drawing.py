@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from libs.pricing import CompiledPrice, RateBooks
 from libs.pricing.allowance import Allowance, Bucket, Shared
 from libs.pricing.allowance_payment import pay
-from libs.pricing.allowance_period import GrantPeriod
 from libs.pricing.allowance_sources import NO_SOURCES, Holder, Source, Sources, find_sources
+from libs.pricing.rate_book import Offering
 from services.rating.domain.deciding import Rated
 from services.rating.domain.holdings import Account, Product
 
@@ -74,19 +74,19 @@ def plan_draws(rated: Sequence[Rated], books: RateBooks) -> DrawPlan:
     plan = DrawPlan()
     finder = _SourceFinder(books)
     for position, each in enumerate(rated):
+        price = each.priced.price
         if each.others:
             sources = tuple(finder.find(each, part.price) for part in each.priced.parts)
+        elif price in finder.without:
+            continue
         else:
-            found = finder.find(each, each.priced.price)
-            if found is NO_SOURCES:
-                continue
-            sources = (found,)
+            sources = (finder.find(each, price),)
         called_number = each.usage.called_number
         ids = [
             source.bucket_id
             for of_part in sources
-            for source in (*of_part.quantities, *of_part.money)
-            if source.allowance.covers.reaches(called_number)
+            for source in of_part.all
+            if not of_part.is_selective or source.allowance.covers.reaches(called_number)
         ]
         if ids:
             plan.sources[position] = sources
@@ -116,37 +116,53 @@ def draw_allowances(rated: Sequence[Rated], plan: DrawPlan, stored: Mapping[str,
 
 
 class _SourceFinder:
-    """Finds sources once for each product and price, and again only where a period or an expiry lies between two usages."""
+    """Finds sources once for each price and period, and names their buckets once for each product."""
 
     def __init__(self, books: RateBooks) -> None:
         self._books = books
         self._known: dict[tuple[str, CompiledPrice, CompiledPrice], Sources] = {}
+        self._nameless: dict[tuple[CompiledPrice, CompiledPrice, str, int], dict[datetime, Sources]] = {}
+        # Prices that no allowance covers: those of most usages.
+        self.without: set[CompiledPrice] = set()
 
     def find(self, rated: Rated, price: CompiledPrice) -> Sources:
+        """Where a part of a usage may draw from."""
         # The price of the first part stands for the book that held when the usage started.
-        place = (rated.charge.product.id, rated.priced.price, price)
+        first, product, at = rated.priced.price, rated.charge.product, rated.usage.started_at
+        place = (product.id, first, price)
         sources = self._known.get(place)
-        if sources is NO_SOURCES:
-            return NO_SOURCES
-        at = rated.usage.started_at
         if sources is None or not sources.start <= at < sources.end:
-            sources = self._known[place] = self._look_up(rated.charge.product, rated.charge.account, price, at)
+            account = rated.charge.account
+            offering = self._books.offering(product.offering_id, at, account.currency)
+            if offering is None or not any(allowance.covers_price(price) for allowance in offering.allowances):
+                if price is first:
+                    self.without.add(price)
+                return NO_SOURCES
+            nameless = self._find_nameless(offering, product, account, (first, price), at)
+            sources = self._known[place] = nameless.named(lambda source: _bucket_id_of(source, product, account))
         return sources
 
-    def _look_up(self, product: Product, account: Account, price: CompiledPrice, at: datetime) -> Sources:
-        offering = self._books.offering(product.offering_id, at, account.currency)
-        if offering is None or not offering.allowances:
-            return NO_SOURCES
+    def _find_nameless(
+        self, offering: Offering, product: Product, account: Account, prices: tuple[CompiledPrice, CompiledPrice], at: datetime
+    ) -> Sources:
+        """The sources of this product, or of another one that has the same."""
+        granted_by = self._books.offering(product.offering_id, product.started_at, account.currency)
+        by_start = self._nameless.setdefault((*prices, account.time_zone, id(granted_by)), {})
+        for sources in by_start.values():
+            if sources.start <= at < sources.end and product.started_at <= sources.same_since:
+                return sources
 
         def terms_at(allowance_id: str, then: datetime) -> Allowance | None:
             offered = self._books.offering(product.offering_id, then, account.currency)
             allowances = offered.allowances if offered is not None else ()
             return next((allowance for allowance in allowances if allowance.id == allowance_id), None)
 
-        def named(allowance: Allowance, period: GrantPeriod) -> str:
-            return bucket_id(_owner(allowance, product, account), product.offering_id, allowance, period.label)
-
-        return find_sources(offering.allowances, price, Holder(product.started_at, account.time_zone, terms_at, named), at)
+        holder = Holder(product.started_at, account.time_zone, terms_at, lambda allowance, period: "")
+        sources = find_sources(offering.allowances, prices[1], holder, at)
+        known = by_start.get(sources.start)
+        if known is None or known.same_since <= sources.same_since:
+            by_start[sources.start] = sources
+        return sources
 
 
 def _owner(allowance: Allowance, product: Product, account: Account) -> BucketOwner:
@@ -158,11 +174,14 @@ def _owner(allowance: Allowance, product: Product, account: Account) -> BucketOw
     return BucketOwner(Shared.ACCOUNT, account.id, account.id)
 
 
+def _bucket_id_of(source: Source, product: Product, account: Account) -> str:
+    return bucket_id(_owner(source.allowance, product, account), product.offering_id, source.allowance, source.period.label)
+
+
 def bucket_id(owner: BucketOwner, offering_id: str, allowance: Allowance, period_label: str) -> str:
     """Derived from owner, allowance, unit and the first day of its period. A product's own is its offering's: another brings another."""
-    parts = [owner.shared.value, owner.id, allowance.id, allowance.unit, period_label]
-    if owner.shared is Shared.PRODUCT:
-        parts.insert(2, offering_id)
+    offered = (offering_id,) if owner.shared is Shared.PRODUCT else ()
+    parts = (owner.shared.value, owner.id, *offered, allowance.id, allowance.unit, period_label)
     joined = "|".join(parts)
     if joined.count("|") != len(parts) - 1:
         joined = "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
