@@ -9,7 +9,7 @@ from libs.pricing.usage_price_reader import read_usage_price
 from libs.pricing.yaml_source import Mapping, Node, Scalar
 
 EVENT = "event"
-CHARGED_AT = (*ChargedAt, EVENT)
+CHARGED_AT = (*(charged_at.value for charged_at in ChargedAt), EVENT)
 REQUIRED = ("id", "description", "amount", "charged_at")
 
 

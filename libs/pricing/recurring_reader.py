@@ -1,6 +1,7 @@
 """Recurring prices of a rate book."""
 
 from dataclasses import replace
+from enum import StrEnum
 
 from libs.pricing.book_terms import BookTerms
 from libs.pricing.calendar_length import MONTHS_PER_YEAR, CalendarLength, parse_length
@@ -63,16 +64,16 @@ def _check_anchor(price: RecurringPrice, fields: dict[str, Node], reader: Reader
     period = price.period
     if price.anchor.day is not None and period.days:
         reader.refuse(
-            fields["anchor"], f"a day of the month cannot anchor a period of {period}", "use a period of months, or `anchor: activation`"
+            fields["anchor"], f"a day of the month cannot anchor `period: {period}`", "use a period of months, or `anchor: activation`"
         )
     elif not price.anchor.at_activation and (period.days not in DAYS_IN_THE_CALENDAR if period.days else MONTHS_PER_YEAR % period.months):
-        reader.refuse(fields["period"], f"a period of {period} has no place of its own in the calendar", "add `anchor: activation`")
+        reader.refuse(fields["period"], f"`period: {period}` has no place of its own in the calendar", "add `anchor: activation`")
 
 
 def _check_fixed_30(price: RecurringPrice, fields: dict[str, Node], reader: Reader) -> None:
     choices = (price.proration.start, price.proration.end, price.proration.change)
     if price.period.days and Prorating.FIXED_30 in choices:
-        reader.refuse(fields["proration"], f"fixed_30 counts months, the period is {price.period}", "use by_day")
+        reader.refuse(fields["proration"], f"fixed_30 counts months, and `period: {price.period}` has none", "use by_day")
 
 
 def _check_time(price: RecurringPrice, fields: dict[str, Node], reader: Reader) -> None:
@@ -80,9 +81,13 @@ def _check_time(price: RecurringPrice, fields: dict[str, Node], reader: Reader) 
     if after is None or until is None:
         return
     if bool(after.days) != bool(until.days):
-        reader.refuse(fields["for_first"], f"{until} cannot be compared with `after: {after}`", "count both in days or both in months")
+        reader.refuse(
+            fields["for_first"], f"`for_first: {until}` cannot be compared with `after: {after}`", "count both in days or both in months"
+        )
     elif (until.days, until.months) <= (after.days, after.months):
-        reader.refuse(fields["for_first"], f"the price ends after {until} but begins after {after}", "let it end later than it begins")
+        reader.refuse(
+            fields["for_first"], f"`for_first: {until}` is no longer than `after: {after}`", "let the price end later than it begins"
+        )
 
 
 def _check_digits(price: RecurringPrice, fields: dict[str, Node], reader: Reader) -> None:
@@ -93,14 +98,15 @@ def _check_digits(price: RecurringPrice, fields: dict[str, Node], reader: Reader
 
 
 def _parse_charged(text: str) -> Charged:
-    return Charged(_one_of(text, tuple(Charged), "way to charge"))
+    return Charged(_one_of(text, Charged, "way to charge"))
 
 
 def _parse_prorating(text: str) -> Prorating:
-    return Prorating(_one_of(text, tuple(Prorating), "proration"))
+    return Prorating(_one_of(text, Prorating, "proration"))
 
 
-def _one_of(text: str, known: tuple[str, ...], what: str) -> str:
+def _one_of(text: str, words: type[StrEnum], what: str) -> str:
+    known = [word.value for word in words]
     if text not in known:
         raise Unreadable(f"unknown {what} {text[:80]!r}", suggest(text, known, f"use {', '.join(known)}"))
     return text
