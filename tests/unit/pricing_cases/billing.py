@@ -1,0 +1,216 @@
+"""INV-01 to INV-19: what cuts and bills make of charges. Terms go through a rate book, charges through the cut, tax through the bill."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from libs.billing import BillDraft, BillTerms, TaxTable, assemble_bill
+from libs.billing.adjustments import adjust
+from libs.billing.commitments import due_share
+from libs.billing.credit_notes import credit_line
+from libs.billing.remainders import SummedLine
+from libs.contracts import BillIssued, BillIssuer, Charge, ChargeKind, ChargesClosed, ChargeState, PeriodCut, RunType
+from libs.money import round_to_minor_unit
+from libs.periods import calendar_month, first_moment
+from libs.pricing import PricedUsage, RateBooks, parse_rate_book
+from libs.pricing.recurring import fee_of, periods_between
+from libs.pricing.recurring_share import Subscription
+from libs.pricing.tiers import tiers_amount
+from services.rating.domain.cutting import Closing, Cutter, Owed
+from services.rating.domain.holdings import Account, Product
+from tests.closings import closed
+from tests.outcomes import account
+from tests.unit.pricing_cases import Case
+from tests.unit.pricing_cases.usage_prices import RAT_41_TIERS
+from tests.usages import usage_of
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+CLOSED_AT = datetime(2023, 3, 1, 3, tzinfo=UTC)
+FEBRUARY = calendar_month("2023-02", "UTC")
+A_DAY = timedelta(days=1)
+CALLS = "usage_prices: [{id: calls, description: Calls, match: {usage_type: voice}, price: {amount: 1, per: 1 event}}]"
+
+
+def books(*terms: str, **offerings: Sequence[str]) -> RateBooks:
+    """A book whose offering `basic` has these keys, a line each; or with several offerings."""
+    lines = [
+        f"  {name}:\n" + "".join(f"    {line}\n" for line in of_offering)
+        for name, of_offering in ({"basic": terms} if terms else offerings).items()
+    ]
+    return RateBooks([parse_rate_book(f"id: case\neffective_from: 2020-01-01\ncurrency: EUR\nofferings:\n{''.join(lines)}", "case.yaml")])
+
+
+def product(id: str = "line", offering: str = "basic", ended: datetime | None = None) -> Product:
+    return Product(id, "ada", offering, "Line", "active", LONG_AGO, ended)
+
+
+def used(amount: Decimal, state: ChargeState = ChargeState.OPEN) -> Charge:
+    """What a product used up to now in February."""
+    exact = Fraction(amount)
+    return Charge(
+        id=f"calls-{state}",
+        account_id="ada",
+        product_id="line",
+        product_name="Line",
+        offering_id="basic",
+        price_id="calls",
+        kind=ChargeKind.USAGE,
+        description="Calls",
+        currency="EUR",
+        period=FEBRUARY,
+        sequence=0,
+        state=state,
+        sums={str(exact.denominator): Decimal(exact.numerator)},
+        amount=None if state is ChargeState.OPEN else amount,
+        updated_at=LONG_AGO,
+    )
+
+
+def cut(by: RateBooks, unbilled: Sequence[Charge], products: Sequence[Product], earlier: Sequence[Charge] = ()) -> ChargesClosed:
+    """The cut of the cycle for February."""
+    cut = PeriodCut(id="cut", account_id="ada", run_type=RunType.ON_CYCLE, period=FEBRUARY, cause_id="run", requested_at=CLOSED_AT)
+    closing = Cutter(by, CLOSED_AT).decide(cut, Owed(Account("ada", "EUR", "UTC"), unbilled, products), {}, earlier)
+    assert isinstance(closing, Closing), closing
+    return closing.answer
+
+
+def billed(charges: ChargesClosed, rate: Decimal) -> BillIssued:
+    terms = BillTerms(TaxTable.of_rates({"standard": rate}), BillIssuer(name="Tarifa"), "en", "bill-1")
+    draft = assemble_bill(charges, account("ada", time_zone="UTC"), terms)
+    assert isinstance(draft, BillDraft), draft
+    return draft.unnumbered
+
+
+def percentage(words: str) -> Decimal:
+    return Decimal(words.split("%")[0])
+
+
+def inv_01(case: Case) -> list[Decimal]:
+    """The plan in arrears and the commitment, each for the days of the plan's first period that the customer lived in."""
+    plan, minimum = case["given"]["plan"].removesuffix(" in arrears"), case["given"]["minimum_commitment"]
+    lengths = {"weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
+    missing = []
+    for words in case["do"]:
+        length, anchor, _, day = words.replace(",", "").split()
+        found = books(
+            f"recurring_prices: [{{id: plan, description: Plan, amount: {plan}, period: {lengths[length]}, "
+            f"anchor: {'activation' if anchor == 'anniversary' else anchor}, charged: arrears}}]",
+            f"minimum_commitment: {{id: minimum, description: Minimum, amount: {minimum}}}",
+        ).offering("basic", CLOSED_AT, "EUR")
+        assert found is not None
+        (price,), first_day = found.recurring_prices, date.fromisoformat(day)
+        starts = first_moment(first_day, "UTC")
+        period = next(iter(periods_between(price, Subscription(starts, starts), starts, starts + A_DAY, "UTC")))
+        fee = fee_of(price, Subscription(starts, starts), period, "UTC")
+        assert fee is not None
+        line = SummedLine("plan", ChargeKind.RECURRING, None, round_to_minor_unit(fee.exact, "EUR"), first_day)
+        (topped_up,) = adjust(found.adjustments, [line], first_day, "EUR", due_share(period.lived("UTC"), starts, None, "UTC"))
+        missing.append(topped_up.amount)
+    return missing
+
+
+def inv_03(case: Case) -> dict[str, Decimal]:
+    given = case["given"]
+    minimum = given["charge_minimum"].removesuffix(" per month")
+    by = books(CALLS, f"minimum_commitment: {{id: minimum, description: M, amount: {minimum}, scope: {{prices: [calls]}}}}")
+    last = date.fromisoformat(str(given["terminated"]))
+    bill = billed(cut(by, [used(given["usage"])], [product(ended=first_moment(last + A_DAY, "UTC"))]), percentage(given["tax"]))
+    usage, true_up = bill.lines
+    return {
+        "usage": usage.amount,
+        "usage_tax": usage.taxes[0].amount,
+        "true_up": true_up.amount,
+        "true_up_tax": true_up.taxes[0].amount,
+        "total": bill.amount_due,
+    }
+
+
+def inv_05(case: Case) -> dict[str, Decimal]:
+    """The first day is used, the other 29 go back."""
+    bill = billed(closed("ada", case["given"]["plan"].split()[0]), percentage(case["given"]["tax"]))
+    april = calendar_month("2023-04", "UTC")
+    left = 1 - due_share(april, april.start, april.start + A_DAY, "UTC")
+    credit = credit_line(bill.lines[0], left, "EUR")
+    return {"net": credit.amount, "tax": credit.taxes[0], "total": credit.total}
+
+
+def inv_07(case: Case) -> dict[str, Decimal]:
+    bill = billed(closed("ada", case["given"]["plan"].split()[0]), percentage(case["given"]["tax"]))
+    credit = credit_line(bill.lines[0], Fraction(6, 7), "EUR")
+    return {"invoice_tax": bill.tax_items[0].amount, "net": credit.amount, "tax": credit.taxes[0], "total": credit.total}
+
+
+def inv_09(case: Case) -> dict[str, Decimal]:
+    bill = billed(closed("ada", *map(str, case["given"]["lines"])), percentage(case["given"]["tax"]))
+    credits = [credit_line(line, Fraction(1), "EUR").total for line in bill.lines]
+    return {"invoice_total": bill.amount_due, "four_separate_credit_notes_sum": sum(credits, Decimal(0))}
+
+
+def discounted(case: Case) -> dict[str, Decimal]:
+    """INV-11 and INV-13: what all discounts together take off."""
+    listed = []
+    for number, words in enumerate(map(str, case["given"]["discounts"])):
+        terms = f"percent: {words[:-1]}" if words.endswith("%") else words.replace("fixed ", "fixed: ")
+        listed.append(f"{{id: d{number}, description: D, {terms}}}")
+    answer = cut(books(CALLS, f"discounts: [{', '.join(listed)}]"), [used(case["given"]["subtotal"])], [product()])
+    return {"discount": -sum((line.amount for line in answer.lines if line.kind is ChargeKind.DISCOUNT), Decimal(0))}
+
+
+def inv_15(case: Case) -> dict[str, Decimal]:
+    given = case["given"]
+    assert (given["tiers"], given["usage"]) == ("RAT-41", 0)
+    by = books(
+        f"usage_prices: [{{id: calls, description: Calls, match: {{usage_type: voice}}, {RAT_41_TIERS}}}]",
+        f"minimum_commitment: {{id: minimum, description: Minimum, amount: {given['minimum']}}}",
+    )
+    (line,) = cut(by, [], [product()], [used(Decimal(given["already_billed"]), ChargeState.BILLED)]).lines
+    return {"minimum_spend_line": line.amount}
+
+
+def inv_17(case: Case) -> list[Fraction]:
+    """Each month counts its blocks anew; the one of the cancellation counts up to its last day."""
+    assert case["given"]["block"] == "100 units at 2.95"
+    by = books("usage_prices: [{id: u, description: U, match: {usage_type: unit}, package: {amount: 2.95, per: 100 event}}]")
+
+    def month(*usages: tuple[str, int]) -> Fraction:
+        used = [
+            usage_of(id=at, identifier="ada", usage_type="unit", started_at=at, quantity=Decimal(units), unit="event")
+            for at, units in usages
+        ]
+        priced = [by.price_usage("basic", usage, time_zone="UTC", currency="EUR") for usage in used]
+        counted = [each for each in priced if isinstance(each, PricedUsage)]
+        assert len(counted) == len(priced)
+        assert counted[0].price.tiers is not None
+        return tiers_amount(counted[0].price.tiers, sum((each.charged_quantity for each in counted), Decimal(0)))
+
+    return [
+        month(("2023-04-10T00:00:00Z", 99), ("2023-04-20T00:00:00Z", 100)),
+        month(("2023-05-10T00:00:00Z", 50), ("2023-05-15T00:00:00Z", 300)),
+    ]
+
+
+def inv_19(case: Case) -> dict[str, Any]:
+    """The children's products are on the parent's account, and its bill has a line for each."""
+    plans = {
+        child: [f"recurring_prices: [{{id: {child}-fee, description: Plan, amount: {amount}, period: month}}]"]
+        for child, amount in case["given"].items()
+    }
+    children = [product(child, offering=child) for child in case["given"]]
+    bill = billed(cut(books(**plans), [], children), Decimal(0))
+    return {"parent_lines": [line.amount for line in bill.lines], "parent_total": bill.amount_due}
+
+
+CASES = {
+    "INV-01": inv_01,
+    "INV-03": inv_03,
+    "INV-05": inv_05,
+    "INV-07": inv_07,
+    "INV-09": inv_09,
+    "INV-11": discounted,
+    "INV-13": discounted,
+    "INV-15": inv_15,
+    "INV-17": inv_17,
+    "INV-19": inv_19,
+}
