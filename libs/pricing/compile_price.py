@@ -6,6 +6,7 @@ from math import lcm
 
 from libs.pricing.compiled_price import CompiledPrice, Rung
 from libs.pricing.exact_number import ExactNumber
+from libs.pricing.tiers import scaled
 from libs.pricing.usage_price import Rate, Step, Tiers, UsagePrice
 
 
@@ -49,7 +50,7 @@ def compile_price(price: UsagePrice, currency: str, rate_book: str) -> CompiledP
         tiers=model.terms if isinstance(model, Tiers) and by_record is None else None,
         late_restarts=isinstance(model, Tiers) and model.late_restarts,
         line_rounding=price.line_rounding,
-        record_tiers=by_record.terms if by_record else None,
+        record_tiers=scaled(by_record.terms, steps_per_unit=10**decimals, numerators_per_amount=exact_denominator) if by_record else None,
         rungs=tuple(_rungs(model, decimals, per_step)) if isinstance(model, tuple) else (),
         free_steps=price.free_first.scaled(decimals),
         minimum=None if price.minimum is None else of_record(price.minimum),

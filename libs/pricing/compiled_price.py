@@ -18,8 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace as changed
 
 from libs.contracts import QUANTITY_MAX, ChargeTiers, LineRounding, UsageReceived
-from libs.money import round_to_decimals
-from libs.pricing.tiers import tier_amounts
+from libs.money import round_to_integer
+from libs.pricing.tiers import ScaledTiers
 from libs.pricing.usage_price import RecordRounding
 
 # A charge adds numerators in 34 digits (Decimal128): this leaves room for ten thousand usages of the greatest quantity.
@@ -82,7 +82,7 @@ class CompiledPrice:
     tiers: ChargeTiers | None = None
     late_restarts: bool = False
     line_rounding: LineRounding | None = None
-    record_tiers: ChargeTiers | None = None
+    record_tiers: ScaledTiers | None = None
     rungs: tuple[Rung, ...] = ()
     free_steps: int = 0
     minimum: int | None = None
@@ -135,7 +135,7 @@ class CompiledPrice:
             return self._of_rungs(end) - self._of_rungs(start)
         if self.record_tiers is None:
             return (end - start) * self.numerator_per_step
-        if self.record_tiers.model == "volume":
+        if self.record_tiers.is_volume:
             return self._of_record_tiers(end - start)
         return self._of_record_tiers(end) - self._of_record_tiers(start)
 
@@ -156,8 +156,7 @@ class CompiledPrice:
         if self.record_rounding is None:
             return parts
         exact = [Fraction(part * self.denominator, self.exact_denominator) for part in parts]
-        rounded = round_to_decimals(sum(exact, Fraction(0)) / self.denominator, self.record_rounding.decimals, self.record_rounding.mode)
-        return _split(int(Fraction(rounded) * self.denominator), exact)
+        return _split(round_to_integer(sum(exact, Fraction(0)), self.record_rounding.mode), exact)
 
     def to_quantity(self, steps: int) -> Decimal:
         """So many steps in the unit."""
@@ -176,10 +175,9 @@ class CompiledPrice:
         if not steps:
             return 0
         assert self.record_tiers is not None
-        amounts = tier_amounts(self.record_tiers, Fraction(steps, 10**self.decimals))
-        numerator = sum((amount for _, _, amount in amounts), Fraction(0)) * self.exact_denominator
-        assert numerator.denominator == 1, f"{self.price_id}: {self.exact_denominator} does not hold {numerator}"
-        return int(numerator)
+        numerator = self.record_tiers.amount(steps)
+        assert isinstance(numerator, int), f"{self.price_id}: {self.exact_denominator} does not hold {numerator}"
+        return numerator
 
 
 class PricedUsage(Struct, frozen=True, gc=False):
@@ -298,6 +296,7 @@ def rescaled(price: CompiledPrice, decimals: int, exact_denominator: int, denomi
         setup_numerator=price.setup_numerator * by,
         minimum=None if price.minimum is None else price.minimum * by,
         maximum=None if price.maximum is None else price.maximum * by,
+        record_tiers=None if price.record_tiers is None else price.record_tiers.rescaled(finer, by),
         exact_denominator=exact_denominator,
         denominator=denominator,
         is_plain=False,

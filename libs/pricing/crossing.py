@@ -7,25 +7,30 @@ in milliseconds, as instants are. Only a usage counted in seconds has a known en
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Context
 from math import lcm
 
 from libs.contracts import RejectionReason, UsageReceived
 from libs.pricing.compiled_price import CONTINUATION, CONTINUES, NUMERATOR_MAX, CompiledPrice, PricedUsage, rescaled, settle
+from libs.pricing.local_time import CALENDAR_END
 from libs.pricing.refusal import RejectedUsage
 
 MILLISECOND_DECIMALS = 3
 MILLISECOND = timedelta(milliseconds=1)
+SECOND = timedelta(seconds=1)
 # Three years of four time bands a day: nothing that goes on for longer is one usage.
 STRETCHES_MAX = 5_000
-# Behind it local days are not all there.
-CALENDAR_END = datetime(9999, 12, 1, tzinfo=UTC)
 
 _UP = Context(prec=100, rounding=ROUND_CEILING)
 
 # The price of the usage at an instant, and until when it certainly stays the same.
 PriceAt = Callable[[datetime], tuple[CompiledPrice | RejectedUsage, datetime]]
+
+
+def ends_before(usage: UsageReceived, until: datetime) -> bool:
+    """Whether a usage certainly ends by then: the quick answer for nearly all of them. `until` is not before it starts."""
+    return int(usage.quantity) < (until - usage.started_at) // SECOND
 
 
 def price_in_parts(usage: UsageReceived, first: CompiledPrice, price_at: PriceAt) -> PricedUsage | RejectedUsage:

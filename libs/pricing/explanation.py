@@ -19,7 +19,6 @@ from libs.pricing.rate_book import Offering
 from libs.pricing.rate_books import RateBooks
 from libs.pricing.refusal import RejectedUsage
 from libs.pricing.specificity import Specificity, specificity
-from libs.pricing.tiers import tier_amounts
 from libs.pricing.usage_price import Rate, Step, UsageMatch, UsagePrice
 
 # Who wants to know of more prices reads the book.
@@ -183,9 +182,11 @@ def _costs(price: CompiledPrice, terms: UsagePrice, start: int, end: int) -> Ite
     if price.tiers is not None:
         yield f"{quantity} count for the month, whose {price.tiers.model} price is in its charge ({price.price_id})", 0
     elif price.record_tiers is not None:
-        tiers = tier_amounts(price.record_tiers, Fraction(price.to_quantity(end)))
-        told = ", ".join(f"{_number(counted)} {price.unit} in a tier for {_number(amount)}" for _, counted, amount in tiers)
-        yield f"{price.record_tiers.model} price {price.price_id}: {told}", price.unsettled(start, end)
+        told = ", ".join(
+            f"{_number(Fraction(counted, 10**price.decimals))} for {_number(Fraction(amount, price.exact_denominator))}"
+            for counted, amount in price.record_tiers.parts(end)
+        )
+        yield f"tiers of the record, in {price.unit}: {told} ({price.price_id})", price.unsettled(start, end)
     elif isinstance(terms.model, tuple):
         yield from _costs_of_steps(price, terms.model, start, end)
     elif isinstance(terms.model, Rate):

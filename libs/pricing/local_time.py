@@ -18,6 +18,8 @@ SECONDS_PER_HOUR = 3_600
 _FIRST = datetime(1, 1, 3, tzinfo=UTC)
 _LAST = datetime(9999, 12, 29, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
+# From here on clocks are not looked at any more.
+CALENDAR_END = datetime(9999, 12, 1, tzinfo=UTC)
 
 
 def local_minute(at: datetime, zone_name: str) -> int:
@@ -35,14 +37,7 @@ def minute_of_week(at: datetime, zone_name: str) -> int:
 
 def same_offset_until(at: datetime, zone_name: str) -> datetime:
     """An instant, at most a UTC day ahead, up to which the clocks of that zone run on without a change. `at` is in UTC."""
-    ordinal = at.toordinal()
-    midnight = datetime.fromordinal(ordinal).replace(tzinfo=UTC)
-    if _local_minute_at_utc_midnight(ordinal, zone_name) is None:
-        for second in _offset_changes(ordinal, zone_name):
-            change = midnight + timedelta(seconds=second)
-            if change > at:
-                return change
-    return midnight + timedelta(days=1)
+    return next(change for change in _offset_changes(at.toordinal(), zone_name) if change > at)
 
 
 @lru_cache(maxsize=DAYS_REMEMBERED_MAX)
@@ -63,12 +58,15 @@ def _local_minute_by_database(at: datetime, zone_name: str) -> int:
 
 
 @lru_cache(maxsize=DAYS_REMEMBERED_MAX)
-def _offset_changes(ordinal: int, zone_name: str) -> tuple[int, ...]:
-    """The seconds of that UTC day at which the clocks change; no zone ever changed its clocks twice within an hour."""
-    midnight = _within_calendar(datetime.fromordinal(ordinal).replace(tzinfo=UTC))
+def _offset_changes(ordinal: int, zone_name: str) -> tuple[datetime, ...]:
+    """The instants of that UTC day at which the clocks change, and its end; no zone ever changed its clocks twice within an hour."""
+    midnight = datetime.fromordinal(ordinal).replace(tzinfo=UTC)
+    end = (midnight + timedelta(days=1),)
+    if _local_minute_at_utc_midnight(ordinal, zone_name) is not None:
+        return end
 
     def offset(second: int) -> timedelta:
-        return _utc_offset(midnight + timedelta(seconds=second), zone_name)
+        return _utc_offset(_within_calendar(midnight + timedelta(seconds=second)), zone_name)
 
     changes = []
     for hour in range(24):
@@ -78,8 +76,8 @@ def _offset_changes(ordinal: int, zone_name: str) -> tuple[int, ...]:
         while after - before > 1:
             middle = (before + after) // 2
             before, after = (middle, after) if offset(middle) == offset(before) else (before, middle)
-        changes.append(after)
-    return tuple(changes)
+        changes.append(midnight + timedelta(seconds=after))
+    return (*changes, *end)
 
 
 def _minutes_before(ordinal: int) -> int:

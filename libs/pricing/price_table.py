@@ -7,12 +7,12 @@ equally are a fault of the book, found while compiling, so a lookup never has to
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from libs.contracts import UsageReceived
 from libs.pricing.compiled_price import CompiledPrice
 from libs.pricing.faults import Fault
-from libs.pricing.local_time import local_minute, same_offset_until
+from libs.pricing.local_time import CALENDAR_END, local_minute, same_offset_until
 from libs.pricing.network_code import VISITED_NETWORK
 from libs.pricing.time_band import WeekSlots
 from libs.pricing.usage_price import UsageMatch, UsagePrice
@@ -21,6 +21,7 @@ from libs.pricing.usage_price import UsageMatch, UsagePrice
 SlotPrices = tuple[CompiledPrice | None, ...]
 NO_PRICES: SlotPrices = (None,)
 ANY = ""
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 # Combinations of the characteristics that a book names; beyond so many the tables of the oldest are made again.
 COMBINATIONS_REMEMBERED_MAX = 10_000
@@ -125,6 +126,8 @@ def build_tables(prices: Iterable[tuple[UsagePrice, CompiledPrice]], week: WeekS
 
 def slot_until(week: WeekSlots, at: datetime, time_zone: str) -> datetime:
     """An instant up to which the same time bands hold as at `at`; at most the next local midnight or change of the clocks."""
+    if at >= CALENDAR_END:
+        return NEVER
     steady = same_offset_until(at, time_zone)
     left = timedelta(minutes=week.minutes_left(local_minute(at, time_zone)))
     return min(steady, at.replace(second=0, microsecond=0) + left)

@@ -1,21 +1,20 @@
 """All rate books together: they price a usage by the newest book that has its offering and was effective when it started."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
 from libs.contracts import QUANTITY_MAX, RejectionReason, UsageReceived
 from libs.pricing.compiled_price import CompiledPrice, PricedUsage
-from libs.pricing.crossing import price_in_parts
+from libs.pricing.crossing import ends_before, price_in_parts
 from libs.pricing.faults import Fault, RateBookInvalid
-from libs.pricing.price_table import slot_until
+from libs.pricing.price_table import NEVER, slot_until
 from libs.pricing.rate_book import Offering, RateBook
 from libs.pricing.recurring_price import RecurringPrice
 from libs.pricing.refusal import RejectedUsage
 
 NOTHING = Decimal(0)
-NEVER = datetime.max.replace(tzinfo=UTC)
 
 # The offerings of one id, newest first, with the instant from which each holds.
 Versions = list[tuple[datetime, Offering]]
@@ -54,7 +53,7 @@ class RateBooks:
         price = self._price(offering, usage, usage.started_at, time_zone)
         if isinstance(price, RejectedUsage):
             return price
-        if price.splits:
+        if price.splits and not ends_before(usage, self._same_until(offering, usage.started_at, time_zone)):
             return price_in_parts(usage, price, partial(self._price_at, offering_id, usage, time_zone=time_zone, currency=currency))
         return price.price(usage)
 
@@ -95,16 +94,17 @@ class RateBooks:
         self, offering_id: str, usage: UsageReceived, at: datetime, *, time_zone: str, currency: str
     ) -> tuple[CompiledPrice | RejectedUsage, datetime]:
         """The price at a later instant of the usage, and until when it certainly is the same."""
-        until, offering = NEVER, None
-        for effective_from, version in self._by_currency[currency][offering_id]:
-            if effective_from <= at:
-                offering = version
+        offering = self.offering(offering_id, at, currency)
+        assert offering is not None, f"{offering_id} was priced when the usage started"
+        return self._price(offering, usage, at, time_zone), self._same_until(offering, at, time_zone)
+
+    def _same_until(self, offering: Offering, at: datetime, time_zone: str) -> datetime:
+        until = NEVER
+        for effective_from, version in self._by_currency[offering.currency][offering.id]:
+            if version is offering:
                 break
             until = effective_from
-        assert offering is not None, f"{offering_id} was priced when the usage started"
-        if offering.week.count > 1:
-            until = min(until, slot_until(offering.week, at, time_zone))
-        return self._price(offering, usage, at, time_zone), until
+        return min(until, slot_until(offering.week, at, time_zone)) if offering.week.count > 1 else until
 
     def _refuse_offering(self, offering_id: str, at: datetime, currency: str) -> RejectedUsage:
         others = self.in_any_currency(offering_id, at)

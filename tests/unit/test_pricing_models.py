@@ -15,7 +15,7 @@ from libs.pricing import CompiledPrice, Fault, PricedUsage, RateBookInvalid, Rat
 from libs.pricing.explanation import explain
 from libs.pricing.local_time import local_minute
 from libs.pricing.specificity import specificity
-from libs.pricing.tiers import tier_amounts, tiers_amount
+from libs.pricing.tiers import scaled, tiers_amount
 from tests.usages import usage_of
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -148,9 +148,9 @@ def test_graduated_parts_add_up_and_grow(
         owed = owed + part if counted else part
         counted += quantity
     assert owed == tiers_amount(tiers, counted)
-    told = tier_amounts(tiers, Fraction(counted))
-    assert sum(amount for _, _, amount in told) == owed
-    assert sum(quantity for _, quantity, _ in told) == max(0, Fraction(counted) - free)
+    told = list(scaled(tiers).parts(Fraction(counted)))
+    assert sum(amount for _, amount in told) == owed
+    assert sum(quantity for quantity, _ in told) == max(0, Fraction(counted) - free)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def two_bands(day: str, other: str, crossing: str) -> RateBooks:
     day=terms(),
     other=terms(),
     crossing=st.sampled_from(["start", "split"]),
-    quantity=st.decimals(0, 200_000, places=4) | st.decimals(0, QUANTITY_MAX, allow_nan=False),
+    quantity=st.integers(1, 200_000).map(Decimal) | st.decimals(10_000, 200_000, places=4) | st.decimals(0, QUANTITY_MAX, allow_nan=False),
     hour=st.integers(0, 23),
     continues=st.booleans(),
 )
