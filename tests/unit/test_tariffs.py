@@ -1,5 +1,6 @@
 """Rating takes a rate book or refuses it: sound, alone of its id, at peace with the others, and as it was once it is in force."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -122,3 +123,16 @@ def test_a_new_text_is_judged_beside_the_other_books_only():
     decision = decide(published(book(amount="8.99"), at=LATER), tariffs, LATER)
 
     assert isinstance(decision.answer, TariffAccepted)
+
+
+def test_another_text_under_the_id_of_a_publication_is_no_repetition():
+    tariffs = accepted(book(effective_from="2026-01-01"))
+    forged = replace(published(book(effective_from="2026-01-01", amount="0")), id=tariffs["book"].answer.id)
+
+    assert "has been in force since" in faults(decide(forged, tariffs, LATER).answer)
+
+
+def test_one_offering_may_have_a_book_in_each_currency():
+    in_dollars = book("dollars").replace("EUR", "USD")
+
+    assert isinstance(decide(published(in_dollars, "dollars"), accepted(book()), NOW).answer, TariffAccepted)

@@ -343,3 +343,38 @@ def test_terms_come_through_the_catalogue_unchanged(more, per, amount):
     term = {"id": "p", "description": "P", "match": {"usage_type": "voice"}, "price": {"amount": format(amount, "f"), "per": per}, **more}
 
     assert terms_by_currency([("p", shown_price("usage_prices", "EUR", term))]) == {"EUR": {"usage_prices": [term]}}
+
+
+NAMES = st.sampled_from(
+    ["usageType", "called", "increments", "setupFee", "graduated", "timeBand", "characteristics", "zones", "allowances"]
+)
+ANYTHING = st.recursive(
+    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=8)
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.booleans()
+    | st.decimals(allow_nan=False, allow_infinity=False, places=2),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["up_to", "price", "amount", "per", "é"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+CHARACTERISTICS = st.lists(st.tuples(NAMES, st.lists(ANYTHING, max_size=2)), max_size=4).map(
+    lambda named: [characteristic(name, *values) for name, values in named]
+)
+
+
+@given(
+    CHARACTERISTICS,
+    CHARACTERISTICS,
+    st.sampled_from(["usage", "recurring", "oneTime"]),
+    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=6),
+)
+def test_whatever_a_client_sends_makes_a_rate_book_or_is_refused(of_price, of_offering, kind, text):
+    attributes = {"priceType": kind, "unitOfMeasure": {"amount": 1, "units": text}, "recurringChargePeriodType": text}
+    prices = price("p", prodSpecCharValueUse=of_price, **attributes)
+    try:
+        stored = offering(prices=prices, prodSpecCharValueUse=of_offering)
+    except BadRequest:
+        return
+    (book,) = published(stored)
+    assert parse_rate_book(stored["publications"][0]["text"], "").id == book["id"]

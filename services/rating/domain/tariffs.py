@@ -80,7 +80,7 @@ def is_same_book(text: str, other: str) -> bool:
 
 
 def _told_before(candidate: Candidate, known: Tariff) -> TariffAccepted | None:
-    if candidate.id == known.answer.id:
+    if (candidate.id, candidate.text) == (known.answer.id, known.candidate.text):
         return known.answer
     # A text that was replaced may be published anew; when it is older than what replaced it, it only comes again.
     if candidate.published_at > known.candidate.published_at:
