@@ -234,7 +234,7 @@ class _OfferingComparison:
         words += [
             f"{value} {currency}" if key == "amount" and number(value) is not None else condition_words(key, value, currency)
             for key, value in terms.items()
-            if key not in ("id", "description", "match", *MODELS)
+            if key not in ("id", "description", "match") and not (section == "usage_prices" and key in MODELS)
         ]
         return ", ".join(words)
 

@@ -8,7 +8,7 @@ from libs.tariffs.book_document import BookDocument, as_list
 from libs.tariffs.words import MODELS, asked, band_words, condition_words, listed, match_words, price_words, told
 
 # Told in columns of their own.
-TOLD_ONCE = frozenset({"id", "description", "match", "amount", "period", *MODELS})
+TOLD_ONCE = frozenset({"id", "description", "match", "amount", "period"})
 KINDS = {
     "usage_prices": "usage",
     "recurring_prices": "recurring",
@@ -46,7 +46,8 @@ def _lines(key: str, terms: Any, document: BookDocument) -> Iterator[SheetLine]:
         yield SheetLine(kind, "", "", "", condition_words(key, terms, currency) if key == "crossing" else told(terms), ())
         return
     match = terms.get("match")
-    conditions = tuple(condition_words(name, value, currency) for name, value in terms.items() if name not in TOLD_ONCE)
+    once = {*TOLD_ONCE, *MODELS} if key == "usage_prices" else TOLD_ONCE
+    conditions = tuple(condition_words(name, value, currency) for name, value in terms.items() if name not in once)
     yield SheetLine(
         kind,
         told(terms.get("id", "")),
