@@ -22,12 +22,14 @@ from services.tmf_gateway.handlers import (
 )
 from services.tmf_gateway.http import new_app
 from services.tmf_gateway.outbox import Outbox
+from services.tmf_gateway.rated_usages import RatedUsages
 from services.tmf_gateway.routes.hub import hub_routes
 from services.tmf_gateway.routes.pages import add_pages
 from services.tmf_gateway.routes.tmf620 import tmf620_routes
 from services.tmf_gateway.routes.tmf637 import tmf637_routes
 from services.tmf_gateway.routes.tmf666 import tmf666_routes
 from services.tmf_gateway.routes.tmf678 import tmf678_routes
+from services.tmf_gateway.routes.usage_explanation import usage_explanation_routes
 from services.tmf_gateway.sources import Sources
 from services.tmf_gateway.store import INDEXES, GatewayStore
 
@@ -88,6 +90,7 @@ def build(settings: GatewaySettings) -> Service:
     ):
         app.include_router(routes(gateway))
         app.include_router(hub_routes(gateway, api, base_path))
+    app.include_router(usage_explanation_routes(RatedUsages(service.client, settings)))
     add_pages(app, settings.public_base_url)
     service.subscribe(partial(complete_requests, store=store, links=gateway.links))
     service.subscribe(partial(raise_bill_events, store=store, links=gateway.links))

@@ -20,6 +20,7 @@ from services.tmf_gateway.domain.tmf666 import BILLING_ACCOUNT
 from services.tmf_gateway.domain.tmf666 import SCHEMA as TMF666_SCHEMA
 from services.tmf_gateway.domain.tmf678 import APPLIED_BILLING_RATE, BILL_ON_DEMAND, CUSTOMER_BILL
 from services.tmf_gateway.domain.tmf678 import SCHEMA as TMF678_SCHEMA
+from services.tmf_gateway.domain.usage_explanation import EXPLANATION_PATH, EXPLANATION_SCHEMA, EXPLANATION_TITLE
 
 Description = dict[str, Any]
 
@@ -74,6 +75,7 @@ def openapi_document(public_base_url: str) -> Description:
     _add_deletes(paths)
     for api, base_path in (("TMF678", TMF678), ("TMF666", TMF666), ("TMF637", TMF637), ("TMF620", TMF620)):
         _add_hub(paths, api, base_path)
+    paths[EXPLANATION_PATH] = {"get": _explanation_operation()}
     return {
         "openapi": "3.0.3",
         "info": {"title": "Tarifa TMF gateway", "version": "4", "description": _INTRODUCTION},
@@ -103,6 +105,15 @@ def _read_operation(resource: Resource) -> Description:
     fields = _parameter("fields", "Attributes wanted, separated by commas", {"type": "string"})
     answer = _answer("The resource", _reference(resource.api, resource.definition))
     return _operation(resource, f"Read one {resource.name}", {"200": answer}, (404,), [_ID, fields])
+
+
+def _explanation_operation() -> Description:
+    return {
+        "tags": ["Tarifa usage"],
+        "summary": EXPLANATION_TITLE,
+        "parameters": [_ID],
+        "responses": {"200": _answer("The explanation", EXPLANATION_SCHEMA), **_errors((404,))},
+    }
 
 
 def _filter_parameters(resource: Resource) -> Iterable[Description]:
