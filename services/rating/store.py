@@ -69,11 +69,12 @@ class UsageStore:
         at_a_time = INSERTED_WITH_CHARACTERISTICS_AT_A_TIME if any("characteristics" in usage for usage in usages) else INSERTED_AT_A_TIME
 
         async def write(session: AsyncClientSession) -> None:
+            # First, for here others come first most often, where an account shares a bucket: then nothing else was written in vain.
+            await self._buckets.write(draws, at, session)
             for start in range(0, len(usages), at_a_time):
                 insert = {"insert": "usage", "documents": usages[start : start + at_a_time], "ordered": False}
                 await write_all(self._store, insert, session)
             await self._charges.add(increments, at, session)
-            await self._buckets.write(draws, at, session)
             if suspended:
                 once = [UpdateOne({"_id": entry["_id"]}, {"$setOnInsert": entry}, upsert=True) for entry in suspended]
                 await self._suspense.bulk_write(once, ordered=False, session=session)
