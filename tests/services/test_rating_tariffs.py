@@ -1,14 +1,17 @@
 """Rate books come at start and while rating runs: every worker prices by them, and none changes once it is in force."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from libs.contracts import TariffAccepted, TariffPublished, TariffRefused, UsageRated
+from libs.runtime import RuntimeSettings
 from services.rating.tariffs import RateBookChanged
 from tests.rating_world import RatingWorld, account, number, product
-from tests.world import build_service
+from tests.world import build_service, read_facts
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -95,3 +98,14 @@ async def test_the_books_of_files_are_told_at_start_and_cannot_change_once_in_fo
             pass
 
     assert {answer.book_id for answer in await rating.facts(TariffAccepted)} == {"file"}
+
+
+async def test_workers_that_start_at_once_take_a_file_once(settings: RuntimeSettings, rate_books_dir: Path):
+    workers = [build_service("rating", settings, rate_books_dir=rate_books_dir) for _ in range(3)]
+    async with AsyncExitStack() as stack:
+        await asyncio.gather(*(stack.enter_async_context(worker.running()) for worker in workers))
+        found = await workers[0].database["directory_version"].find_one({"_id": "tariffs"})
+
+    answers = await read_facts(settings, TariffAccepted)
+    assert found == {"_id": "tariffs", "version": 1}
+    assert (len(answers), len(set(answers))) == (3, 1)
