@@ -1,14 +1,18 @@
 """What stands on a bill, and that no name can break it or be taken for code."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from libs.billing import BillDraft, assemble_bill
+from libs.billing import BillDraft, TaxTable, assemble_bill
+from libs.billing.tax_table import DatedTax
+from libs.billing.taxes import Tax
 from libs.contracts import BillIssued, ChargeKind, ChargeLine, PostalAddress
+from libs.contracts.adjustments import Discount, DiscountDue
 from libs.periods import calendar_month
 from services.invoicing.domain.bill_page import ZERO_WIDTH_SPACE, bill_page, printable
 from services.invoicing.rendering import UnknownTemplate, render_bill
@@ -48,6 +52,48 @@ def test_lines_are_grouped_by_product_and_usage_type_with_their_sums():
     assert [row["amount"] for row in page["subtotals"]] == ["€64.55", "€13.56"]
     assert (page["total"]["amount"], page["due"]["amount"]) == ("€78.11", "€78.11")
     assert page["taxes"] == [{"name": "standard", "rate": "21%", "base": "€64.55", "amount": "€13.56"}]
+
+
+def test_discounts_caps_and_commitments_stand_after_what_they_change():
+    made = [(ChargeKind.DISCOUNT, "-2.00"), (ChargeKind.CAP, "-1.00"), (ChargeKind.COMMITMENT, "5.00"), (ChargeKind.ADJUSTMENT, "-0.50")]
+    page = bill_page(
+        bill(
+            voice("c1", "20.00", 60),
+            *(line(kind.value, amount, kind=kind, usage_type=None, unit=None, usage_count=0, quantity=Decimal(0)) for kind, amount in made),
+        )
+    )
+    groups = page["products"][0]["groups"]
+    assert [group["name"] for group in groups] == ["Calls", "Discounts", "Spending cap", "Minimum commitment", "Corrections"]
+    assert [group["lines"][0]["amount"] for group in groups] == ["€20.00", "-€2.00", "-€1.00", "€5.00", "-€0.50"]
+
+
+def test_each_tax_is_shown_with_what_it_is_on():
+    gst, qst = Tax("gst", Decimal(5)), Tax("qst", Decimal("9.5"), ("gst",))
+    terms = replace(TERMS, tax_table=TaxTable({"": {"standard": (DatedTax(gst), DatedTax(qst)), "reduced": (DatedTax(gst),)}}))
+    draft = assemble_bill(closed("ada", lines=[line("c1", "100.00"), line("c2", "10.00", tax_category="reduced")]), account("ada"), terms)
+    assert isinstance(draft, BillDraft), draft
+    page = bill_page(draft.numbered("1"))
+    assert page["taxes"] == [
+        {"name": "gst", "rate": "5%", "base": "€110.00", "amount": "€5.50"},
+        {"name": "qst, also on gst", "rate": "9.5%", "base": "€105.00", "amount": "€9.98"},
+    ]
+    assert [row["name"] for row in page["subtotals"]] == ["Total before tax", "Tax 5% (gst)", "Tax 9.5% (qst, also on gst)"]
+
+
+def test_discounts_after_tax_lead_from_the_total_to_the_amount_due():
+    staff = Discount(id="staff", description="Staff discount", model="percent", percent=Decimal(10), is_after_tax=True)
+    due = (DiscountDue(product_id="line-1", product_name="Mobile", discount=staff),)
+    draft = assemble_bill(closed("ada", "100.00", discounts_after_tax=due), account("ada"), TERMS)
+    assert isinstance(draft, BillDraft), draft
+    page = bill_page(draft.numbered("1"))
+    assert [(row["name"], row["amount"]) for row in (*page["subtotals"], page["total"])] == [
+        ("Total before tax", "€100.00"),
+        ("Tax 21% (standard)", "€21.00"),
+        ("Total including tax", "€121.00"),
+        ("Staff discount", "-€12.10"),
+        ("Amount due in EUR", "€108.90"),
+    ]
+    assert page["due"]["amount"] == "€108.90"
 
 
 def test_a_line_tells_its_period_when_it_is_not_the_bills():

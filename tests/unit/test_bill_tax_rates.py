@@ -1,5 +1,6 @@
 """The tax rate table: exact percentages, and errors that say where and what to mend."""
 
+import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -126,3 +127,12 @@ def test_a_tax_on_a_tax_of_other_days_stands_on_the_price_alone():
     table = parse_tax_rates("rates:\n  a:\n    - {tax: x, rate: 1, until: 2026-01-01}\n    - {tax: y, rate: 2, on: x}", "x")
     assert table.taxes("a", PostalAddress(), date(2026, 1, 1)) == (Tax("y", Decimal(2)),)
     assert table.taxes("a", PostalAddress(), date(2025, 12, 31)) == (Tax("x", Decimal(1)), Tax("y", Decimal(2), ("x",)))
+
+
+def test_the_examples_of_the_readme_and_of_the_shipped_file_load():
+    readme = Path(__file__).parents[2] / "services/invoicing/README.md"
+    (example,) = re.findall(r"^```yaml\n(rates.*?)^```$", readme.read_text(), re.MULTILINE | re.DOTALL)
+    commented = re.sub(r"^# (?=jurisdictions|  )", "", SHIPPED.read_text(), flags=re.MULTILINE)
+    for text in (example, commented):
+        assert parse_tax_rates(text, "example").taxes("standard", PostalAddress(country="CA", state_or_province="Quebec"), date(2026, 3, 1))
+    assert "jurisdictions:\n  ES/Canarias" in commented

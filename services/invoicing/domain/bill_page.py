@@ -15,7 +15,7 @@ from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 
-from libs.contracts import BillIssued, BillLine, ChargeKind, PostalAddress
+from libs.contracts import AppliedTax, BillIssued, BillLine, ChargeKind, PostalAddress
 from libs.money import minor_unit_decimals, sum_exactly
 from libs.periods import Period, time_zone
 
@@ -30,7 +30,15 @@ _UNPRINTABLE = frozenset({"Cf", "Cs", "Co", "Cn"})
 _DIGITS_MAX = 64
 
 _USAGE_TYPES = {"voice": "Calls", "sms": "Messages", "data": "Data"}
-_KINDS = {ChargeKind.RECURRING: "Recurring fees", ChargeKind.ONE_TIME: "One-time charges", ChargeKind.USAGE: "Usage"}
+_KINDS = {
+    ChargeKind.RECURRING: "Recurring fees",
+    ChargeKind.ONE_TIME: "One-time charges",
+    ChargeKind.USAGE: "Usage",
+    ChargeKind.ADJUSTMENT: "Corrections",
+    ChargeKind.DISCOUNT: "Discounts",
+    ChargeKind.CAP: "Spending cap",
+    ChargeKind.COMMITMENT: "Minimum commitment",
+}
 _BYTE_STEPS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -74,11 +82,15 @@ def bill_page(bill: BillIssued) -> dict[str, Any]:
         "subtotals": [
             {"name": "Total before tax", "amount": words.money(bill.tax_excluded_amount)},
             *(
-                {"name": f"Tax {words.percent(item.rate)} ({printable(item.category)})", "amount": words.money(item.amount)}
+                {"name": f"Tax {words.percent(item.rate)} ({_tax_name(item)})", "amount": words.money(item.amount)}
                 for item in bill.tax_items
             ),
+            *_after_tax(words, bill),
         ],
-        "total": {"name": f"Total in {bill.currency}", "amount": words.money(bill.tax_included_amount)},
+        "total": {
+            "name": f"{'Amount due' if bill.discounts else 'Total'} in {bill.currency}",
+            "amount": words.money(bill.amount_due),
+        },
         "columns": ["Description", "Number", "Quantity", "Amount before tax"],
         "products": [
             {"name": name, "amount": words.money(_total(lines)), "groups": [_group(words, *group) for group in _by_usage_type(lines)]}
@@ -87,9 +99,9 @@ def bill_page(bill: BillIssued) -> dict[str, Any]:
         "tax-columns": ["Category", "Rate", "Taxable amount", "Tax"],
         "taxes": [
             {
-                "name": printable(item.category),
+                "name": _tax_name(item),
                 "rate": words.percent(item.rate),
-                "base": words.money(_taxed_by(bill, item.category, item.rate)),
+                "base": words.money(_taxed_by(bill, item)),
                 "amount": words.money(item.amount),
             }
             for item in bill.tax_items
@@ -208,8 +220,28 @@ def _by_usage_type(lines: Iterable[BillLine]) -> list[tuple[str, list[BillLine]]
     return [(printable(_USAGE_TYPES.get(name, name.capitalize())), of_type) for name, of_type in grouped.items()]
 
 
-def _taxed_by(bill: BillIssued, category: str, rate: Decimal) -> Decimal:
-    return _total(line for line in bill.lines if any((tax.category, tax.rate) == (category, rate) for tax in line.taxes))
+def _after_tax(words: _Words, bill: BillIssued) -> list[dict[str, Any]]:
+    """What leads from the total with tax to the amount due, where that is another."""
+    if not bill.discounts:
+        return []
+    several = len({line.product_id for line in bill.lines}) > 1
+    names = [f"{discount.description} ({discount.product_name})" if several else discount.description for discount in bill.discounts]
+    return [
+        {"name": "Total including tax", "amount": words.money(bill.tax_included_amount)},
+        *({"name": printable(name), "amount": words.money(discount.amount)} for name, discount in zip(names, bill.discounts, strict=True)),
+    ]
+
+
+def _tax_name(item: AppliedTax) -> str:
+    return printable(f"{item.category}, also on {' and '.join(item.on)}" if item.on else item.category)
+
+
+def _taxed_by(bill: BillIssued, item: AppliedTax) -> Decimal:
+    """The amounts that the tax is on: of its lines, and of the other taxes there that are taxed as well."""
+    taxed = [
+        line for line in bill.lines if any((tax.category, tax.rate, tax.on) == (item.category, item.rate, item.on) for tax in line.taxes)
+    ]
+    return sum_exactly([_total(taxed), *(tax.amount for line in taxed for tax in line.taxes if tax.category in item.on)])
 
 
 def _address(address: PostalAddress) -> list[str]:
