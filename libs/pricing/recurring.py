@@ -55,7 +55,7 @@ def is_due(
     A subscription that has not begun by the end of `billed` owes nothing yet.
     """
     whole = fee_period.lived(zone_name)
-    if subscription.start >= billed.end or whole.end <= billed.start:
+    if subscription.start >= billed.end or whole.end <= billed.start or not subscription.lasts_into(whole):
         return False
     match price.charged:
         case Charged.ADVANCE:

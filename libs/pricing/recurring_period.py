@@ -6,6 +6,7 @@ Months are counted from the anchor itself and not from the period before, so a 3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from libs.periods import Period, first_moment
 from libs.pricing.calendar_length import CalendarLength, day_of_month, month_number
@@ -13,6 +14,8 @@ from libs.pricing.recurring_price import RecurringPrice
 
 # Weeks begin with this day.
 A_MONDAY = date(1, 1, 1)
+# Most accounts of a bill run have the same ones.
+PERIODS_REMEMBERED_MAX = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,12 @@ class FeePeriod:
 
     def lived(self, zone_name: str) -> Period:
         """From its first moment to the next one's, in that zone."""
-        return Period(start=first_moment(self.first, zone_name), end=first_moment(self.beyond, zone_name))
+        return _lived(self.first, self.beyond, zone_name)
+
+
+@lru_cache(maxsize=PERIODS_REMEMBERED_MAX)
+def _lived(first: date, beyond: date, zone_name: str) -> Period:
+    return Period(start=first_moment(first, zone_name), end=first_moment(beyond, zone_name))
 
 
 def fee_periods(price: RecurringPrice, activated_on: date, first: date, beyond: date) -> Iterator[FeePeriod]:

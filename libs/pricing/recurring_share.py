@@ -13,6 +13,7 @@ from libs.pricing.recurring_period import FeePeriod
 from libs.pricing.recurring_price import Boundary, Prorating, RecurringPrice
 
 DAYS_OF_A_FIXED_MONTH = 30
+NOTHING, ALL = Fraction(0), Fraction(1)
 _SECOND = timedelta(seconds=1)
 # What instants are kept to.
 _MILLISECOND = timedelta(milliseconds=1)
@@ -31,6 +32,10 @@ class Subscription:
     started_by: Boundary = Boundary.START
     ended_by: Boundary = Boundary.END
     suspensions: tuple[tuple[datetime, datetime | None], ...] = ()
+
+    def lasts_into(self, period: Period) -> bool:
+        """Whether it has a moment within the period."""
+        return self.start < period.end and (self.end is None or self.end > period.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ def share_of(price: RecurringPrice, subscription: Subscription, fee_period: FeeP
     start, end = _held(price, subscription, scale)
     if start.at >= end.at or start.remaining <= end.remaining:
         return None
-    suspended = Fraction(0)
+    suspended = NOTHING
     since = start
     for begins, ends in subscription.suspensions:
         since = max(since, scale.at(begins, Boundary.CHANGE), key=lambda moment: moment.at)
@@ -75,17 +80,19 @@ def share_of(price: RecurringPrice, subscription: Subscription, fee_period: FeeP
             suspended += since.remaining - until.remaining
             since = until
     served = start.remaining - end.remaining
+    if served == 1 and not suspended:
+        return Share(whole, served)
     fraction = served - suspended * (1 - Fraction(price.suspended_percent) / 100)
     if fraction == 0:
         return None
-    free = suspended if price.suspended_percent != 100 else Fraction(0)
+    free = suspended if price.suspended_percent != 100 else NOTHING
     return Share(Period(start=start.at, end=end.at), fraction, scale.told(served, free, start, end))
 
 
 def _held(price: RecurringPrice, subscription: Subscription, scale: "_Scale") -> tuple[_Moment, _Moment]:
     """Where the price begins and ends within the period: with the subscription, or with the price's own time of it."""
     got_on = local_date(subscription.start, scale.zone_name)
-    start, end = scale.at(subscription.start, subscription.started_by), _Moment(scale.whole.end, Fraction(0))
+    start, end = scale.at(subscription.start, subscription.started_by), _Moment(scale.whole.end, NOTHING)
     if price.after is not None:
         start = max(start, scale.on(price.after.after(got_on)), key=lambda moment: moment.at)
     if subscription.end is not None:
@@ -107,14 +114,14 @@ class _Scale:
     def at(self, instant: datetime, boundary: Boundary) -> _Moment:
         """A boundary at an instant. The day of a start and of an end are due; that of a change counts for what comes after."""
         if instant <= self.whole.start:
-            return _Moment(self.whole.start, Fraction(1))
+            return _Moment(self.whole.start, ALL)
         if instant >= self.whole.end:
-            return _Moment(self.whole.end, Fraction(0))
+            return _Moment(self.whole.end, NOTHING)
         by = self.price.proration.at(boundary)
         match by:
             case Prorating.NONE:
                 # The period stays with what it began with; only a product that starts has nothing before it.
-                return _Moment(self.whole.start, Fraction(1)) if boundary is Boundary.START else _Moment(self.whole.end, Fraction(0))
+                return _Moment(self.whole.start, ALL) if boundary is Boundary.START else _Moment(self.whole.end, NOTHING)
             case Prorating.BY_SECOND:
                 left = (self.whole.end - instant) // _MILLISECOND
                 return _Moment(instant, Fraction(left, (self.whole.end - self.whole.start) // _MILLISECOND), by)
@@ -146,9 +153,9 @@ class _Scale:
     def _from_day(self, day: date, by: Prorating) -> _Moment:
         left, days = (self.fee_period.beyond - day).days, self.fee_period.days
         if left >= days:
-            return _Moment(self.whole.start, Fraction(1))
+            return _Moment(self.whole.start, ALL)
         if left <= 0:
-            return _Moment(self.whole.end, Fraction(0))
+            return _Moment(self.whole.end, NOTHING)
         if by is Prorating.FIXED_30:
             days = DAYS_OF_A_FIXED_MONTH * self.price.period.months
         return _Moment(first_moment(day, self.zone_name), Fraction(min(left, days), days), by)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts import FormerOffering, Suspension
@@ -282,6 +282,8 @@ prorations = st.sampled_from(["none", "by_day", "fixed_30", "by_second", "{start
 periods = st.sampled_from(["month", "quarter", "year", "2 months, anchor: 31", "month, anchor: activation", "month, anchor: 15"])
 
 
+# Two years of cuts, twice.
+@settings(deadline=None)
 @given(prorations, periods, st.lists(hours, min_size=2, max_size=2, unique=True).map(sorted), st.integers(0, 6))
 def test_what_is_left_of_a_fee_in_advance_is_the_fee_in_arrears(proration, period, life, heard_after):
     """However late the end is heard, once all cuts are made both have cost the same."""

@@ -23,6 +23,13 @@ class FeePrices:
     account: Account
     product: Product
     tenure: Tenure
+    begins: datetime
+
+    @classmethod
+    def of(cls, books: RateBooks, account: Account, product: Product, tenure: Tenure) -> "FeePrices":
+        """Those that stand from the day on which the tenure begins."""
+        zone = account.time_zone
+        return cls(books, account, product, tenure, first_moment(local_date(tenure.subscription.start, zone), zone))
 
     def met_at(self, instants: Iterable[datetime]) -> Iterator[RecurringPrice]:
         """One price for each id and each kind of period that stands at one of the instants."""
@@ -43,10 +50,9 @@ class FeePrices:
 
     def refuse_other_currencies(self, billed: Period) -> None:
         """Raises WrongFeeCurrency when the fees of the billed period are in none but other currencies."""
-        subscription = self.tenure.subscription
-        if subscription.start >= billed.end or (subscription.end is not None and subscription.end <= billed.start):
+        if not self.tenure.subscription.lasts_into(billed):
             return
-        at = max(billed.start, self._begins())
+        at = max(billed.start, self.begins)
         if self.books.offering(self.tenure.offering_id, at, self.account.currency) is not None:
             return
         for price in self.books.recurring_prices(self.tenure.offering_id, at):
@@ -56,8 +62,4 @@ class FeePrices:
             )
 
     def _standing(self, at: datetime) -> tuple[RecurringPrice, ...]:
-        return self.books.recurring_prices(self.tenure.offering_id, max(at, self._begins()), self.account.currency)
-
-    def _begins(self) -> datetime:
-        zone = self.account.time_zone
-        return first_moment(local_date(self.tenure.subscription.start, zone), zone)
+        return self.books.recurring_prices(self.tenure.offering_id, max(at, self.begins), self.account.currency)

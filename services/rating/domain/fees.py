@@ -36,17 +36,16 @@ NOTHING_CHARGED: Mapping[str, Fraction] = {}
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A period of a fee that the cut looks at: what is owed for it by all that is known now, and the ids of its charges.
+    """A period of a fee that the cut looks at, and the ids of what is charged for it; the last of `correction_ids` is the cut's own.
 
-    The last of `correction_ids` is the cut's own. `is_due`: to be charged unless it is already; `replaces`: to be charged when a fee
-    for the same days, paid in advance, is corrected; `is_cut_short`: something happened within it.
+    `is_due`: to be charged unless it is already. `replaces`: to be charged where a fee for the same days that was paid in advance is
+    corrected. `is_cut_short`: something happened within it.
     """
 
     tenure: Tenure
     price: RecurringPrice
     fee_period: FeePeriod
     whole: Period
-    fee: Fee | None
     id: str
     correction_ids: tuple[str, ...]
     is_due: bool
@@ -70,14 +69,14 @@ def recurring_fees(
     for product in products:
         corrected: list[Period] = []
         for candidate in _candidates(account, product, period, books):
-            if candidate.id in charged:
-                asked = _correction(candidate, charged)
-                if candidate.is_cut_short and candidate.correction_ids:
-                    corrected.append(candidate.whole)
-            elif candidate.is_due or (candidate.replaces and any(_overlap(candidate.whole, paid) for paid in corrected)):
-                asked = _fee(candidate)
-            else:
-                asked = None
+            is_charged = candidate.id in charged
+            if is_charged and candidate.correction_ids and candidate.is_cut_short:
+                corrected.append(candidate.whole)
+            is_asked = candidate.is_due or (candidate.replaces and any(_overlap(candidate.whole, paid) for paid in corrected))
+            if not (candidate.correction_ids if is_charged else is_asked):
+                continue
+            fee = fee_of(candidate.price, candidate.tenure.subscription, candidate.fee_period, account.time_zone)
+            asked = _correction(candidate, fee, charged) if is_charged else _fee(candidate, fee)
             if asked is not None:
                 charges.append(fee_charge(account, product, asked, now))
     return charges
@@ -103,51 +102,58 @@ def _candidates(account: Account, product: Product, billed: Period, books: RateB
         return
     zone, next_bill_at = account.time_zone, next_bill(billed, account.time_zone)
     for tenure in tenures_of(product):
-        subscription = tenure.subscription
-        prices = FeePrices(books, account, product, tenure)
+        prices = FeePrices.of(books, account, product, tenure)
         prices.refuse_other_currencies(billed)
         looked_at = _looked_at(tenure, billed)
         for kind in prices.met_at((*looked_at, billed.end)):
-            for fee_period in periods_between(kind, subscription, looked_at[0], next_bill_at, zone):
+            for fee_period in periods_between(kind, tenure.subscription, looked_at[0], next_bill_at, zone):
                 price = prices.of_period(kind, fee_period)
-                if price is None:
-                    continue
-                whole = fee_period.lived(zone)
-                fee = fee_of(price, subscription, fee_period, zone)
-                in_advance, is_past = price.charged is Charged.ADVANCE, whole.end <= billed.start
-                is_cut_short = _is_cut_short(subscription, whole)
-                candidate = _Candidate(
-                    tenure,
-                    price,
-                    fee_period,
-                    whole,
-                    fee,
-                    recurring_charge_id(account.id, product.id, price.price_id, _label(fee_period, tenure)),
-                    _correction_ids(account, product, price, fee_period, tenure, billed) if in_advance else (),
-                    fee is not None and is_due(price, subscription, fee_period, billed, next_bill_at, zone),
-                    fee is not None and in_advance and is_past and tenure.number > 0,
-                    is_cut_short,
-                )
-                if candidate.is_due or candidate.replaces or (in_advance and (is_cut_short or not is_past)):
-                    yield candidate
+                if price is not None:
+                    candidate = _candidate(account, product, tenure, price, fee_period, billed, next_bill_at)
+                    if candidate is not None:
+                        yield candidate
 
 
-def _fee(candidate: _Candidate) -> Asked | None:
-    fee = candidate.fee
+def _candidate(
+    account: Account,
+    product: Product,
+    tenure: Tenure,
+    price: RecurringPrice,
+    fee_period: FeePeriod,
+    billed: Period,
+    next_bill_at: datetime,
+) -> _Candidate | None:
+    """None when the cut has nothing to do with the period."""
+    zone, subscription, whole = account.time_zone, tenure.subscription, fee_period.lived(account.time_zone)
+    due = is_due(price, subscription, fee_period, billed, next_bill_at, zone)
+    in_advance, is_past, is_cut_short = price.charged is Charged.ADVANCE, whole.end <= billed.start, _is_cut_short(subscription, whole)
+    replaces = in_advance and is_past and tenure.number > 0 and subscription.lasts_into(whole)
+    if not (due or replaces or (in_advance and (is_cut_short or not is_past))):
+        return None
+    label = f"{fee_period.first}.{tenure.number}" if tenure.number else str(fee_period.first)
+    corrections = [
+        fee_correction_id(account.id, product.id, price.price_id, label, cut_label)
+        for cut_label in (_months_that_correct(whole, billed, zone) if in_advance else ())
+    ]
+    id = recurring_charge_id(account.id, product.id, price.price_id, label)
+    return _Candidate(tenure, price, fee_period, whole, id, tuple(corrections), due, replaces, is_cut_short)
+
+
+def _fee(candidate: _Candidate, fee: Fee | None) -> Asked | None:
     if fee is None:
         return None
     return Asked(candidate.id, candidate.tenure.offering_id, candidate.price, fee.description, fee.period, fee.exact)
 
 
-def _correction(candidate: _Candidate, charged: Mapping[str, Fraction]) -> Asked | None:
+def _correction(candidate: _Candidate, fee: Fee | None, charged: Mapping[str, Fraction]) -> Asked | None:
     """What was charged for the period is made what is owed for it now, once at most by each month's cut."""
-    if not candidate.correction_ids or candidate.correction_ids[-1] in charged:
+    if candidate.correction_ids[-1] in charged:
         return None
     before = sum((charged[id] for id in (candidate.id, *candidate.correction_ids) if id in charged), Fraction(0))
-    fee, price, period = candidate.fee, candidate.price, candidate.whole
     difference = correction(before, fee.exact if fee is not None else Fraction(0))
     if difference == 0:
         return None
+    price, period = candidate.price, candidate.whole
     description = f"{price.description}: {'credit' if difference < 0 else 'correction'}"
     if fee is not None:
         description += f" ({fee.told or 'whole period'}{', ' if ',' in fee.told else ' '}due)"
@@ -173,23 +179,13 @@ def _is_cut_short(subscription: Subscription, whole: Period) -> bool:
     return any(start < whole.end and (end is None or end > whole.start) for start, end in subscription.suspensions)
 
 
-def _label(fee_period: FeePeriod, tenure: Tenure) -> str:
-    """Names a period within ids: by its first day, and by the number of the offering where there was another before it."""
-    return f"{fee_period.first}.{tenure.number}" if tenure.number else str(fee_period.first)
-
-
-def _correction_ids(
-    account: Account, product: Product, price: RecurringPrice, fee_period: FeePeriod, tenure: Tenure, billed: Period
-) -> tuple[str, ...]:
-    """One for each month whose cut may have corrected the period, in order, the billed one last."""
-    zone, label = account.time_zone, _label(fee_period, tenure)
-    month = month_containing(month_containing(fee_period.lived(zone).start, zone).start - MOMENT, zone)
-    labels = []
+def _months_that_correct(whole: Period, billed: Period, zone: str) -> Iterator[str]:
+    """The labels of the months whose cuts may correct a period: from the one before it to the billed one, which comes last."""
+    month = month_containing(month_containing(whole.start, zone).start - MOMENT, zone)
     while month.start < billed.start:
-        labels.append(label_of(month, zone))
+        yield label_of(month, zone)
         month = month_containing(month.end, zone)
-    labels.append(label_of(billed, zone))
-    return tuple(fee_correction_id(account.id, product.id, price.price_id, label, cut_label) for cut_label in labels)
+    yield label_of(billed, zone)
 
 
 def _overlap(one: Period, other: Period) -> bool:
