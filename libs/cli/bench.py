@@ -73,7 +73,7 @@ def pricing(
     runs: Annotated[int, typer.Option(min=1, help="How often to measure; the medians are told.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Usages per second that pricing alone prices on one core: among 10,000 prefixes in 4 time bands, and of 1,000 offerings."""
+    """Usages per second that pricing alone prices on one core: many prefixes and time bands, many offerings, tiers with allowances."""
     tell(PricingBench(usages, runs).measure(progress.print), as_json=as_json)
 
 
