@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.contracts import ChargesClosed, ProductStatus
+from libs.contracts import AccountParked, ChargesClosed, ProductStatus, RunType, Suspension
 from tests.rating_world import RatingWorld, account, cut, cut_now, product
 
 
@@ -31,6 +31,12 @@ offerings:
         description: Dearer line
         amount: 62.00
         period: month
+  prepaid-plan:
+    recurring_prices:
+      - {id: rental, description: Rental, amount: 30.00, period: month, charged: advance, while_suspended: free}
+    one_time_prices:
+      - {id: set-up, description: Set-up, amount: 15.00, charged_at: activation}
+      - {id: leaving, description: Early leaving, amount: 99.00, charged_at: termination}
 """
     )
     return tmp_path
@@ -113,3 +119,47 @@ async def test_no_fee_is_charged_for_months_that_were_never_cut(rating: RatingWo
 
     closed = {closed.id: len(closed.lines) for closed in await rating.facts(ChargesClosed)}
     assert closed == {"demand": 0, "april": 1}
+
+
+async def test_a_fee_in_advance_is_credited_for_what_was_not_served(rating: RatingWorld) -> None:
+    line = {"offering": "prepaid-plan", "started_at": datetime(2026, 3, 17, 20, tzinfo=UTC)}
+    await rating.publish(account("ada"), product("line", "ada", **line))
+    await rating.settle()
+    await rating.publish(cut("march", "ada"))
+    await rating.settle()
+    suspended = (Suspension(start=datetime(2026, 4, 6, 20, tzinfo=UTC), end=datetime(2026, 4, 9, 20, tzinfo=UTC)),)
+    await rating.publish(product("line", "ada", **line, revision=2, suspensions=suspended))
+    await rating.settle()
+    await rating.publish(cut("april", "ada", "2026-04"))
+    await rating.settle()
+    ended = {"ended_at": datetime(2026, 5, 20, 20, tzinfo=UTC), "status": ProductStatus.TERMINATED}
+    await rating.publish(product("line", "ada", **line, revision=3, suspensions=suspended, **ended))
+    await rating.settle()
+    await rating.publish(cut("may", "ada", "2026-05"), cut("may-again", "ada", "2026-05"), cut("june", "ada", "2026-06"))
+    await rating.settle()
+
+    closed = {closed.id: {line.description: line.amount for line in closed.lines} for closed in await rating.facts(ChargesClosed)}
+    assert closed == {
+        "march": {"Rental (15 of 31 days)": Decimal("14.52"), "Rental": Decimal("30.00"), "Set-up": Decimal("15.00")},
+        "april": {"Rental: credit (30 of 30 days, 3 suspended, due)": Decimal("-3.00"), "Rental": Decimal("30.00")},
+        "may": {"Rental: credit (20 of 31 days due)": Decimal("-10.65"), "Early leaving": Decimal("99.00")},
+        "may-again": {},
+        "june": {},
+    }
+
+
+async def test_a_fee_in_advance_whose_bill_is_given_up_is_on_the_next_bill_of_the_same_month(rating: RatingWorld) -> None:
+    await rating.publish(account("ada"), product("line", "ada", offering="prepaid-plan"))
+    await rating.settle()
+    await rating.publish(cut("march", "ada"))
+    await rating.settle()
+    await rating.publish(
+        AccountParked(id="march", account_id="ada", run_type=RunType.ON_CYCLE, cause_id="monthly:2026-03", reason="test", is_final=True)
+    )
+    await rating.settle()
+    await rating.publish(cut("march-anew", "ada"))
+    await rating.settle()
+
+    first, again = ({line.charge_id for line in closed.lines} for closed in await rating.facts(ChargesClosed))
+    assert first == again
+    assert len(first) == 2
