@@ -102,8 +102,8 @@ def shown_characteristics(terms: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def shown_offering_terms(offering: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The characteristics of an offering of a book."""
-    return shown_characteristics(_chosen(offering, OFFERING_KEYS))
+    """The characteristics of an offering of a book, and of what the book declares for it."""
+    return shown_characteristics(_chosen(offering, (*OFFERING_KEYS, *BOOK_KEYS)))
 
 
 def _term(kind: str, id: str, price: Document) -> Terms:
