@@ -91,7 +91,10 @@ class CharacteristicTable:
         """The price of a usage at that time, by the clock of that zone. Raises UnknownTimeZone."""
         given = usage.characteristics
         combination = tuple([value if (value := given.get(name)) in named else None for name, named in self.values.items()])
-        for table in self.made.get(combination) or self._make(combination):
+        tables = self.made.get(combination)
+        if tables is None:
+            tables = self._make(combination)
+        for table in tables:
             price = table.find(usage, at, time_zone)
             if price is not None:
                 return price

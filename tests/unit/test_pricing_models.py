@@ -344,6 +344,9 @@ def test_any_price_prices_any_usage_and_its_explanation_adds_up(
     assert steps[-1].amount == answer.amount
     assert sum(step.amount or 0 for step in steps[:-1]) == answer.amount
     assert answer.covered([0] * len(answer.parts)).amount == answer.amount
+    left = answer.covered([part.steps // 2 for part in answer.parts])
+    steps = explain(by, "basic", of, time_zone="Europe/Madrid", currency="EUR", left=left)
+    assert sum(step.amount or 0 for step in steps[:-1]) == left.amount == steps[-1].amount
     assert answer.covered([part.steps for part in answer.parts]).amount == 0
 
 

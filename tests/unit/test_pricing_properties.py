@@ -156,11 +156,17 @@ ANY_USAGE = st.builds(
     ),
     unit=st.sampled_from(["s", "byte"]) | FACT_TEXT,
     called_number=st.none() | st.text("+123", max_size=8) | FACT_TEXT,
+    characteristics=st.dictionaries(
+        st.sampled_from(["visited_network", "continuation", "media"]), st.sampled_from(["214", "true", "video", ""]) | FACT_TEXT, max_size=3
+    ),
 )
 EVERYTHING = books(
     'id: voice-day, match: {usage_type: voice, called: "+1", time_band: day}, price: {amount: 0.17, per: 60 s}, increments: 60/0.5',
     "id: voice-night, match: {usage_type: voice, time_band: night}, price: {amount: 0.17, per: 60 s}, setup_fee: 1",
     'id: world, match: {usage_type: voice, called: "+"}, price: {amount: 0.17, per: 0.5 s}',
+    'id: roaming, match: {usage_type: voice, visited_network: "2"}, graduated: [{up_to: 9 s, flat: 1}, {price: {amount: 2, per: 7 s}}]',
+    "id: video, match: {usage_type: voice, characteristics: {media: video}}, package: {amount: 3, per: 60 s}, counted: record",
+    top=f"crossing: split\n{BANDS}",
 )
 
 
@@ -170,8 +176,8 @@ def test_any_usage_that_can_be_decoded_is_priced_or_refused(of: UsageReceived, t
     decoded = UsageReceived.from_message(of.to_message())
     answer = EVERYTHING.price_usage("basic", decoded, time_zone=time_zone, currency="EUR")
     if isinstance(answer, PricedUsage):
-        assert 0 <= answer.numerator <= 10**30
-        assert answer.charged_quantity >= decoded.quantity
+        assert all(0 <= part.numerator <= 10**30 for part in answer.parts)
+        assert sum(Fraction(part.charged_quantity) for part in answer.parts) >= Fraction(decoded.quantity)
     else:
         assert isinstance(answer, RejectedUsage)
         assert answer.detail
