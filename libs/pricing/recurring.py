@@ -44,7 +44,8 @@ def periods_between(
 ) -> Iterator[FeePeriod]:
     """The periods of a price that have a day between two instants."""
     activated_on = local_date(subscription.activated_at, zone_name)
-    return fee_periods(price, activated_on, local_date(start, zone_name), local_date(end, zone_name))
+    periods = fee_periods(price, activated_on, local_date(start, zone_name), local_date(end, zone_name))
+    return (fee_period for fee_period in periods if fee_period.is_lived(zone_name))
 
 
 def is_due(

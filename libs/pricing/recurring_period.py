@@ -30,6 +30,10 @@ class FeePeriod:
         """How many there are, each a whole one whatever its clocks do."""
         return (self.beyond - self.first).days
 
+    def is_lived(self, zone_name: str) -> bool:
+        """Whether there was any of it: a zone that moves across the date line leaves a day out."""
+        return self.days > 1 or first_moment(self.first, zone_name) < first_moment(self.beyond, zone_name)
+
     def lived(self, zone_name: str) -> Period:
         """From its first moment to the next one's, in that zone."""
         return _lived(self.first, self.beyond, zone_name)

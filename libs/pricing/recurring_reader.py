@@ -24,6 +24,8 @@ PERCENT_MAX = 100
 CHARGE_DIGITS_MAX = 34
 PART_DIGITS = 4
 PART_DIGITS_BY_SECOND = 12
+# And how many a percentage adds, besides its decimals: what is left of 100.
+PERCENT_DIGITS = 3
 
 
 def read_recurring_price(node: Node, terms: BookTerms) -> RecurringPrice:
@@ -92,8 +94,9 @@ def _check_time(price: RecurringPrice, fields: dict[str, Node], reader: Reader) 
 
 def _check_digits(price: RecurringPrice, fields: dict[str, Node], reader: Reader) -> None:
     choices = (price.proration.start, price.proration.end, price.proration.change)
-    shares = (PART_DIGITS_BY_SECOND if Prorating.BY_SECOND in choices else PART_DIGITS) + len(price.suspended_percent.as_tuple().digits)
-    if len(price.amount.as_tuple().digits) + shares > CHARGE_DIGITS_MAX:
+    part = PART_DIGITS_BY_SECOND if Prorating.BY_SECOND in choices else PART_DIGITS
+    percent = PERCENT_DIGITS - int(price.suspended_percent.as_tuple().exponent) if price.suspended_percent % PERCENT_MAX else 0
+    if len(price.amount.as_tuple().digits) + part + percent > CHARGE_DIGITS_MAX:
         reader.refuse(fields["amount"], "amount, proration and percentage have too many digits together", "use fewer decimals")
 
 

@@ -221,6 +221,16 @@ def test_weeks_are_charged_one_by_one_in_the_month_in_which_they_end():
     assert len(cuts.cut("2026-05", product("2026-03-02"))) == 5
 
 
+def test_a_day_that_the_calendar_left_out_costs_nothing():
+    """Samoa went from 29 to 31 December."""
+    samoa = replace(ACCOUNT, time_zone="Pacific/Apia")
+    december = calendar_month("2011-12", "Pacific/Apia")
+    books = RateBooks([book("period: day", effective_from="2001-01-01")])
+    daily = recurring_fees(samoa, [product("2011-01-01")], december, books, december.end)
+    assert len(daily) == 30
+    assert sum((charge.period.end - charge.period.start for charge in daily), timedelta()) == december.end - december.start
+
+
 def test_a_newer_amount_holds_for_periods_that_begin_after_it():
     cuts = Cuts(book(), book(id="dearer", effective_from="2026-05-01", amount="40"))
     cuts.cut("2026-03", product("2026-03-01"))
