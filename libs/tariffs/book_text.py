@@ -9,6 +9,8 @@ WIDTH = 140
 # Written on one line.
 INLINE = frozenset({"match", "price", "rounding", "package", "percentage"})
 BAND_KEYS = {"days", "hours", "holidays", "except_holidays"}
+# What a rate book reads as a text anyway, YAML would take for something else; of these nobody is misled.
+UNQUOTED = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"}
 
 
 class _Layout(yaml.SafeDumper):
@@ -47,7 +49,7 @@ def _laid_out(terms: Any, key: str = "") -> Any:
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     tag = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    return dumper.represent_scalar(tag if tag != "tag:yaml.org,2002:null" else "tag:yaml.org,2002:str", text)
+    return dumper.represent_scalar(tag if tag in UNQUOTED else "tag:yaml.org,2002:str", text)
 
 
 _Layout.add_representer(str, _text)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from libs.cli import app
@@ -153,7 +155,7 @@ def test_columns_are_known_by_their_names(header: str, line: str) -> None:
         (
             "Rates.csv",
             "RT,0,0.1,60s,60s,0s\nODD,0,-1,60s,60s,0s",
-            "Rates.csv:2: left out: a fee, a rate or a length of time is not a number that is not negative",
+            "Rates.csv:2: left out: a fee, a rate or a length of time is negative, no number, or has too many digits",
         ),
         (
             "Rates.csv",
@@ -169,6 +171,16 @@ def test_columns_are_known_by_their_names(header: str, line: str) -> None:
             "DestinationRates.csv",
             "DR,GERMANY,RT,*up,4,0,\nDR,*any,OTHER,*up,4,0,",
             "DestinationRates.csv:2: left out: rate OTHER is not there",
+        ),
+        (
+            "Rates.csv",
+            "RT,0,0.1,60s,60s,0s\nRT,0,0.2,60s,60s,0s",
+            "Rates.csv:2: left out: another interval of RT starts there too, and is taken",
+        ),
+        (
+            "DestinationRates.csv",
+            "DR,GERMANY,RT,*up,12,0,",
+            "DestinationRates.csv:1: differs: amounts stay exact, instead of being rounded to 12 decimals",
         ),
         (
             "DestinationRates.csv",
@@ -321,6 +333,44 @@ def test_names_that_are_none_become_some() -> None:
     (book,), _ = import_tariff_plan(read_tariff_plan(texts), "EUR")
     assert book.subjects == {"ann-o-neil": "ann o'neil", "ann-o-neil-2": "ann-o-neil"}
     assert "# Offering ann-o-neil is subject ann o'neil.\n" in book.text
+
+
+def lines(*columns: str) -> st.SearchStrategy[str]:
+    """Up to six lines; each column has its values, divided by blanks, `-` for an empty one."""
+    cells = [st.sampled_from(["" if value == "-" else value for value in column.split()]) for column in columns]
+    return st.lists(st.tuples(*cells).map(",".join), max_size=6).map("\n".join)
+
+
+PLANS = st.fixed_dictionaries(
+    {
+        "Timings.csv": lines(
+            "T1 T2 T:3", "*any 2026", "*any 1;2", "*any", "*any 1;2;3 6;7 0 9 -", "00:00:00 08:30:00 22:15:10 12:00:00;12:59:59 *x"
+        ),
+        "Destinations.csv": lines("D1 D2 D:3", "+49 +4930 49 * + 0049 112 x1"),
+        "Rates.csv": lines(
+            "R1 R2", "0 0.4 - 1e-3 1E+40 NaN", "0.1 0 5 0.123456789012345", "60s 1s 1m 1 0 1h x", "60s 1s 1 0 1us", "0s 60s 30s 0"
+        ),
+        "DestinationRates.csv": lines(
+            "X1 X2", "D1 D2 D:3 *any D4", "R1 R2 R3", "*up *middle - *odd", "4 - 20 x", "0 - 0.62 x", "- *free *disconnect"
+        ),
+        "RatingPlans.csv": lines("P1 P2", "X1 X2 X3", "T1 T2 T:3 *any - T9", "10 20 x -"),
+        "RatingProfiles.csv": lines(
+            "t1 t:2",
+            "call sms data odd/category",
+            "*any 1001 b/b b:b",
+            "- 2014-01-14T00:00:00Z *now soon",
+            "P1 P2 P3",
+            "- *any 1001;b/b nobody",
+        ),
+    }
+)
+
+
+@given(PLANS, st.booleans())
+def test_whatever_a_plan_says_sound_books_come_out(texts: dict[str, str], add_plus: bool) -> None:
+    books, remarks = import_tariff_plan(read_tariff_plan(texts, add_plus=add_plus), "EUR")
+    RateBooks(parse_rate_book(book.text, f"{book.id}.yaml") for book in books)
+    assert remarks
 
 
 def run(*arguments: str | Path) -> Result:

@@ -27,25 +27,25 @@ class Coverage:
 
 def cover(plan: TariffPlan, chain: Iterable[str], remarks: list[Remark]) -> list[Coverage]:
     """What the plans of a chain price: the subject's own first, then those of its fallback subjects."""
-    shares: dict[tuple[int, Timing, frozenset[int]], list[str]] = defaultdict(list)
-    rates: dict[int, DestinationRate] = {}
+    shares: dict[tuple[int, str, frozenset[int]], tuple[DestinationRate, Timing, list[str]]] = {}
     covered: dict[str, frozenset[int]] = {}
     for name in chain:
         claims = _claims(plan, name, remarks)
         reached = [prefix for prefix in claims if not any(prefix[:length] in covered for length in range(len(prefix) + 1))]
         for prefix in reached:
-            divided, equals = divide([(rate, entry.timing, entry.weight) for entry, rate in _heaviest(claims[prefix], prefix, remarks)])
-            remarks += [
-                late.row.remark(RemarkKind.LEFT_OUT, f"{late.id} for {prefix or ANY} has the time and weight of {first.id}, which is taken")
-                for first, late in equals
-            ]
-            for rate, timing, minutes in divided:
-                rates[id(rate)] = rate
-                shares[id(rate), timing, minutes].append(prefix)
-        for prefix in reached:
-            covered[prefix] = frozenset().union(*(entry.timing.minutes for entry, _ in claims[prefix]))
+            claimants = _heaviest(claims[prefix], prefix, remarks)
+            division = divide(tuple((entry.timing, entry.weight) for entry, _ in claimants))
+            remarks += [_taken_remark(claimants[first][1], claimants[late][1], prefix) for first, late in division.equals]
+            for position, minutes in division.shares:
+                entry, rate = claimants[position]
+                shares.setdefault((id(rate), entry.timing.name, minutes), (rate, entry.timing, []))[2].append(prefix)
+            covered[prefix] = division.minutes
     remarks += _holes(covered)
-    return [Coverage(rates[rate], tuple(prefixes), timing, minutes) for (rate, timing, minutes), prefixes in shares.items()]
+    return [Coverage(rate, tuple(prefixes), timing, minutes) for (_, _, minutes), (rate, timing, prefixes) in shares.items()]
+
+
+def _taken_remark(first: DestinationRate, late: DestinationRate, prefix: str) -> Remark:
+    return late.row.remark(RemarkKind.LEFT_OUT, f"{late.id} for {prefix or ANY} has the time and weight of {first.id}, which is taken")
 
 
 def _claims(plan: TariffPlan, name: str, remarks: list[Remark]) -> dict[str, list[tuple[PlanEntry, DestinationRate]]]:
@@ -87,7 +87,7 @@ def _holes(covered: Mapping[str, frozenset[int]]) -> Iterator[Remark]:
     """Prefixes that are not priced all week, and a shorter one is: CGRateS has no price then, and a rate book asks the shorter one."""
     for prefix, minutes in sorted(covered.items()):
         shorter = [prefix[:length] for length in range(len(prefix)) if prefix[:length] in covered]
-        if minutes != WHOLE_WEEK and shorter:
+        if len(minutes) < len(WHOLE_WEEK) and shorter:
             yield Remark(
                 "RatingPlans.csv",
                 0,

@@ -11,13 +11,19 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 from libs.pricing.called_prefix import parse_prefix
+from libs.pricing.exact_number import WHOLE_DIGITS_MAX, parse_number
 from libs.pricing.faults import Unreadable
+from libs.pricing.increments import DECIMALS_MAX as INCREMENT_DECIMALS_MAX
+from libs.pricing.rounding_reader import RECORD_DECIMALS_MAX
 from libs.tariffs.cgrates.tables import FILES, Remark, RemarkKind, Row, read_table
 from libs.tariffs.cgrates.weeks import Timing, read_timing
 
 ANY = "*any"
 # What has no beginning is in force since then.
 FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Numbers that are further from one are mistakes, and spelling them out would take forever.
+DIGITS_MAX = WHOLE_DIGITS_MAX
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)?")
 _SECONDS = {"ns": Decimal("1e-9"), "us": Decimal("1e-6"), "ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
@@ -123,13 +129,15 @@ def _rates(rows: list[Row], remarks: list[Remark]) -> dict[str, tuple[RateSlot, 
         numbers = [_number(row[column] or "0") for column in ("ConnectFee", "Rate")]
         lengths = [_length(row[column] or "0") for column in ("RateUnit", "RateIncrement", "GroupIntervalStart")]
         if None in numbers or None in lengths:
-            remarks.append(row.remark(RemarkKind.LEFT_OUT, "a fee, a rate or a length of time is not a number that is not negative"))
+            remarks.append(
+                row.remark(RemarkKind.LEFT_OUT, "a fee, a rate or a length of time is negative, no number, or has too many digits")
+            )
             continue
         fee, amount = (number for number in numbers if number is not None)
         per, increment, start = (length for length in lengths if length is not None)
         # Neither a unit nor an increment of nothing is possible: one of each is meant.
         slots[row["Id"]].append(RateSlot(row, fee, amount, _at_least_one(per), _at_least_one(increment), start))
-    found = {name: tuple(sorted(these, key=lambda slot: slot.start.count)) for name, these in slots.items()}
+    found = {name: _in_order(these, remarks) for name, these in slots.items()}
     for these in found.values():
         remarks += [
             slot.row.remark(RemarkKind.LEFT_OUT, f"connect fee {slot.connect_fee}: only that of the first interval is ever asked")
@@ -137,6 +145,15 @@ def _rates(rows: list[Row], remarks: list[Remark]) -> dict[str, tuple[RateSlot, 
             if slot.connect_fee
         ]
     return found
+
+
+def _in_order(slots: list[RateSlot], remarks: list[Remark]) -> tuple[RateSlot, ...]:
+    """Intervals by their start; of two with the same start the first."""
+    by_start: dict[Decimal, RateSlot] = {}
+    for slot in slots:
+        if by_start.setdefault(slot.start.count, slot) is not slot:
+            remarks.append(slot.row.remark(RemarkKind.LEFT_OUT, f"another interval of {slot.row['Id']} starts there too, and is taken"))
+    return tuple(by_start[start] for start in sorted(by_start))
 
 
 def _destination_rates(rows: list[Row], remarks: list[Remark]) -> dict[str, tuple[DestinationRate, ...]]:
@@ -159,6 +176,9 @@ def _rounding(row: Row, remarks: list[Remark]) -> tuple[str, int] | None:
         return None
     if method not in _ROUNDING_MODES or not decimals.isdigit():
         remarks.append(row.remark(RemarkKind.LEFT_OUT, f"rounding {method} to {decimals or 'no'} decimals is not known"))
+        return None
+    if int(decimals) > RECORD_DECIMALS_MAX:
+        remarks.append(row.remark(RemarkKind.DIFFERS, f"amounts stay exact, instead of being rounded to {decimals} decimals"))
         return None
     return _ROUNDING_MODES[method], int(decimals)
 
@@ -207,18 +227,25 @@ def _instant(row: Row, remarks: list[Remark]) -> datetime | None:
 
 
 def _number(text: str) -> Decimal | None:
+    """A number that a rate book can say too."""
     try:
         number = Decimal(text)
-    except InvalidOperation:
+        if not number.is_finite() or abs(number.adjusted()) > DIGITS_MAX:
+            return None
+        return parse_number(f"{number:f}").to_decimal()
+    except (InvalidOperation, Unreadable):
         return None
-    return number if number.is_finite() and number >= 0 else None
 
 
 def _length(text: str) -> Length | None:
     parts = _DURATION.fullmatch(text)
-    if parts is None:
+    count = _number(parts[1]) if parts is not None else None
+    if parts is None or count is None:
         return None
-    return Length(Decimal(parts[1]) * _SECONDS[parts[2] or "s"], parts[2] is not None)
+    count *= _SECONDS[parts[2] or "s"]
+    if count.normalize().as_tuple().exponent < -INCREMENT_DECIMALS_MAX:  # type: ignore[operator]
+        return None
+    return Length(count, parts[2] is not None)
 
 
 def _at_least_one(length: Length) -> Length:

@@ -5,16 +5,18 @@ before all. Our time bands say from when until when, and must not overlap: so th
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
 from libs.pricing.time_band import DAYS, MINUTES_PER_DAY, MINUTES_PER_WEEK
 from libs.tariffs.cgrates.tables import Remark, RemarkKind, Row
 
-T = TypeVar("T")
-
 WHOLE_WEEK = frozenset(range(MINUTES_PER_WEEK))
+# Thousands of prefixes have the same few timings, and dividing a week takes thousands of steps.
+SCHEDULES_REMEMBERED_MAX = 1_000
 _TIME = re.compile(r"(\d\d?):(\d\d):(\d\d)")
 
 
@@ -33,15 +35,13 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """Who asks to price the minutes of a timing; the heavier one first, then the one that starts later in the day."""
+class Division:
+    """Who has which minutes of a week, by the places of the claims; `equals` are those who claim some with the same right, of which
+    the earlier has them. `minutes` are all that are claimed."""
 
-    timing: Timing
-    weight: Any
-
-    @property
-    def rank(self) -> tuple[Any, int]:
-        return self.weight, self.timing.start
+    shares: tuple[tuple[int, frozenset[int]], ...]
+    equals: tuple[tuple[int, int], ...]
+    minutes: frozenset[int]
 
 
 def read_timing(row: Row, remarks: list[Remark]) -> Timing | None:
@@ -62,21 +62,23 @@ def read_timing(row: Row, remarks: list[Remark]) -> Timing | None:
     return Timing(row["Id"], start, frozenset(day * MINUTES_PER_DAY + minute for day in days for minute in range(start, end)))
 
 
-def divide(claims: Sequence[tuple[T, Timing, Any]]) -> tuple[list[tuple[T, Timing, frozenset[int]]], list[tuple[T, T]]]:
-    """Who prices which minutes, heaviest first, and those who would price the same ones (the earlier of them does)."""
-    ranked = sorted(claims, key=lambda claim: (-claim[2], -claim[1].start))
-    taken: list[tuple[T, Timing, frozenset[int]]] = []
-    equals: list[tuple[T, T]] = []
+@lru_cache(SCHEDULES_REMEMBERED_MAX)
+def divide(claims: tuple[tuple[Timing, Decimal], ...]) -> Division:
+    """Divide the week among timings with their weights: the heavier one first, of equals the one that starts later in the day."""
+    ranked = sorted(range(len(claims)), key=lambda position: (-claims[position][1], -claims[position][0].start))
+    shares: list[tuple[int, frozenset[int]]] = []
+    equals: list[tuple[int, int]] = []
     free = WHOLE_WEEK
-    for position, (claimant, timing, weight) in enumerate(ranked):
-        won = timing.minutes & free
-        for other, others, others_weight in ranked[:position]:
-            if others_weight == weight and others.start == timing.start and others.minutes & timing.minutes:
-                equals.append((other, claimant))
-        if won:
-            taken.append((claimant, timing, won))
+    for rank, position in enumerate(ranked):
+        timing, weight = claims[position]
+        for earlier in ranked[:rank]:
+            other, others_weight = claims[earlier]
+            if (others_weight, other.start) == (weight, timing.start) and other.minutes & timing.minutes:
+                equals.append((earlier, position))
+        if won := timing.minutes & free:
+            shares.append((position, won))
             free -= won
-    return taken, equals
+    return Division(tuple(shares), tuple(equals), WHOLE_WEEK - free)
 
 
 def band_terms(minutes: frozenset[int]) -> Any:
