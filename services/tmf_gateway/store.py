@@ -4,7 +4,7 @@ A document's `outbox` holds messages that are published after the document is st
 them: `{revision, topic, message}`. What a crash leaves there is published again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -161,14 +161,20 @@ class GatewayStore:
             del shown[document["_id"]]
         # The prices first, so that no offering ever names one that is not there.
         named = {reference["id"] for offering in shown.values() for reference in offering["resource"]["productOfferingPrice"]}
-        await self._show(PRODUCT_OFFERING_PRICES, [price for price in prices if price["_id"] in named])
-        await self._show(PRODUCT_OFFERINGS, list(shown.values()))
+        shown_prices = {price["_id"]: price for price in prices if price["_id"] in named}
+        for collection, documents in ((PRODUCT_OFFERING_PRICES, shown_prices), (PRODUCT_OFFERINGS, shown)):
+            if documents:
+                replaced = [ReplaceOne({"_id": id}, document, upsert=True) for id, document in documents.items()]
+                await self._database[collection].bulk_write(replaced, ordered=False)
+        for collection, documents in ((PRODUCT_OFFERINGS, shown), (PRODUCT_OFFERING_PRICES, shown_prices)):
+            await self._forget_shown_but(documents, collection)
 
-    async def _show(self, collection: str, documents: Sequence[Mapping[str, Any]]) -> None:
-        if documents:
-            await self._database[collection].bulk_write(
-                [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents], ordered=False
-            )
+    async def _forget_shown_but(self, present: Container[str], collection: str) -> None:
+        """A book that was replaced before it was in force may have had offerings and prices that the next one has not."""
+        found = await self._database[collection].find({"rate_books": {"$exists": True}}, {"_id": 1}).to_list()
+        gone = [document["_id"] for document in found if document["_id"] not in present]
+        if gone:
+            await self._database[collection].delete_many({"_id": {"$in": gone}, "rate_books": {"$exists": True}})
 
     async def unpublished(self, collection: str, before: datetime, limit: int) -> list[dict[str, Any]]:
         """Documents with something in the outbox that was not sent at once."""

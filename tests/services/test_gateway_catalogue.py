@@ -7,8 +7,10 @@ from fractions import Fraction
 import pytest
 
 from libs.contracts import HubEventRaised, TariffPublished, TariffRefused, UsageRated
+from libs.exact_json import read_json, write_json
 from services.tmf_gateway.domain.links import TMF620
-from tests.gateway_client import GatewayDoor, open_gateway
+from services.tmf_gateway.specifications import swagger
+from tests.gateway_client import GatewayDoor, assert_conforms, open_gateway
 from tests.usages import usage_of
 from tests.world import read_facts
 
@@ -148,6 +150,21 @@ async def test_the_catalogue_shows_what_the_rate_books_in_files_say(door):
         assert (refused.status_code, "publish another rate book" in refused.json()["message"]) == (409, True)
 
 
+async def test_what_a_replaced_book_said_is_shown_no_longer(door):
+    def book(*offerings):
+        fee = "recurring_prices: [{id: fee, description: Fee, amount: 1, period: month}]"
+        return "id: draft\neffective_from: 2099-01-01\ncurrency: EUR\nofferings:\n" + "".join(f"  {id}: {{{fee}}}\n" for id in offerings)
+
+    statuses = []
+    for offerings in (("kept", "dropped"), ("kept",)):
+        await door.world.publish(TariffPublished.of("draft", book(*offerings), datetime.now(UTC)))
+        await door.world.settle()
+        paths = (f"{OFFERINGS}/kept", f"{OFFERINGS}/dropped", f"{PRICES}/draft:kept:fee", f"{PRICES}/draft:dropped:fee")
+        statuses.append([(await door.http.get(path)).status_code for path in paths])
+
+    assert statuses == [[200, 200, 200, 200], [200, 404, 200, 404]]
+
+
 async def test_what_customers_have_stays_and_the_rest_can_be_deleted(door):
     price = await created(door, PRICES, **PER_MINUTE)
     offering = await launched(door, price)
@@ -203,3 +220,12 @@ async def test_references_lead_somewhere(door):
     for reference in ({"productOfferingPrice": [{"id": "gone"}]}, {"productSpecification": {"id": "gone"}}):
         refused = await door.http.post(OFFERINGS, json={"name": "Mobile", **reference})
         assert (refused.status_code, "gone does not exist" in refused.json()["message"]) == (400, True)
+
+
+async def test_every_event_is_as_the_specification_draws_it(door):
+    raised = [event for event in await read_facts(door.settings, HubEventRaised) if event.api == "TMF620"]
+
+    drawn = [event for event in raised if event.event_type in swagger("TMF620")["definitions"]]
+    assert {event.event_type.removeprefix("ProductOffering") for event in drawn} >= {"CreateEvent", "StateChangeEvent", "DeleteEvent"}
+    for event in drawn:
+        assert_conforms(read_json(write_json(event.envelope)), "TMF620", event.event_type)
