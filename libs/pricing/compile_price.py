@@ -30,6 +30,7 @@ def compile_price(price: UsagePrice, currency: str, rate_book: str) -> CompiledP
         return amount.scaled(money_decimals) * per * 10**decimals
 
     rounding = price.record_rounding
+    is_plain = by_record is None and not isinstance(model, tuple) and not limits and rounding is None
     return CompiledPrice(
         price_id=price.id,
         description=price.description,
@@ -45,7 +46,9 @@ def compile_price(price: UsagePrice, currency: str, rate_book: str) -> CompiledP
         setup_numerator=of_record(price.setup_fee),
         denominator=exact_denominator if rounding is None else 10**rounding.decimals,
         exact_denominator=exact_denominator,
-        is_plain=by_record is None and not isinstance(model, tuple) and not limits and rounding is None,
+        is_plain=is_plain,
+        is_proportional=is_plain and price.setup_fee.digits == 0,
+        is_uneven=isinstance(model, tuple) or price.free_first.digits > 0,
         splits=price.splits,
         tiers=model.terms if isinstance(model, Tiers) and by_record is None else None,
         late_restarts=isinstance(model, Tiers) and model.late_restarts,

@@ -60,6 +60,8 @@ class CompiledPrice:
 
     `tiers` is set where the month is counted: then a usage owes no more than its set-up fee by itself, and the charge what `tiers`
     make of its quantity. `exact_denominator` is that of amounts before a record's rounding, which mostly there is none.
+    What most prices are is said in advance: `is_plain` when a quantity costs so much per step and the set-up fee, `is_proportional`
+    when there is no fee either; `is_uneven` when a quantity is not just rounded up (free seconds, custom steps).
     Prices are compared by identity: they are compiled once.
     """
 
@@ -77,7 +79,9 @@ class CompiledPrice:
     setup_numerator: int
     denominator: int
     exact_denominator: int
-    is_plain: bool = True
+    is_plain: bool
+    is_proportional: bool
+    is_uneven: bool
     splits: bool = False
     tiers: ChargeTiers | None = None
     late_restarts: bool = False
@@ -92,12 +96,11 @@ class CompiledPrice:
     def price(self, usage: UsageReceived) -> "PricedUsage":
         """Price a usage of this price's unit, whose quantity is between zero and QUANTITY_MAX."""
         steps = self.charged_steps(usage.quantity)
-        if not self.setup_numerator:
-            numerator, continued = steps * self.numerator_per_step if self.is_plain else self.numerator(steps), False
-        else:
-            continued = usage.characteristics.get(CONTINUATION) == CONTINUES
-            numerator = self.numerator(steps, continued=continued)
-        return PricedUsage(self, Decimal(steps).scaleb(-self.decimals, _UP) if self.decimals else Decimal(steps), numerator, continued)
+        quantity = Decimal(steps).scaleb(-self.decimals, _UP) if self.decimals else Decimal(steps)
+        if self.is_proportional:
+            return PricedUsage(self, quantity, steps * self.numerator_per_step)
+        continued = self.setup_numerator > 0 and usage.characteristics.get(CONTINUATION) == CONTINUES
+        return PricedUsage(self, quantity, self.numerator(steps, continued=continued), continued)
 
     def charged_steps(self, quantity: Decimal) -> int:
         """The quantity less what is free, rounded up to its increments; nothing for nothing."""
@@ -106,10 +109,10 @@ class CompiledPrice:
         steps = int(quantity)
         if steps != quantity:
             steps += 1
-        if self.free_steps:
+        if self.is_uneven:
             steps = max(0, steps - self.free_steps)
-        if self.rungs:
-            return sum(rung.charged_in(steps) for rung in self.rungs)
+            if self.rungs:
+                return sum(rung.charged_in(steps) for rung in self.rungs)
         if steps <= self.first:
             return self.first if steps else 0
         if self.then == 1:
@@ -299,7 +302,8 @@ def rescaled(price: CompiledPrice, decimals: int, exact_denominator: int, denomi
         record_tiers=None if price.record_tiers is None else price.record_tiers.rescaled(finer, by),
         exact_denominator=exact_denominator,
         denominator=denominator,
-        is_plain=False,
+        is_plain=price.is_plain and denominator == exact_denominator,
+        is_proportional=price.is_proportional and denominator == exact_denominator,
     )
 
 

@@ -14,7 +14,7 @@ from libs.pricing.compiled_price import CompiledPrice
 from libs.pricing.faults import Fault
 from libs.pricing.local_time import CALENDAR_END, local_minute, same_offset_until
 from libs.pricing.network_code import VISITED_NETWORK
-from libs.pricing.time_band import WeekSlots
+from libs.pricing.time_band import MINUTES_PER_WEEK, WeekSlots
 from libs.pricing.usage_price import UsageMatch, UsagePrice
 
 # The prices of one prefix: one for each slot, or a single one when it is always the same.
@@ -31,12 +31,16 @@ Prices = Sequence[tuple[UsagePrice, CompiledPrice]]
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """Prices by called number and time. `prefix_lengths` from the longest; `otherwise` is for numbers with no prefix here."""
+    """Prices by called number and time. `prefix_lengths` from the longest; `otherwise` is for numbers with no prefix here.
+
+    `every_week` has the slots of its minutes where all weeks are alike, for lack of holidays.
+    """
 
     prefix_lengths: tuple[int, ...]
     by_prefix: Mapping[str, SlotPrices]
     otherwise: SlotPrices
     week: WeekSlots
+    every_week: tuple[int, ...] | None
 
     def find(self, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | None:
         """The price of a usage at that time, by the clock of that zone. Raises UnknownTimeZone."""
@@ -51,6 +55,8 @@ class PriceTable:
                     break
         if len(prices) == 1:
             return prices[0]
+        if self.every_week is not None:
+            return prices[self.every_week[local_minute(at, time_zone) % MINUTES_PER_WEEK]]
         return prices[self.week.slot(local_minute(at, time_zone))]
 
 
@@ -177,7 +183,8 @@ def _price_table(prices: Prices, week: WeekSlots) -> PriceTable:
     shared: dict[SlotPrices, SlotPrices] = {}
     by_prefix = {prefix: shared.setdefault(prices, _once_if_constant(prices)) for prefix, prices in all_slots.items()}
     otherwise = by_prefix.pop(ANY)
-    return PriceTable(_lengths(by_prefix), by_prefix, otherwise, week)
+    every_week = None if week.special_days else week.week.slot_by_minute
+    return PriceTable(_lengths(by_prefix), by_prefix, otherwise, week, every_week)
 
 
 def _ties(prices: Iterable[UsagePrice], week: WeekSlots) -> list[Fault]:

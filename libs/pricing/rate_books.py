@@ -50,9 +50,11 @@ class RateBooks:
         offering = self.offering(offering_id, usage.started_at, currency)
         if offering is None:
             return self._refuse_offering(offering_id, usage.started_at, currency)
-        price = self._price(offering, usage, usage.started_at, time_zone)
-        if isinstance(price, RejectedUsage):
-            return price
+        # As _price does, without a call: this is done for every usage.
+        table = offering.tables.get(usage.usage_type)
+        price = table.find(usage, usage.started_at, time_zone) if table is not None else None
+        if price is None or price.unit != usage.unit:
+            return _refuse(price, usage, offering, usage.started_at, time_zone)
         if price.splits and not ends_before(usage, self._same_until(offering, usage.started_at, time_zone)):
             return price_in_parts(usage, price, partial(self._price_at, offering_id, usage, time_zone=time_zone, currency=currency))
         return price.price(usage)
@@ -81,13 +83,8 @@ class RateBooks:
     def _price(self, offering: Offering, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | RejectedUsage:
         table = offering.tables.get(usage.usage_type)
         price = table.find(usage, at, time_zone) if table is not None else None
-        if price is None:
-            return _refuse_unpriced(usage, offering, at, time_zone)
-        if price.unit != usage.unit:
-            return RejectedUsage(
-                RejectionReason.WRONG_UNIT,
-                f"price {price.price_id!r} of offering {offering.id!r} counts {price.unit}, the usage {usage.unit}",
-            )
+        if price is None or price.unit != usage.unit:
+            return _refuse(price, usage, offering, at, time_zone)
         return price
 
     def _price_at(
@@ -120,7 +117,12 @@ def _refuse_quantity(usage: UsageReceived) -> RejectedUsage:
     return RejectedUsage(RejectionReason.ABSURD_QUANTITY, f"quantity {usage.quantity:.6g} exceeds {QUANTITY_MAX:.0E}")
 
 
-def _refuse_unpriced(usage: UsageReceived, offering: Offering, at: datetime, time_zone: str) -> RejectedUsage:
+def _refuse(price: CompiledPrice | None, usage: UsageReceived, offering: Offering, at: datetime, time_zone: str) -> RejectedUsage:
+    if price is not None:
+        return RejectedUsage(
+            RejectionReason.WRONG_UNIT,
+            f"price {price.price_id!r} of offering {offering.id!r} counts {price.unit}, the usage {usage.unit}",
+        )
     called = f" to {usage.called_number}" if usage.called_number else ""
     detail = (
         f"offering {offering.id!r} has no price for {usage.usage_type}{called} "
