@@ -16,6 +16,7 @@ from libs.money import sum_exactly
 from libs.pricing import PricedUsage, RateBooks, RejectedUsage
 from libs.pricing.allowance import Allowance
 
+PRODUCT_FIELDS = ("offering_id", "former_offerings")
 CHARGE_FIELDS = ("offering_id", "product_id", "account_id", "price_id", "kind", "period", "sequence", "tiers", "line_rounding")
 SLICE = 5_000
 # Charges kept while walking: usages of one customer lie near each other.
@@ -78,8 +79,8 @@ class _Terms:
 
 
 class _Known:
-    """The terms of charges, looked up once per slice: by the offering that a charge was opened under; and by the product's of today,
-    for a charge goes on when a product changes to an offering with a price of the same name."""
+    """The terms of charges, looked up once per slice: by the offering that a charge was opened under; and by the product's of today
+    and of before, for a charge goes on when a product changes to an offering with a price of the same name."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -97,12 +98,13 @@ class _Known:
         charges = await self._by_id("charges", missing, CHARGE_FIELDS)
         for charge_id, charge in charges.items():
             self._charges[charge_id] = await self._counting(charge)
-        products = await self._by_id("products", {charge["product_id"] for charge in charges.values()}, ("offering_id",))
+        products = await self._by_id("products", {charge["product_id"] for charge in charges.values()}, PRODUCT_FIELDS)
         accounts = await self._by_id("accounts", {charge["account_id"] for charge in charges.values()}, ("time_zone", "currency"))
         for charge_id, charge in charges.items():
             account, product = accounts.get(charge["account_id"]), products.get(charge["product_id"], charge)
             if account is not None:
-                offering_ids = dict.fromkeys((charge["offering_id"], product["offering_id"]))
+                formers = [former["offering_id"] for former in product.get("former_offerings", ())]
+                offering_ids = dict.fromkeys((charge["offering_id"], product["offering_id"], *formers))
                 self._terms[charge_id] = [_Terms(offering_id, account["time_zone"], account["currency"]) for offering_id in offering_ids]
 
     def terms_of(self, usage: Mapping[str, Any]) -> Sequence[_Terms]:

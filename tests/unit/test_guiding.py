@@ -1,10 +1,11 @@
 """Guiding: a usage goes to the product that held its identifier at its time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from libs.contracts import ProductStatus
+from libs.contracts import FormerOffering, ProductStatus
 from services.rating.domain.holdings import Holding, Product, holder_at
 
 
@@ -50,3 +51,10 @@ def test_a_usage_goes_to_whoever_held_the_identifier_then(tenures: tuple[Holding
 def test_an_identifier_is_held_no_longer_than_its_product_lives() -> None:
     tenure = Holding.of(product("p", started_at=day(3), ended_at=day(9)), day(1), day(20))
     assert (tenure.valid_from, tenure.valid_to) == (day(3), day(9))
+
+
+def test_a_usage_is_of_the_offering_that_the_product_had_then() -> None:
+    formers = (FormerOffering(offering_id="first", until=day(5)), FormerOffering(offering_id="second", until=day(8)))
+    tenure = Holding.of(replace(product("moved"), former_offerings=formers), day(1), None)
+    found = [holder_at((tenure,), day(number)) for number in (4, 5, 7, 8)]
+    assert [holder.offering_id for holder in found if holder is not None] == ["first", "second", "second", "plan"]

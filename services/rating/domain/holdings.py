@@ -4,7 +4,7 @@ A usage is guided by its identifier and its own time, for numbers are ported and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from libs.contracts import FormerOffering, ProductStatus, Suspension
@@ -39,6 +39,13 @@ class Product:
     former_offerings: tuple[FormerOffering, ...] = ()
     changed_at: datetime | None = None
 
+    def as_of(self, at: datetime) -> "Product":
+        """The product with the offering that it had at an instant."""
+        for former in self.former_offerings:
+            if at < former.until:
+                return replace(self, offering_id=former.offering_id)
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
@@ -64,7 +71,7 @@ class Holdings:
 
 
 def holder_at(tenures: Sequence[Holding], at: datetime) -> Product | None:
-    """The product that held the identifier then: where tenures overlap, the one that took it last."""
+    """The product that held the identifier then, with its offering of then: where tenures overlap, the one that took it last."""
     best: Holding | None = None
     for tenure in tenures:
         if tenure.valid_from <= at and (tenure.valid_to is None or at < tenure.valid_to):
@@ -72,4 +79,4 @@ def holder_at(tenures: Sequence[Holding], at: datetime) -> Product | None:
                 continue
             if best is None or (tenure.valid_from, tenure.product.id) > (best.valid_from, best.product.id):
                 best = tenure
-    return best.product if best else None
+    return best.product.as_of(at) if best else None
