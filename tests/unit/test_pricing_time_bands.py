@@ -1,6 +1,6 @@
 """Time bands on the customer's wall clock: both DST changes north and south, half hours, year ends, bands past midnight."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -188,3 +188,53 @@ def test_hours_and_days_are_read_as_they_are_said() -> None:
     assert (parse_hours("08:00-18:30").start, parse_hours("08:00-18:30").end) == (480, 1110)
     assert parse_days("Fri-Mon") == {4, 5, 6, 0}
     assert parse_days("sun") == {6}
+
+
+BAND_PRICE = "      - {id: band, description: Calls, match: {usage_type: voice, time_band: band}, price: {amount: 1, per: 1 s}}"
+DATES = st.sets(st.integers(0, 20).map(lambda day: date(2026, 2, 20) + timedelta(days=day)), max_size=4)
+PARTS = st.tuples(
+    st.sets(st.integers(0, 6), min_size=1),
+    st.tuples(st.integers(0, 23), st.integers(1, 24)).filter(lambda hours: hours[0] != hours[1]),
+    st.sampled_from(["", "holidays: a", "except_holidays: a", "holidays: b"]),
+)
+
+
+def part_text(part: tuple[set[int], tuple[int, int], str]) -> str:
+    days, (start, end), holidays = part
+    return f"{{days: [{', '.join(DAYS[day] for day in sorted(days))}], hours: '{start:02}:00-{end:02}:00', {holidays or 'hours-of: all'}}}"
+
+
+def holds(part: tuple[set[int], tuple[int, int], str], calendars: dict[str, set[date]], local: datetime) -> bool:
+    """The slow way to say what a part of a band is: it began today or yesterday, on a day that is right, and is not over yet."""
+    days, (start, end), holidays = part
+    for begun in (local.date(), local.date() - timedelta(days=1)):
+        begins = datetime.combine(begun, time(start), UTC)
+        ends = begins + timedelta(hours=(end - start) % 24 or 24)
+        is_right_day = begun.weekday() in days
+        if holidays:
+            key, calendar = holidays.split(": ")
+            is_right_day &= (begun in calendars[calendar]) == (key == "holidays")
+        if is_right_day and begins <= local < ends:
+            return True
+    return False
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    parts=st.lists(PARTS, min_size=1, max_size=3),
+    calendars=st.fixed_dictionaries({"a": DATES, "b": DATES}),
+    minutes=st.lists(st.integers(0, 22 * 1440 - 1), min_size=1, max_size=20),
+)
+def test_a_band_holds_what_its_parts_say_of_days_hours_and_holidays(
+    parts: list[tuple[set[int], tuple[int, int], str]], calendars: dict[str, set[date]], minutes: list[int]
+) -> None:
+    dates = {name: days | {date(2020, 1, 1)} for name, days in calendars.items()}
+    listed = "".join(f"  {name}: [{', '.join(map(str, sorted(days)))}]\n" for name, days in dates.items())
+    said = ", ".join(part_text(part).replace(", hours-of: all", "") for part in parts)
+    text = f"holidays:\n{listed}{BOOK.format(bands=f'  band: [{said}]', prices=BAND_PRICE).lstrip()}"
+    books = RateBooks([parse_rate_book(text, "hours.yaml")])
+    for minute in minutes:
+        at = datetime(2026, 2, 19, tzinfo=UTC) + timedelta(minutes=minute)
+        usage = usage_of(id="usage", identifier="ada", usage_type="voice", started_at=at, quantity=Decimal(1), unit="s")
+        priced = books.price_usage("basic", usage, time_zone="UTC", currency="EUR")
+        assert isinstance(priced, PricedUsage) == any(holds(part, dates, at) for part in parts), at
