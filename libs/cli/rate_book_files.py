@@ -77,3 +77,17 @@ async def _stored() -> list[Document]:
     from libs.devstack.stack import running_settings
 
     return await stored_tariffs(running_settings())
+
+
+def count_products() -> dict[str, int]:
+    """How many products that have not ended have each offering, as rating knows them."""
+    return asyncio.run(_product_counts())
+
+
+async def _product_counts() -> dict[str, int]:
+    from libs.audit.reader import open_reader
+    from libs.devstack.stack import running_settings
+
+    pipeline = [{"$match": {"ended_at": None}}, {"$group": {"_id": "$offering_id", "count": {"$sum": 1}}}]
+    async with open_reader(running_settings()) as reader:
+        return {document["_id"]: document["count"] async for document in reader.aggregate("rating", "products", pipeline)}

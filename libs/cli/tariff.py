@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from libs.cli.errors import CommandError
-from libs.cli.rate_book_files import RATE_BOOKS, find_document, rate_book_paths, read_document, read_documents
+from libs.cli.rate_book_files import RATE_BOOKS, count_products, find_document, rate_book_paths, read_document, read_documents
 from libs.cli.tariff_import import import_cgrates
 from libs.cli.tariff_publish import publish
 from libs.pricing import Fault, RateBookInvalid, RateBooks
@@ -110,15 +110,17 @@ def diff(
     published: Published = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say in words what changes from one rate book to another, and for whom."""
+    """Say in words what changes from one rate book to another, and for whom; with --published also for how many products."""
     before, after = (find_document(name, books, published=published) for name in (old, new))
     changes = difference(before, after)
+    products = count_products() if published else {}
     if as_json:
-        result.print_json(json.dumps([dataclasses.asdict(change) for change in changes]))
+        told = [dataclasses.asdict(change) | ({"products": products.get(change.offering, 0)} if published else {}) for change in changes]
+        result.print_json(json.dumps(told))
         return
     if not changes:
         result.print(f"{before.book.id} and {after.book.id} say the same", highlight=False)
-    _print_changes(changes)
+    _print_changes(changes, products if published else None)
 
 
 def _read_all(files: Iterable[Path]) -> tuple[list[BookDocument], list[Fault]]:
@@ -192,14 +194,15 @@ def _print_sheet(document: BookDocument, offering: str, lines: Sequence[SheetLin
     result.print(table)
 
 
-def _print_changes(changes: Sequence[Change]) -> None:
+def _print_changes(changes: Sequence[Change], products: Mapping[str, int] | None) -> None:
     offering: str | None = None
     for change in changes:
         if change.offering != offering:
             offering = change.offering
-            result.print(f"[bold]{escape(f'For customers of {offering}' if offering else 'For everybody')}[/bold]")
+            held = f" ({_counted(products.get(offering, 0), 'product')})" if products is not None else ""
+            result.print(f"[bold]{escape(f'For customers of {offering}{held}' if offering else 'For everybody')}[/bold]")
         result.print(f"  {escape(change.words)}", soft_wrap=True)
 
 
 def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

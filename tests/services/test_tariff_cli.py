@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from libs.cli import app
 from libs.cli.errors import CommandError
-from tests.rating_world import RatingWorld
+from tests.rating_world import RatingWorld, account, number, product
 
 BOOK = """
 id: cli-published
@@ -48,7 +48,11 @@ async def test_books_are_published_and_known_from_then_on(rating: RatingWorld, m
 
     # What is still to come may change; what would change an offering at the same instant may not.
     book.write_text(BOOK.replace("0.10", "0.12"))
-    assert "raised from 0.10 EUR" in (await tariff("diff", "cli-published", book, "--published")).stdout
+    await rating.publish(account("ada"), product("line", "ada", number("+12125550001"), offering="cli-offering"))
+    await rating.settle()
+    said = (await tariff("diff", "cli-published", book, "--published")).stdout.splitlines()
+    assert said[0] == "For customers of cli-offering (1 product)"
+    assert "raised from 0.10 EUR" in said[1]
     assert (await tariff("publish", book)).exit_code == 0
     rival = tmp_path / "rival.yaml"
     rival.write_text(BOOK.replace("cli-published", "cli-rival"))
