@@ -4,12 +4,19 @@ import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from libs.contracts import SuspenseRetryRequested, UsageRated
 from libs.money import sum_fractions
+from libs.runtime import in_transaction
+from services.rating.buckets import BucketStore
+from services.rating.collisions import Collision, collisions
+from services.rating.domain.deciding import Rated
+from tests import drawing_world
+from tests.drawing_world import NOW, DrawingWorld
 from tests.rating_world import RatingWorld, account, call, number, product
 from tests.world import build_service
 
@@ -28,6 +35,7 @@ offerings:
 """
 USAGES = 6_000
 LINES = 40
+WORKERS, DRAWS = 8, 25
 SHARED = "account|ada|shared|s|2026-03-01"
 
 
@@ -124,3 +132,37 @@ async def test_a_usage_that_waited_in_suspense_draws_when_it_is_rated(rating: Ra
         await rating.publish(SuspenseRetryRequested(id="retry"))
         await rating.settle()
     assert await used(rating) == {SHARED: 60}
+
+
+async def test_draws_at_the_same_instant_are_made_one_after_the_other(rating: RatingWorld) -> None:
+    store = BucketStore(rating.service.database)
+    text = drawing_world.book(
+        "- {id: shared, description: Shared, amount: 150 s, shared: account}",
+        "- {id: calls, description: Calls, match: {usage_type: voice}, price: {amount: 1, per: 1 s}}",
+    )
+    refused = 0
+
+    async def draw(worker: int) -> list[Rated]:
+        nonlocal refused
+        world = DrawingWorld.of(text, products=[(line(worker), drawing_world.product(f"line-{worker}"))])
+        done: list[Rated] = []
+        for _ in range(WORKERS * DRAWS):
+            world.stored = await store.find([SHARED])
+            drawn = world.draw(drawing_world.usage(f"u-{worker}-{len(done)}", 1, identifier=line(worker)))
+            try:
+                with collisions():
+                    await in_transaction(rating.service.client, partial(store.write, drawn.changes, NOW))
+            except Collision:
+                refused += 1
+                continue
+            done += drawn.rated
+            if len(done) == DRAWS:
+                return done
+        raise AssertionError(f"worker {worker} was refused too often")
+
+    async with asyncio.timeout(60):
+        drawn = [rated for of_worker in await asyncio.gather(*map(draw, range(WORKERS))) for rated in of_worker]
+    assert refused > 0
+    assert len(drawn) == WORKERS * DRAWS
+    assert sum(use.quantity for rated in drawn for use in rated.allowances) == 150
+    assert await used(rating) == {SHARED: 150}
