@@ -42,11 +42,11 @@ async def audit_prices(reader: Reader, books: RateBooks, findings: Findings) -> 
             if isinstance(first, PricedUsage) and [part.rate_book for part in first.parts] != _books_of(usage):
                 findings.checked["usages of another rate book, not priced again"] += 1
                 continue
-            if isinstance(first, PricedUsage):
-                findings.add(*known.check_charges(usage, first))
-            differences = list(terms[0].check(usage, books))
-            if differences and all(any(others.check(usage, books)) for others in terms[1:]):
-                findings.add(*differences)
+            fitting = next((each for each in terms if not any(each.check(usage, books))), None)
+            if fitting is None:
+                findings.add(*terms[0].check(usage, books))
+            else:
+                findings.add(*known.check_charges(usage, fitting, books))
 
 
 async def audit_suspense(reader: Reader, findings: Findings) -> None:
@@ -111,11 +111,16 @@ class _Known:
         """The terms to try, the likeliest first; none when its charge or account is not there."""
         return self._terms.get(usage["charge_id"], ())
 
-    def check_charges(self, usage: Mapping[str, Any], priced: PricedUsage) -> Iterator[Difference]:
+    def check_charges(self, usage: Mapping[str, Any], terms: _Terms, books: RateBooks) -> Iterator[Difference]:
         """Compare each charge, with the first usage that it counts, with the terms of its price."""
-        for part, each in zip(parts_of(usage), priced.parts, strict=False):
+        parts = parts_of(usage)
+        if not any(part["charge_id"] in self._charges for part in parts):
+            return
+        priced = terms.price(usage, books)
+        assert isinstance(priced, PricedUsage), f"usage {usage['_id']} has the price that its terms give it"
+        for part, each in zip(parts, priced.parts, strict=True):
             charge = self._charges.pop(part["charge_id"], None)
-            if charge is not None and part["price_id"] == each.price_id:
+            if charge is not None:
                 yield from check_terms(charge, each.price)
 
     async def _counting(self, charge: Document) -> CountingCharge:
