@@ -351,3 +351,33 @@ def test_what_is_drawn_and_what_is_left_to_pay_are_the_call_whatever_the_batches
         assert 0 <= bucket.used + bucket.used_later <= bucket.granted
         if "|rolling|" in bucket.id:
             assert Fraction(bucket.used_later, bucket.denominator) <= 420
+
+
+STARTS = st.sampled_from(["2026-01-31", "2026-02-28", "2026-03-01", "2026-03-02", "2026-03-20"])
+ALL_TERMS = f"""{TERMS}
+- {{id: welcome, description: Welcome, amount: 5 min, recurrence: once, validity: 10 days, priority: 0}}
+- {{id: ever, description: Ever, amount: 100 min, recurrence: once}}"""
+
+
+@given(
+    st.lists(STARTS, min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(20, 31), st.integers(0, 2_000)), max_size=12),
+)
+def test_customers_draw_in_one_batch_as_each_would_alone(starts: list[str], calls: list[tuple[int, int, int]]) -> None:
+    def held(place: int) -> tuple[str, Any]:
+        started_at = datetime.fromisoformat(f"{starts[place]}T10:00:00+00:00")
+        return f"+3460000000{place}", product(f"line-{place}", account=f"account-{place}", started_at=started_at)
+
+    older = book(ALL_TERMS.replace("100 min", "50 min"), CALLS, more='zones:\n  home: ["+34"]\n')
+    newer = book(ALL_TERMS, CALLS, more='zones:\n  home: ["+34"]\n', id="newer", effective_from="2026-03-01")
+    usages = [
+        usage(f"u-{number}", quantity, f"2026-03-{day:02}T10:00:00Z", identifier=f"+3460000000{place}", called_number="+34911")
+        for number, (place, day, quantity) in enumerate(calls)
+        if place < len(starts)
+    ]
+    together = DrawingWorld.of(older, newer, products=map(held, range(len(starts)))).rate(*usages)
+    for place in range(len(starts)):
+        alone = DrawingWorld.of(older, newer, products=[held(place)])
+        for mine in (each for each in together if each.charge.product.id == f"line-{place}"):
+            (by_itself,) = alone.rate(mine.usage)
+            assert (taken(by_itself), to_pay(by_itself)) == (taken(mine), to_pay(mine))
