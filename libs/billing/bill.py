@@ -5,8 +5,9 @@ a digest of their cut (`ada.2026-03-01.offCycle.5f2c0a9d41`). Dates are those of
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from libs.billing.after_tax import discounts_after_tax
@@ -71,7 +72,10 @@ def assemble_bill(charges: ChargesClosed, account: AccountChanged | None, terms:
     obstacle = _obstacle(charges, account, terms)
     if obstacle is not None:
         return park(charges, obstacle)
-    bill = _assemble(charges, account, terms)
+    taxes = _taxes(charges, account, terms)
+    if isinstance(taxes, str):
+        return park(charges, taxes)
+    bill = _assemble(charges, account, terms, taxes)
     broken = broken_invariant(bill)
     if broken is not None:
         return park(charges, f"the bill would break an invariant: {broken}")
@@ -118,41 +122,36 @@ def _obstacle(charges: ChargesClosed, account: AccountChanged, terms: BillTerms)
         return f"the period ends in {charges.period.end.year}, and no due date can be given after {YEAR_MAX}; check the cut's period"
     if len(charges.lines) > LINES_MAX:
         return f"{len(charges.lines)} lines are more than the {LINES_MAX} that a bill can carry; cut the charges in smaller parts"
-    return unbillable_number(charges.lines, charges.currency) or _untaxed(charges, account, terms)
+    return unbillable_number(charges.lines, charges.currency)
 
 
-def _untaxed(charges: ChargesClosed, account: AccountChanged, terms: BillTerms) -> str | None:
-    """Why a line's taxes cannot be told, or None."""
-    taxes = _taxes(charges, account, terms)
-    unknown = {(_category(line, account), day) for line, (day, found) in zip(charges.lines, taxes, strict=True) if found is None}
-    if not unknown:
-        return None
-    category, day = min(unknown)
+def _taxes(charges: ChargesClosed, account: AccountChanged, terms: BillTerms) -> list[tuple[Tax, ...]] | str:
+    """The taxes of each line on their day, the last one of its time or that of the bill where that is earlier; or why there are none."""
+    zone = time_zone(account.time_zone)
+    found: dict[tuple[str, datetime], tuple[Tax, ...]] = {}
+    taxes = []
+    for line in charges.lines:
+        place = _category(line, account), line.period.end
+        if place not in found:
+            day = min(line.period.end - _MOMENT, charges.closed_at).astimezone(zone).date()
+            levied = _EXEMPT if account.tax_exempt else terms.tax_table.taxes(place[0], account.address, day)
+            if levied is None:
+                return _untaxed(place[0], day, account, terms)
+            found[place] = levied
+        taxes.append(found[place])
+    return taxes
+
+
+def _untaxed(category: str, day: date, account: AccountChanged, terms: BillTerms) -> str:
     known = terms.tax_table.categories(account.address)
     if category not in known:
         return f"no tax rate for category {category!r}; add it to the tax rate table (it knows {', '.join(known)}) or correct the account"
     return f"no tax rate for category {category!r} on {day}; add one that holds then to the tax rate table, 0 if there is no tax"
 
 
-def _taxes(charges: ChargesClosed, account: AccountChanged, terms: BillTerms) -> list[tuple[date, tuple[Tax, ...] | None]]:
-    """The taxes of each line, and their day: the last one of its time, or that of the bill where that is earlier."""
-    zone = time_zone(account.time_zone)
-    found: dict[tuple[str, date], tuple[Tax, ...] | None] = {}
-    taxes = []
-    for line in charges.lines:
-        category, day = _category(line, account), min(line.period.end - _MOMENT, charges.closed_at).astimezone(zone).date()
-        if (category, day) not in found:
-            found[category, day] = _EXEMPT if account.tax_exempt else terms.tax_table.taxes(category, account.address, day)
-        taxes.append((day, found[category, day]))
-    return taxes
-
-
-def _assemble(charges: ChargesClosed, account: AccountChanged, terms: BillTerms) -> BillIssued:
+def _assemble(charges: ChargesClosed, account: AccountChanged, terms: BillTerms, taxes: Sequence[tuple[Tax, ...]]) -> BillIssued:
     amounts = [round_to_minor_unit(line.amount, charges.currency) for line in charges.lines]
-    taxed = [
-        TaxedAmount(amount, taxes or (), line.is_tax_included)
-        for amount, line, (_, taxes) in zip(amounts, charges.lines, _taxes(charges, account, terms), strict=True)
-    ]
+    taxed = [TaxedAmount(amount, levied, line.is_tax_included) for amount, line, levied in zip(amounts, charges.lines, taxes, strict=True)]
     levy = levy_taxes(taxed, charges.currency)
     lines = tuple(
         BillLine(**{**dict(line), "amount": amount, "taxes": shares})
