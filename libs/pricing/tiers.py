@@ -101,8 +101,11 @@ def tiers_amount(tiers: ChargeTiers, quantity: Decimal) -> Fraction:
     a cheaper tier.
     """
     of_month, before = scaled(tiers), Fraction(tiers.counted_before)
-    whole = of_month.amount(before + Fraction(quantity))
-    return Fraction(whole - of_month.amount(before) if before else whole)
+    whole = before + Fraction(quantity)
+    if not before:
+        return Fraction(of_month.amount(whole))
+    # Where all of it is taken back, nothing is left for which a flat amount would be due.
+    return Fraction((of_month.amount(whole) if whole else 0) - of_month.amount(before))
 
 
 def volume_amount(tiers: ChargeTiers, counted: Decimal, priced: Decimal) -> Fraction:

@@ -153,7 +153,7 @@ async def _rerate(request: RerateRequested, store: ReratingStore, books: RateBoo
         return [refuse(request, reason, now)]
     found = await store.find(request, rest_of(request))
     repricer = found.repricer(account, Shelf.of(books, book_of(books, request.rate_book)), by_present_offering=request.by_present_offering)
-    reratings = Rerater(request.id, repricer, found.products, now).rerate(found.standings)
+    reratings = Rerater(request.id, repricer, now).rerate(found.standings)
     opened: Mapping[str, Charge] = {}
     if request.dry_run:
         opened = await store.to_be_opened(reratings, now)

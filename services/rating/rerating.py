@@ -56,8 +56,7 @@ class Slice:
 
     def repricer(self, account: Account, shelf: Shelf, *, by_present_offering: bool) -> Repricer:
         """What prices them anew."""
-        present = {product.id: product.offering_id for product in self.products.values()}
-        return Repricer(account, shelf, self.charges, present, by_present_offering)
+        return Repricer(account, shelf, self.charges, self.products, by_present_offering)
 
 
 class ReratingStore:
@@ -190,29 +189,8 @@ class ReratingStore:
 
 def _standing(document: Document, reratings: Sequence[Document], request_id: str) -> Standing:
     earlier = earlier_answer(document)
-    rated = earlier.answer
-    assert isinstance(rated, UsageRated), f"usage {rated.usage_id} has an account and no price"
-    parts = rated.parts or (
-        RatedPart(
-            price_id=rated.price_id,
-            charge_id=rated.charge_id,
-            charged_quantity=rated.charged_quantity,
-            numerator=rated.numerator,
-            denominator=rated.denominator,
-            rate_book=rated.rate_book,
-        ),
-    )
-    answer = next((document for document in reratings if document["request_id"] == request_id), None)
-    return Standing(
-        usage=earlier.usage,
-        account_id=rated.account_id,
-        product_id=rated.product_id,
-        currency=rated.currency,
-        parts=tuple(_part(part) for part in reratings[-1]["new"]) if reratings else parts,
-        allowances=rated.allowances,
-        number=len(reratings),
-        answer=None if answer is None else _fact(answer),
-    )
+    assert isinstance(earlier.answer, UsageRated), f"usage {earlier.usage.id} has an account and no price"
+    return Standing.of(earlier.usage, earlier.answer, [_fact(rerating) for rerating in reratings], request_id)
 
 
 def _document(fact: UsageRerated) -> Document:

@@ -106,8 +106,8 @@ class World:
         self.books = books or self.books
         self.requests += 1
         named = next((book for book in self.books.books if book.id == preferred), None)
-        repricer = Repricer(self.account, Shelf.of(self.books, named), self.charges, {"line": "plan"})
-        rerater = Rerater(request_id or f"r{self.requests}", repricer, {"line": LINE}, NOW)
+        repricer = Repricer(self.account, Shelf.of(self.books, named), self.charges, {"line": LINE})
+        rerater = Rerater(request_id or f"r{self.requests}", repricer, NOW)
         reratings = rerater.rerate(self.standings.values())
         for place in reratings.places.values():
             self._open(place)

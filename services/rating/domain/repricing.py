@@ -10,10 +10,10 @@ from fractions import Fraction
 
 from msgspec.structs import replace as changed
 
-from libs.contracts import AllowanceUse, Charge, RatedPart, UsageReceived, UsageRerated
+from libs.contracts import AllowanceUse, Charge, RatedPart, UsageRated, UsageReceived, UsageRerated
 from libs.pricing import CompiledPrice, PricedUsage, RateBook, RateBooks, RejectedUsage
 from libs.pricing.allowance import Allowance
-from services.rating.domain.holdings import Account
+from services.rating.domain.holdings import Account, Product
 
 SINCE_EVER = datetime.min.replace(tzinfo=UTC)
 
@@ -30,6 +30,30 @@ class Standing:
     allowances: tuple[AllowanceUse, ...] = ()
     number: int = 0
     answer: UsageRerated | None = None
+
+    @classmethod
+    def of(cls, usage: UsageReceived, rated: UsageRated, reratings: Sequence[UsageRerated] = (), request_id: str = "") -> "Standing":
+        """What stands after some re-ratings, in their order, for a request of that id."""
+        rated_parts = rated.parts or (
+            RatedPart(
+                price_id=rated.price_id,
+                charge_id=rated.charge_id,
+                charged_quantity=rated.charged_quantity,
+                numerator=rated.numerator,
+                denominator=rated.denominator,
+                rate_book=rated.rate_book,
+            ),
+        )
+        return cls(
+            usage=usage,
+            account_id=rated.account_id,
+            product_id=rated.product_id,
+            currency=rated.currency,
+            parts=reratings[-1].new if reratings else rated_parts,
+            allowances=rated.allowances,
+            number=len(reratings),
+            answer=next((rerated for rerated in reratings if rerated.request_id == request_id), None),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +80,12 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Repricer:
-    """Prices the usages of one account. `charges` has those of their parts; `present_offerings` are those of products now."""
+    """Prices the usages of one account. `charges` has those of their parts, `products` those that it pays for now."""
 
     account: Account
     shelf: Shelf
     charges: Mapping[str, Charge]
-    present_offerings: Mapping[str, str]
+    products: Mapping[str, Product]
     by_present_offering: bool = False
 
     def price(self, standing: Standing, offering_id: str) -> PricedUsage | RejectedUsage:
@@ -71,21 +95,28 @@ class Repricer:
 
     def offering_of(self, standing: Standing) -> str:
         """The offering to price by: the one under which the usage was rated, or the present one where that is asked for."""
-        charged = self.charges[standing.parts[0].charge_id].offering_id
-        present = self.present_offerings.get(standing.product_id, charged)
-        if self.by_present_offering or present == charged:
+        charged, then, present = self._offerings(standing, standing.parts[0])
+        if self.by_present_offering:
             return present
+        if then == charged:
+            return charged
         # A charge goes on when its product changes to an offering with a price of the same name: then its own offering is the earlier one.
-        return next((offering for offering in (charged, present) if self._explains(standing, offering)), charged)
+        return next((offering for offering in (charged, then, present) if self._explains(standing, offering)), charged)
 
     def price_of_part(self, standing: Standing, part: RatedPart) -> CompiledPrice | None:
         """The price of a part, from the book that it was priced by; None when that book says otherwise."""
-        charged = self.charges[part.charge_id].offering_id
-        for offering_id in (charged, self.present_offerings.get(standing.product_id, charged)):
+        for offering_id in dict.fromkeys(self._offerings(standing, part)):
             priced = self._by_own_book(standing, part.rate_book, offering_id)
             if priced is not None:
                 return next((each.price for each in priced.parts if each.price_id == part.price_id), None)
         return None
+
+    def _offerings(self, standing: Standing, part: RatedPart) -> tuple[str, str, str]:
+        """That of a part's charge, that of the product when the usage began, and its present one."""
+        charged, product = self.charges[part.charge_id].offering_id, self.products.get(standing.product_id)
+        if product is None:
+            return charged, charged, charged
+        return charged, product.as_of(standing.usage.started_at).offering_id, product.offering_id
 
     def _explains(self, standing: Standing, offering_id: str) -> bool:
         priced = self._by_own_book(standing, standing.parts[0].rate_book, offering_id)

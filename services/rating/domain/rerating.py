@@ -71,10 +71,9 @@ class Movement:
 class Rerater:
     """Re-rates usages of one account for one request."""
 
-    def __init__(self, request_id: str, repricer: Repricer, products: Mapping[str, Product], now: datetime) -> None:
+    def __init__(self, request_id: str, repricer: Repricer, now: datetime) -> None:
         self._request_id = request_id
         self._repricer = repricer
-        self._products = products
         self._months = BillingMonths()
         self._now = now
 
@@ -105,7 +104,7 @@ class Rerater:
             return None
         month = self._months.containing(standing.usage.started_at, self._repricer.account.time_zone)
         old_places = [self._old_place(standing, part, charge, month) for part, charge in zip(standing.parts, charges, strict=True)]
-        product = product_of(charges[0], self._products.get(standing.product_id), offering_id)
+        product = product_of(charges[0], self._repricer.products.get(standing.product_id), offering_id)
         corrects = {_terms(charge): place for charge, place in zip(charges, old_places, strict=True)} if is_cut(charges) else None
         new_places = [self._new_place(part.price, product, month, corrects) for part in priced.parts]
         places |= {place_id(place): place for place in (*old_places, *new_places)}
@@ -132,7 +131,9 @@ class Rerater:
             return charge
         account = self._repricer.account
         if charge.tiers is not None and (price := self._repricer.price_of_part(standing, part)) is not None and not price.late_restarts:
-            return present_charge(account, product_of(charge, self._products.get(charge.product_id), charge.offering_id), price, month)
+            return present_charge(
+                account, product_of(charge, self._repricer.products.get(charge.product_id), charge.offering_id), price, month
+            )
         return correction_of_cut(charge, account, month, self._now)
 
     def _new_place(
