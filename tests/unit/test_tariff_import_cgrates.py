@@ -90,6 +90,7 @@ def test_the_worked_cases_are_met_after_import(
         # From 08:00 on it is peak, from 19:00 on no longer; 120 s from 18:59 are a minute of each.
         ("any", "1044", "2014-08-04T07:59:00Z", "60", Fraction("0.3")),
         ("any", "1044", "2014-08-04T08:00:00Z", "60", Fraction("1.2")),
+        ("any", "1044", "2014-08-04T18:59:00Z", "120", Fraction("1.25")),
         # Everybody's plan ends the call at 0.62.
         ("any", "1007", "2014-08-04T13:00:00Z", "62", Fraction("0.62")),
         ("any", "2001", "2014-08-04T13:00:00Z", "62", "no-price"),
@@ -99,6 +100,36 @@ def test_subjects_fallbacks_and_timings_come_over(
     tutorial: RateBooks, subject: str, called: str, starts: str, seconds: str, expected: Fraction | str
 ) -> None:
     assert amount(tutorial, subject, called, starts, seconds) == expected
+
+
+EVENING = {
+    **PLAIN,
+    "Timings.csv": "DAY,*any,*any,*any,1;2;3;4;5,00:00:00\nEVENING,*any,*any,*any,1;2;3;4;5,18:00:00",
+    "Rates.csv": "RD,1,1,1s,1s,0s\nRE,0,0.5,1s,1s,0s",
+    "DestinationRates.csv": "DD,GERMANY,RD,*up,4,0,\nDE,GERMANY,RE,*up,4,0,",
+    "RatingPlans.csv": "RP,DD,DAY,10\nRP,DE,EVENING,10",
+    "RatingProfiles.csv": "tenant,call,*any,2012-01-01T00:00:00Z,RP,",
+}
+
+
+def rated(rate: str, rounding: str) -> dict[str, str]:
+    return {**PLAIN, "Rates.csv": rate, "DestinationRates.csv": f"DR,GERMANY,RT,{rounding},0,"}
+
+
+@pytest.mark.parametrize(
+    ("case", "texts", "starts", "seconds"),
+    [
+        ("RAT-01", rated("RT,0,1,1s,1s,0s", "*up,4"), "2023-08-07T17:30:00Z", "90"),
+        ("RAT-13", rated("RT,0,0.1,60s,1s,0s", "*middle,4"), "2023-08-07T17:30:00Z", "180"),
+        ("RAT-15", rated("RT,0,0.033,1s,1s,0s", "*down,1"), "2023-08-07T17:30:00Z", "10"),
+        ("RAT-16", EVENING, "2012-02-02T17:30:00Z", "3600"),
+        ("RAT-19", EVENING, "2012-02-08T22:50:00Z", "3621"),
+    ],
+)
+def test_rounding_and_split_calls_are_met_after_import(case: str, texts: dict[str, str], starts: str, seconds: str) -> None:
+    books, told = imported(texts)
+    assert told == []
+    assert amount(books, "any", "+4986517174963", starts, seconds) == Fraction(CASES[case]["expect"])
 
 
 def test_a_message_costs_what_it_costs_in_every_offering(tutorial: RateBooks) -> None:
