@@ -187,3 +187,14 @@ def test_a_product_stored_before_its_history_was_kept_has_none():
     stored = {name: value for name, value in new().items() if name not in ("suspensions", "former_offerings")}
 
     assert history(patched_product(stored, {"status": "suspended"}, NOW)) == ([(NOW, None)], [])
+
+
+def test_a_product_tells_with_which_group_it_shares_allowances():
+    assert product_fact(new(msisdn())).group_id is None
+    assert product_fact(new(msisdn(), {"name": "sharingGroup", "value": "smiths"})).group_id == "smiths"
+
+
+@pytest.mark.parametrize("values", [["smiths", "jones"], [""], [7], [["smiths"]]])
+def test_a_product_is_in_one_group_that_has_a_name(values):
+    with pytest.raises(BadRequest):
+        new(*({"name": "sharingGroup", "value": value} for value in values))

@@ -25,6 +25,8 @@ from services.tmf_gateway.specifications import swagger
 _VALIDITY = {"Characteristic": {"validFor": {"$ref": "#/definitions/TimePeriod"}}}
 SCHEMA = Schema(swagger("TMF637")["definitions"], extensions=_VALIDITY)
 IDENTIFIER_KINDS = ("msisdn", "userName", "sim")
+# Products of a group share the allowances that their offerings share by group.
+SHARING_GROUP = "sharingGroup"
 _SERVER_OWNED = frozenset(("id", "href", "@type"))
 _NEVER_STARTED = (ProductStatus.CANCELLED, ProductStatus.ABORTED)
 _ENDED = (ProductStatus.TERMINATED, *_NEVER_STARTED)
@@ -79,6 +81,7 @@ def product_fact(product: Document) -> ProductChanged:
         identifiers=tuple(ServiceIdentifier.model_validate(identifier) for identifier in product["identifiers"]),
         suspensions=tuple(Suspension.model_validate(suspension) for suspension in product.get("suspensions", ())),
         former_offerings=tuple(FormerOffering.model_validate(former) for former in product.get("former_offerings", ())),
+        group_id=_group(resource),
         changed_at=product["changed_at"],
     )
 
@@ -182,6 +185,13 @@ def _normalised_characteristic(characteristic: Mapping[str, Any]) -> dict[str, A
     if not isinstance(value, str) or not value.strip():
         raise BadRequest(f"productCharacteristic {kind} must be text")
     return {**characteristic, "value": _e164(value) if kind == "msisdn" else value.strip()}
+
+
+def _group(resource: Mapping[str, Any]) -> str | None:
+    groups = [item["value"] for item in resource.get("productCharacteristic", ()) if item["name"] == SHARING_GROUP]
+    if len(groups) > 1:
+        raise BadRequest(f"productCharacteristic {SHARING_GROUP} is given {len(groups)} times: a product is in one group")
+    return groups[0] if groups else None
 
 
 def _e164(value: str) -> str:
