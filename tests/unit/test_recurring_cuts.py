@@ -62,13 +62,16 @@ class Cuts:
     def __init__(self, *books):
         self.books = RateBooks(books or [book()])
         self.charged: dict[str, Fraction] = {}
+        self.cuts: dict[str, int] = {}
 
     def cut(self, month, *products):
         """What the cut adds: amounts by description."""
         period = calendar_month(month, ZONE)
-        known = fee_ids(ACCOUNT, products, period, self.books)
+        account = replace(ACCOUNT, cuts=dict(self.cuts))
+        known = fee_ids(account, products, period, self.books)
         charged = {id: self.charged[id] for id in known if id in self.charged}
-        made = recurring_fees(ACCOUNT, products, period, self.books, period.end, charged)
+        made = recurring_fees(account, products, period, self.books, period.end, charged)
+        self.cuts[f"{month}-01"] = self.cuts.get(f"{month}-01", 0) + 1
         made += [fee for fee in one_time_fees(ACCOUNT, products, period, self.books, period.end) if fee.id not in self.charged]
         assert not {charge.id for charge in made} & self.charged.keys(), "charged twice"
         assert len({charge.id for charge in made}) == len(made)
@@ -118,6 +121,14 @@ def test_an_end_that_is_heard_after_two_more_cuts_is_credited_for_all_of_them():
         ("Line: credit", -31),
     ]
     assert cuts.cut("2026-07", ended) == []
+
+
+def test_a_month_that_is_cut_again_after_later_ones_corrects_nothing_twice():
+    cuts = Cuts()
+    cuts.cut("2026-03", product())
+    ended = product(ended="2026-04-10 15:00")
+    assert len(cuts.cut("2026-04", ended)) == 1
+    assert cuts.cut("2026-03", ended) == []
 
 
 def test_an_end_that_is_put_off_is_charged_again():

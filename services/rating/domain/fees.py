@@ -133,7 +133,7 @@ def _candidate(
     label = f"{fee_period.first}.{tenure.number}" if tenure.number else str(fee_period.first)
     corrections = [
         fee_correction_id(account.id, product.id, price.price_id, label, cut_label)
-        for cut_label in (_months_that_correct(whole, billed, zone) if in_advance else ())
+        for cut_label in (_months_that_correct(whole, billed, account) if in_advance else ())
     ]
     id = recurring_charge_id(account.id, product.id, price.price_id, label)
     return _Candidate(tenure, price, fee_period, whole, id, tuple(corrections), due, replaces, is_cut_short)
@@ -179,13 +179,11 @@ def _is_cut_short(subscription: Subscription, whole: Period) -> bool:
     return any(start < whole.end and (end is None or end > whole.start) for start, end in subscription.suspensions)
 
 
-def _months_that_correct(whole: Period, billed: Period, zone: str) -> Iterator[str]:
-    """The labels of the months whose cuts may correct a period: from the one before it to the billed one, which comes last."""
-    month = month_containing(month_containing(whole.start, zone).start - MOMENT, zone)
-    while month.start < billed.start:
-        yield label_of(month, zone)
-        month = month_containing(month.end, zone)
-    yield label_of(billed, zone)
+def _months_that_correct(whole: Period, billed: Period, account: Account) -> list[str]:
+    """The labels of the months whose cuts may have corrected a period, whichever was made first; the billed one comes last."""
+    charged_before = month_containing(month_containing(whole.start, account.time_zone).start - MOMENT, account.time_zone)
+    first, own = label_of(charged_before, account.time_zone), label_of(billed, account.time_zone)
+    return [*sorted(label for label in account.cuts if label >= first and label != own), own]
 
 
 def _overlap(one: Period, other: Period) -> bool:
