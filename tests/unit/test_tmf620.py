@@ -152,11 +152,33 @@ def test_each_currency_has_a_book_of_its_own():
         ({"price": {"value": 1}}, "lacks price.unit"),
         ({"priceType": "discount"}, "priceType must be recurring, oneTime or usage"),
         ({"lifecycleStatus": "Obsolete"}, "is Obsolete"),
+        ({"percentage": 10}, "has percentage, which would change nothing"),
+        ({"popRelationship": [{"id": "other", "relationshipType": "discount"}]}, "has popRelationship"),
+        (
+            {"validFor": {"startDateTime": "2026-12-01T00:00:00Z"}},
+            "valid from 2026-12-01T00:00:00.00:00, the offering is priced from 2026-11-25",
+        ),
+        ({"validFor": {"startDateTime": "2026-01-01T00:00:00Z", "endDateTime": "2027-01-01T00:00:00Z"}}, "has a validFor.endDateTime"),
     ],
 )
 def test_prices_that_make_no_rate_book_are_told_at_once(attributes, says):
     with pytest.raises(BadRequest, match=says):
         offering(prices=price("bad", **attributes))
+
+
+def test_a_price_may_begin_with_its_offering():
+    from_january = {"validFor": {"startDateTime": "2027-01-01T00:00:00Z"}}
+
+    assert (
+        len(
+            published(
+                offering(
+                    prices=price("calls", **{**from_january, "prodSpecCharValueUse": [characteristic("usageType", "sms")]}), **from_january
+                )
+            )
+        )
+        == 1
+    )
 
 
 def test_a_price_that_does_not_exist_is_refused_in_any_state():

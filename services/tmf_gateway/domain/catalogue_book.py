@@ -30,6 +30,8 @@ ONE_TIME_KEYS = ("charged_at", "event")
 OFFERING_KEYS = tuple(key for key in OFFERING_TERMS if key not in LISTS.values())
 BOOK_KEYS = tuple(key for key in BOOK_TERMS if key not in OFFERING_TERMS)
 PRICE_TYPES = {"usage_prices": "usage", "recurring_prices": "recurring", "one_time_prices": "oneTime"}
+# What TMF620 would have change an amount, and a rate book says in another way.
+NOT_COMPILED = ("percentage", "isBundle", "bundledPopRelationship", "popRelationship")
 _PERIODS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year", "annual": "year"}
 _PERIOD = re.compile(r"(?:(\d+)\s+)?([a-z]+?)s?")
 
@@ -67,6 +69,12 @@ def terms_by_currency(prices: Iterable[tuple[str, Document]]) -> dict[str, Terms
             raise BadRequest(f"productOfferingPrice {id}: priceType must be recurring, oneTime or usage for the offering to be launched")
         if not currency:
             raise BadRequest(f"productOfferingPrice {id} lacks price.unit, the currency")
+        altered = next((name for name in NOT_COMPILED if price.get(name)), None)
+        if altered:
+            raise BadRequest(
+                f"productOfferingPrice {id} has {altered}, which would change nothing: put each price in the offering by itself, and say "
+                "discounts and allowances by the offering's characteristics `discounts` and `allowances`"
+            )
         books.setdefault(currency, {}).setdefault(LISTS[kind], []).append(_term(kind, id, price))
     return books
 

@@ -96,6 +96,8 @@ def _launched(offering: dict[str, Any], prices: Mapping[str, Document], now: dat
         said = {"offering": resource.get("prodSpecCharValueUse"), "terms": terms}
         if before is not None and before["said"] == said and _starts(resource, before["effective_from"], now):
             continue
+        for id, price in listed:
+            _check_validity(id, price, effective_from)
         text = book_text(book_id, effective_from, currency, offering["_id"], resource, terms)
         _check(text)
         fact = TariffPublished.of(book_id, text, now)
@@ -148,6 +150,21 @@ def _starts(resource: Document, effective_from: datetime, now: datetime) -> bool
     """Whether what was published takes effect when the offering wants to."""
     start = resource.get("validFor", {}).get("startDateTime")
     return effective_from <= now or start is None or effective_from == start.replace(microsecond=0)
+
+
+def _check_validity(id: str, price: Document, effective_from: datetime) -> None:
+    """A price of a rate book holds from the book's first day until another book takes its place: any other validity would be
+    ignored without a word."""
+    validity = price.get("validFor", {})
+    if "endDateTime" in validity:
+        raise BadRequest(
+            f"productOfferingPrice {id} has a validFor.endDateTime: a price holds until it is taken out of its offering; remove the end"
+        )
+    if validity.get("startDateTime", effective_from).replace(microsecond=0) > effective_from:
+        raise BadRequest(
+            f"productOfferingPrice {id} is valid from {validity['startDateTime'].isoformat()}, the offering is priced from "
+            f"{effective_from.isoformat()}: let both begin together, or put the price in the offering when it begins"
+        )
 
 
 def _check(text: str) -> None:

@@ -34,7 +34,7 @@ IN_USE = (LAUNCHED, RETIRED)
 # What a price asks is what it is: another amount is another price.
 PRICING_ATTRIBUTES = (
     *("name", "priceType", "price", "unitOfMeasure", "recurringChargePeriodType", "recurringChargePeriodLength", "tax"),
-    *("prodSpecCharValueUse", "percentage", "isBundle", "bundledPopRelationship"),
+    *("prodSpecCharValueUse", "percentage", "isBundle", "bundledPopRelationship", "popRelationship", "validFor"),
 )
 _SPELLINGS = {state.lower().replace(" ", ""): state for state in NEXT_STATES}
 _SERVER_OWNED = frozenset(("id", "href", "lastUpdate", "@type"))
