@@ -15,7 +15,7 @@ from libs.tariffs.cgrates.coverage import NO_PREFIX, Coverage, cover
 from libs.tariffs.cgrates.plan import ANY, Activation, TariffPlan
 from libs.tariffs.cgrates.prices import Category, category_of, price_terms
 from libs.tariffs.cgrates.tables import Remark, RemarkKind, Row
-from libs.tariffs.cgrates.weeks import WHOLE_WEEK, band_terms
+from libs.tariffs.cgrates.weeks import BandMinutes, band_terms
 
 NAME_LENGTH_MAX = 64
 # A fallback of a fallback of a fallback: CGRateS gives up as early.
@@ -102,6 +102,7 @@ class _TenantBooks:
             # CGRateS prices each part of a call by the timing that it falls into.
             "crossing": "split",
             **({"zones": {name: list(prefixes) for name, prefixes in draft.zones.items()}} if draft.zones else {}),
+            **({"holidays": draft.holidays} if draft.holidays else {}),
             **({"time_bands": draft.bands} if draft.bands else {}),
             "offerings": {name: {"usage_prices": prices} for name, prices in offerings.items() if prices},
         }
@@ -119,7 +120,8 @@ class _Draft:
     remarks: list[Remark]
     zones: dict[str, tuple[str, ...]] = field(default_factory=dict)
     bands: dict[str, Any] = field(default_factory=dict)
-    band_names: dict[frozenset[int], str] = field(default_factory=dict)
+    holidays: dict[str, list[str]] = field(default_factory=dict)
+    band_names: dict[BandMinutes, str] = field(default_factory=dict)
 
     def offering(self, chains: Mapping[str, Chain]) -> list[dict[str, Any]]:
         """The usage prices of a subject."""
@@ -163,15 +165,25 @@ class _Draft:
         return {"zone": zone}
 
     def _band(self, coverage: Coverage) -> str:
-        if coverage.minutes == WHOLE_WEEK:
+        if coverage.minutes.is_always:
             return ""
         if coverage.minutes not in self.band_names:
             name, number = _name(coverage.timing.name.lower()), 1
             while (numbered := _name(name, f"-{number}" if number > 1 else "")) in self.bands:
                 number += 1
             self.band_names[coverage.minutes] = numbered
-            self.bands[numbered] = band_terms(coverage.minutes)
+            self.bands[numbered] = band_terms(coverage.minutes, self._calendar(coverage))
         return self.band_names[coverage.minutes]
+
+    def _calendar(self, coverage: Coverage) -> str:
+        """The name of the days on which a band is otherwise; empty where there are none."""
+        dates = sorted(coverage.minutes.dates)
+        if not dates:
+            return ""
+        names = [name for name, known in self.holidays.items() if known == dates]
+        name = names[0] if names else f"dates-{len(self.holidays) + 1}"
+        self.holidays[name] = dates
+        return name
 
 
 def _unused(plan: TariffPlan) -> Iterable[Remark]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from libs.tariffs.cgrates.plan import ANY, DestinationRate, PlanEntry, TariffPlan
 from libs.tariffs.cgrates.tables import Remark, RemarkKind
-from libs.tariffs.cgrates.weeks import WHOLE_WEEK, Timing, divide
+from libs.tariffs.cgrates.weeks import BandMinutes, Timing, divide
 
 NO_PREFIX = ""
 
@@ -22,13 +22,13 @@ class Coverage:
     rate: DestinationRate
     prefixes: tuple[str, ...]
     timing: Timing
-    minutes: frozenset[int]
+    minutes: BandMinutes
 
 
 def cover(plan: TariffPlan, chain: Iterable[str], remarks: list[Remark]) -> list[Coverage]:
     """What the plans of a chain price: the subject's own first, then those of its fallback subjects."""
-    shares: dict[tuple[int, str, frozenset[int]], tuple[DestinationRate, Timing, list[str]]] = {}
-    covered: dict[str, frozenset[int]] = {}
+    shares: dict[tuple[int, str, BandMinutes], tuple[DestinationRate, Timing, list[str]]] = {}
+    covered: dict[str, bool] = {}
     for name in chain:
         claims = _claims(plan, name, remarks)
         reached = [prefix for prefix in claims if not any(prefix[:length] in covered for length in range(len(prefix) + 1))]
@@ -36,10 +36,16 @@ def cover(plan: TariffPlan, chain: Iterable[str], remarks: list[Remark]) -> list
             claimants = _heaviest(claims[prefix], prefix, remarks)
             division = divide(tuple((entry.timing, entry.weight) for entry, _ in claimants))
             remarks += [_taken_remark(claimants[first][1], claimants[late][1], prefix) for first, late in division.equals]
+            remarks += [
+                claimants[other][0].row.remark(
+                    RemarkKind.LEFT_OUT, f"timing {claimants[other][0].timing.name} has other dates than those beside it"
+                )
+                for other in division.others
+            ]
             for position, minutes in division.shares:
                 entry, rate = claimants[position]
                 shares.setdefault((id(rate), entry.timing.name, minutes), (rate, entry.timing, []))[2].append(prefix)
-            covered[prefix] = division.minutes
+            covered[prefix] = division.is_whole
     remarks += _holes(covered)
     return [Coverage(rate, tuple(prefixes), timing, minutes) for (_, _, minutes), (rate, timing, prefixes) in shares.items()]
 
@@ -83,11 +89,11 @@ def _heaviest(
     return [(entry, rate) for entry, rate in claims if rate.destination == best]
 
 
-def _holes(covered: Mapping[str, frozenset[int]]) -> Iterator[Remark]:
+def _holes(covered: Mapping[str, bool]) -> Iterator[Remark]:
     """Prefixes that are not priced all week, and a shorter one is: CGRateS has no price then, and a rate book asks the shorter one."""
-    for prefix, minutes in sorted(covered.items()):
+    for prefix, is_whole in sorted(covered.items()):
         shorter = [prefix[:length] for length in range(len(prefix)) if prefix[:length] in covered]
-        if len(minutes) < len(WHOLE_WEEK) and shorter:
+        if not is_whole and shorter:
             yield Remark(
                 "RatingPlans.csv",
                 0,
