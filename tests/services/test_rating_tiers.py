@@ -1,5 +1,6 @@
 """Usage that counts the month, and usage that is split: over batches, late, and again; on real Kafka and MongoDB."""
 
+import asyncio
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 
 from libs.contracts import AccountParked, ChargesClosed, RunType, SuspenseRetryRequested, UsageRated, UsageRejected
 from libs.pricing.charge_amount import exact_amount
-from tests.rating_world import RatingWorld, call, cut, cut_now
+from tests.rating_world import RatingWorld, account, call, cut, cut_now, number, product
+from tests.world import build_service
 
 ADA = "+12125550001"
 BOOK = """
@@ -98,8 +100,8 @@ async def test_late_usage_of_a_month_without_any_begins_where_the_month_stands(r
     await rating.publish(cut("cut-march", "ada"))
     await rating.settle()
     # Nothing but the cut itself tells that there was one: no charge of texts was sealed.
-    for number in range(2):
-        await rating.publish(call(f"late-{number}", ADA, usage_type="sms", unit="message", seconds=90))
+    for late in range(2):
+        await rating.publish(call(f"late-{late}", ADA, usage_type="sms", unit="message", seconds=90))
         await rating.settle()
 
     (texts,) = await rating.charges(price_id="texts")
@@ -116,6 +118,37 @@ async def test_on_demand_bills_within_a_month_add_up_to_what_one_bill_would_say(
 
     usage_lines = [line.amount for closed in await rating.facts(ChargesClosed) for line in closed.lines if line.kind == "usage"]
     assert usage_lines == [Decimal("7.00"), Decimal("4.00"), Decimal("1.50")]
+
+
+async def test_tiers_are_gone_through_once_while_two_workers_rate_and_cuts_are_made(rating: RatingWorld, rate_books_dir: Path) -> None:
+    accounts = [f"a{place}" for place in range(6)]
+    # Two numbers each: both workers add to the same charges.
+    products = [product(f"{id}-line", id, number(f"+1{id}"), number(f"+2{id}"), offering="counted") for id in accounts]
+    await rating.publish(*map(account, accounts), *products)
+    await rating.settle()
+
+    async def use() -> None:
+        for part in range(20):
+            await rating.publish(
+                *(call(f"u-{part}-{line}-{id}", f"+{line}{id}", seconds=part % 5 + 1) for id in accounts for line in (1, 2))
+            )
+
+    async def bill() -> None:
+        for part in range(10):
+            await rating.publish(*(cut_now(f"cut-{part}-{id}", id) for id in accounts))
+
+    async with build_service("rating", rating.settings, rating_batch_size=7, rate_books_dir=rate_books_dir).running():
+        await asyncio.gather(use(), bill())
+        await rating.settle()
+
+    charges = await rating.charges(kind="usage")
+    for id in accounts:
+        sequences = sorted((charge for charge in charges if charge.account_id == id), key=lambda charge: charge.sequence)
+        # 2 x 20 calls of 1 to 5 s: 120 s are a hundred at 0.10 and twenty at 0.05.
+        assert sum(charge.quantity for charge in sequences) == 120
+        assert sum(exact_amount(charge) for charge in sequences) == 11, [
+            (charge.sequence, charge.quantity, charge.tiers) for charge in sequences
+        ]
 
 
 SPLIT_AT = "2026-03-02 17:30"
