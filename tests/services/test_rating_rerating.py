@@ -23,12 +23,13 @@ from tests.rating_world import ZONE, RatingWorld, account, call, cut, number, pr
 
 ADA = "+12125550001"
 NOW = datetime(2026, 4, 10, 9, tzinfo=UTC)
+DISCOUNT = "    discounts: [{id: tenth, description: 10 percent off, percent: 10}]\n"
 
 
-def book(id: str, *prices: str, effective_from: str = "2026-01-01") -> str:
+def book(id: str, *prices: str, effective_from: str = "2026-01-01", more: str = "") -> str:
     """A price list in dollars of the offering `plan`."""
     listed = "\n".join(f"      - {price}" for price in prices)
-    return f"id: {id}\neffective_from: {effective_from}\ncurrency: USD\nofferings:\n  plan:\n    usage_prices:\n{listed}\n"
+    return f"id: {id}\neffective_from: {effective_from}\ncurrency: USD\nofferings:\n  plan:\n    usage_prices:\n{listed}\n{more}"
 
 
 def calls(amount: str, *, id: str = "calls", **terms: str) -> str:
@@ -72,8 +73,8 @@ class Ada:
         await self.rating.publish(*(call(f"{prefix}-{position}", ADA, seconds=each, at=at) for position, each in enumerate(seconds)))
         await self.rating.settle()
 
-    async def publish_book(self, *prices: str, id: str = "second", effective_from: str = "2026-02-01") -> None:
-        text = book(id, *prices, effective_from=effective_from)
+    async def publish_book(self, *prices: str, id: str = "second", effective_from: str = "2026-02-01", more: str = "") -> None:
+        text = book(id, *prices, effective_from=effective_from, more=more)
         await self.rating.publish(TariffPublished.of(id, text, NOW))
         await self.rating.settle()
 
@@ -283,6 +284,64 @@ async def test_usage_keeps_its_offering_unless_the_present_one_is_asked_for(ada:
     completed = await ada.rerate(request("r2", by_present_offering=True))
     assert (completed.rerated_count, completed.after) == (1, Decimal("0.30"))
     assert (await ada.rerate(request("r3"))).rerated_count == 0
+
+
+async def test_a_cut_in_the_midst_of_it_loses_nothing(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rerating_store, "RERATED_AT_A_TIME", 5)
+    for day in range(1, 21):
+        await ada.rating.publish(*(call(f"u-{day}-{number}", ADA, seconds=60, at=f"2026-03-{day:02d} 10:00") for number in range(5)))
+    await ada.rating.settle()
+    await ada.publish_book(calls("0.05"))
+    await ada.rating.publish(request("r1"), cut("cut-1", "ada"), request("r2"))
+    await ada.rating.settle()
+
+    charges = await ada.charges()
+    assert sum(map(sums, charges.values())) == Decimal("5.00")
+    assert sum(charge.usage_count for charge in charges.values()) == 100
+    assert {document["number"] for document in await ada.rating.documents("reratings")} == {1}
+    assert len(await ada.rating.documents("reratings")) == 100
+
+
+class TestDiscounts:
+    """They are of a month, whatever corrects it."""
+
+    @pytest.fixture
+    def first_book(self) -> str:
+        return book("first", calls("0.10"), more=DISCOUNT)
+
+    async def test_a_correction_brings_its_share_of_the_discount(self, ada: Ada) -> None:
+        await ada.calls(6000)
+        first = await ada.cut()
+        await ada.publish_book(calls("0.05"), more=DISCOUNT)
+        await ada.rerate(request("r1"))
+        second = await ada.cut("cut-2", "2026-04")
+
+        assert [(line.kind, line.amount) for line in first.lines] == [
+            (ChargeKind.USAGE, Decimal("10.00")),
+            (ChargeKind.DISCOUNT, Decimal("-1.00")),
+        ]
+        assert [(line.kind, line.amount) for line in second.lines] == [
+            (ChargeKind.ADJUSTMENT, Decimal("-5.00")),
+            (ChargeKind.DISCOUNT, Decimal("0.50")),
+        ]
+
+
+class TestAllowances:
+    """What they paid stays paid."""
+
+    @pytest.fixture
+    def first_book(self) -> str:
+        return book("first", calls("0.60"), more="    allowances: [{id: minute, description: 1 minute, amount: 1 min}]\n")
+
+    async def test_only_what_was_not_covered_is_priced_anew(self, ada: Ada) -> None:
+        await ada.calls(90)
+        assert (await ada.rerate(request("r1"))).rerated_count == 0
+        await ada.publish_book(calls("1.20"))
+        completed = await ada.rerate(request("r2"))
+
+        assert (completed.before, completed.after) == (Decimal("0.30"), Decimal("0.60"))
+        (bucket,) = await ada.rating.documents("buckets")
+        assert bucket["used"] == 60
 
 
 class TestPricesThatCountTheMonth:

@@ -273,6 +273,17 @@ def test_what_an_allowance_paid_for_stays_paid() -> None:
     assert not world.rerate().fresh
 
 
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_flat_amount_goes_with_the_last_usage_that_it_was_due_for(*, is_cut: bool) -> None:
+    with_flat = price("graduated: [{price: {amount: 0.01, per: 1 s}, flat: 5}]")
+    world = World(books_of(with_flat))
+    world.rate(60)
+    if is_cut:
+        world.cut()
+    world.rerate(books_of(with_flat, by_minute("0.10")))
+    assert world.total == Fraction(10, 100)
+
+
 def standard(cents: int, first: int, fee: int) -> str:
     return f"price: {{amount: 0.{cents:02d}, per: 60 s}}, increments: {first}/1, setup_fee: 0.{fee:02d}"
 
