@@ -219,6 +219,11 @@ def test_a_part_without_a_price_leaves_the_call_unpriced() -> None:
     assert "2026-03-02T20:00:00+00:00" in answer.detail
 
 
+def test_a_call_may_end_where_the_prices_do() -> None:
+    answer = priced(books(book(DAY_AND_NIGHT[0])), call("2026-03-02T19:59:00Z", 60))
+    assert parts(answer) == {"day": 60}
+
+
 @pytest.mark.parametrize("seconds", ["1E+18", "1000000000", "1E+11"])
 def test_a_call_without_end_is_refused(seconds: str) -> None:
     answer = books(book(*DAY_AND_NIGHT)).price_usage("basic", call("2026-03-02T19:59:00Z", seconds), time_zone="UTC", currency="EUR")
