@@ -62,7 +62,7 @@ class DrawingWorld:
 
     def left(self) -> dict[str, Fraction]:
         """What is left in each bucket for usage of its own period."""
-        return {id: found.bucket.amount_left for id, found in self.stored.items()}
+        return {id: Fraction(found.bucket.left(), found.bucket.denominator) for id, found in self.stored.items()}
 
 
 def product(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
-from heapq import heapify, heappop
 from math import lcm
 from typing import NamedTuple
 
@@ -136,11 +135,6 @@ class Bucket(Struct, frozen=True, gc=False):
             return max(0, self.granted - self.used - self.used_later)
         return max(0, rolled_over(self.granted - self.used, rolled, self.denominator) - self.used_later)
 
-    @property
-    def amount_left(self) -> Fraction:
-        """What is left for usage of its own period, in its unit."""
-        return Fraction(self.left(), self.denominator)
-
     def counted_in(self, denominator: int) -> "Bucket":
         """The same bucket, counted so finely that `1 / denominator` is a whole number."""
         if self.denominator % denominator == 0:
@@ -150,7 +144,7 @@ class Bucket(Struct, frozen=True, gc=False):
         return Bucket(self.id, self.granted * times, finer, self.used * times, self.used_later * times)
 
     def less(self, count: int, *, later: bool) -> "Bucket":
-        """The bucket after so much was drawn from it; given back when negative."""
+        """The bucket after so much was drawn from it."""
         if later:
             return Bucket(self.id, self.granted, self.denominator, self.used, self.used_later + count)
         return Bucket(self.id, self.granted, self.denominator, self.used + count, self.used_later)
@@ -173,13 +167,15 @@ class Stock(NamedTuple):
     """A bucket as one usage may draw from it: what a step takes, and, when it rolled over into the usage's period, how."""
 
     bucket: Bucket
-    step: Fraction = Fraction(1)
+    step_numerator: int = 1
+    step_denominator: int = 1
     rolled: Rollover | None = None
 
 
 class Drawn(NamedTuple):
-    """`bucket` is what it is now that `steps` were drawn from it."""
+    """`place` is that of the stock among those that could be drawn from; `bucket` what it is now that `steps` were."""
 
+    place: int
     bucket: Bucket
     steps: int
 
@@ -187,26 +183,25 @@ class Drawn(NamedTuple):
 class Draw(NamedTuple):
     """What was drawn from which bucket, in order, and the steps that are `left_to_pay`."""
 
-    drawn: tuple[Drawn, ...]
+    drawn: list[Drawn]
     left_to_pay: int
 
 
 def draw(stocks: Iterable[Stock], steps: int) -> Draw:
-    """Draw steps from buckets in the order in which they come, from each as many whole ones as it has."""
+    """Draw steps from buckets in the order in which they come (BurnOrder), from each as many whole ones as it has."""
     drawn: list[Drawn] = []
-    if steps:
-        for stock in stocks:
-            bucket, taken = take(stock.bucket, steps, stock.step.numerator, stock.step.denominator, stock.rolled)
-            if taken:
-                drawn.append(Drawn(bucket, taken))
-                steps -= taken
-                if not steps:
-                    break
-    return Draw(tuple(drawn), steps)
+    for place, stock in enumerate(stocks):
+        if not steps:
+            break
+        bucket, taken = _take(stock, steps)
+        if taken:
+            drawn.append(Drawn(place, bucket, taken))
+            steps -= taken
+    return Draw(drawn, steps)
 
 
-def take(bucket: Bucket, steps: int, numerator: int, denominator: int, rolled: Rollover | None) -> tuple[Bucket, int]:
-    """Draw so many steps of `numerator / denominator` each, or as many whole ones as there are; the bucket then, and how many."""
+def _take(stock: Stock, steps: int) -> tuple[Bucket, int]:
+    bucket, numerator, denominator, rolled = stock
     bucket = bucket.counted_in(denominator)
     if rolled is not None:
         bucket = bucket.counted_in(rolled.denominator)
@@ -228,11 +223,3 @@ class BurnOrder(NamedTuple):
     rank: int
     allowance_id: str
     granted_at: datetime
-
-
-def in_order(stocks: Iterable[tuple[BurnOrder, Stock]]) -> Iterable[Stock]:
-    """The stocks in their order, sorted no further than they are asked for: a usage seldom needs more than the first."""
-    heap = [(order, position, stock) for position, (order, stock) in enumerate(stocks)]
-    heapify(heap)
-    while heap:
-        yield heappop(heap)[2]

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from libs.contracts import AllowanceUse
-from libs.pricing.allowance import Bucket, grant, take
+from libs.pricing.allowance import Bucket, Stock, draw, grant
 from libs.pricing.allowance_sources import Source, Sources
 from libs.pricing.compiled_price import PricedUsage
 
@@ -98,17 +98,16 @@ class _Drawing:
 
     def take(self, sources: Sequence[Source], wanted: int) -> int:
         """Draw so many steps where there are as many; how many there were."""
-        left_to_pay = wanted
-        for source in sources:
-            if not left_to_pay:
-                break
-            if not source.allowance.covers.reaches(self._called_number):
-                continue
-            id = source.bucket_id
-            bucket = self.changed.get(id) or self._buckets.get(id) or grant(id, source.amount)
-            bucket, taken = take(bucket, left_to_pay, source.step_numerator, source.step_denominator, source.rolled)
-            if taken:
-                self.changed[id] = bucket
-                self.takes.append(Take(source, taken))
-                left_to_pay -= taken
+        if not sources or not wanted:
+            return 0
+        able = [source for source in sources if source.allowance.covers.reaches(self._called_number)]
+        drawn, left_to_pay = draw(map(self._stock, able), wanted)
+        for place, bucket, steps in drawn:
+            self.changed[bucket.id] = bucket
+            self.takes.append(Take(able[place], steps))
         return wanted - left_to_pay
+
+    def _stock(self, source: Source) -> Stock:
+        id = source.bucket_id
+        bucket = self.changed.get(id) or self._buckets.get(id) or grant(id, source.amount)
+        return Stock(bucket, source.step_numerator, source.step_denominator, source.rolled)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from libs.pricing.allowance import Bucket, BurnOrder, Stock, draw, in_order
+from libs.pricing.allowance import Bucket, BurnOrder, Stock, draw
 from libs.pricing.reservation import Balance, reserve
 from libs.pricing.tiers import tiers_amount
 from services.rating.domain.deciding import Rated
@@ -80,9 +80,12 @@ def alw_07(case: Case) -> dict[str, Any]:
     """A hundred thousand buckets, of which one expires a day before the others."""
     count, amount, days, fewer = _numbers(case["given"])
     assert (days, fewer) == (30, 29)
-    orders = [BurnOrder(1, START + timedelta(days=fewer if place == count // 2 else days), 1, "g", START) for place in range(count)]
+    orders = [
+        BurnOrder(1, START + timedelta(days=fewer if place == count // 2 else days), 1, f"{place:06}", START) for place in range(count)
+    ]
     buckets = [Bucket(str(place), amount) for place in range(count)]
-    drawn, left_to_pay = draw(in_order((order, Stock(bucket)) for order, bucket in zip(orders, buckets, strict=True)), _number(case["do"]))
+    in_order = sorted(zip(orders, buckets, strict=True))
+    drawn, left_to_pay = draw((Stock(bucket) for _, bucket in in_order), _number(case["do"]))
     assert left_to_pay == 0
     after = {bucket.id: bucket for bucket in buckets} | {each.bucket.id: each.bucket for each in drawn}
     soonest = after.pop(str(count // 2))
