@@ -88,6 +88,6 @@ async def _product_counts() -> dict[str, int]:
     from libs.audit.reader import open_reader
     from libs.devstack.stack import running_settings
 
-    pipeline = [{"$match": {"ended_at": None}}, {"$group": {"_id": "$offering_id", "count": {"$sum": 1}}}]
+    pipeline: list[Document] = [{"$match": {"ended_at": None}}, {"$group": {"_id": "$offering_id", "count": {"$sum": 1}}}]
     async with open_reader(running_settings()) as reader:
         return {document["_id"]: document["count"] async for document in reader.aggregate("rating", "products", pipeline)}

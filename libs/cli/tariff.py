@@ -20,8 +20,6 @@ from libs.pricing import Fault, RateBookInvalid, RateBooks
 from libs.tariffs import BookDocument, Change, SheetLine, difference, offering_sheet
 
 app = typer.Typer(help="Check, show and compare rate books, and bring in those of other systems.", no_args_is_help=True)
-app.command("publish")(publish)
-app.command("import-cgrates")(import_cgrates)
 result = Console(highlight=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Tell it as JSON.")]
@@ -121,6 +119,10 @@ def diff(
     if not changes:
         result.print(f"{before.book.id} and {after.book.id} say the same", highlight=False)
     _print_changes(changes, products if published else None)
+
+
+app.command("publish")(publish)
+app.command("import-cgrates")(import_cgrates)
 
 
 def _read_all(files: Iterable[Path]) -> tuple[list[BookDocument], list[Fault]]:
