@@ -32,7 +32,7 @@ class Adjustment:
 def adjust(
     terms: Adjustments, lines: Sequence[SummedLine], product_first_day: date, currency: str, committed_share: Fraction | None
 ) -> list[Adjustment]:
-    """All adjustments of a period that are not zero. `committed_share`: the part of the commitments that is due; None when none is yet."""
+    """All adjustments of a month that are not zero. `committed_share`: the part of its commitments that is due; None when none is yet."""
     # In an order of their own, or who bears the last cent would depend on which bill a charge came on.
     left = [Remainder.of(line, currency) for line in sorted(lines, key=_order)]
     units_per_one = 10 ** minor_unit_decimals(currency)
@@ -53,7 +53,7 @@ def adjust(
         left = lowered
     if committed_share is None:
         return found
-    for commitment in terms.commitments:
+    for commitment in terms.monthly_commitments:
         spent = sum(left[position].units for position in _positions(left, commitment.scope))
         share = committed_share if commitment.is_prorated or committed_share == 0 else Fraction(1)
         units = missing(commitment.amount, share, spent, currency)

@@ -62,14 +62,16 @@ class SpendingCap(Record):
 
 
 class MinimumCommitment(Record):
-    """What a month's charges, after discounts, come to at least: what is missing is charged on top.
+    """What the charges of a calendar period, after discounts, come to at least: what is missing is charged on top.
 
-    Prorated by calendar day where the product did not live through the month, unless `is_prorated` is False.
+    Prorated by calendar day where the product did not live through the period, unless `is_prorated` is False. One that is
+    longer than a month counts everything.
     """
 
     id: Id
     description: Text
     amount: Decimal
+    period: Literal["month", "quarter", "year"] = "month"
     scope: AdjustmentScope = EVERYTHING
     is_prorated: bool = True
     tax_category: Id | None = None
@@ -101,6 +103,16 @@ class Adjustments(Record):
     def discounts_after_tax(self) -> tuple[Discount, ...]:
         """Those that lower what is paid, and not the tax."""
         return tuple(discount for discount in self.discounts if discount.is_after_tax)
+
+    @property
+    def monthly_commitments(self) -> tuple[MinimumCommitment, ...]:
+        """Those that are due with each month."""
+        return tuple(commitment for commitment in self.commitments if commitment.period == "month")
+
+    @property
+    def long_commitments(self) -> tuple[MinimumCommitment, ...]:
+        """Those that are due with the last month of a longer period."""
+        return tuple(commitment for commitment in self.commitments if commitment.period != "month")
 
     @property
     def change_charges(self) -> bool:

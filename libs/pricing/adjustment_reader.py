@@ -54,7 +54,7 @@ def read_adjustments(fields: dict[str, Node], terms: BookTerms, prices: Sequence
     cap = _read_cap(cap_node, terms, prices) if cap_node is not None else None
     if cap_node is not None and cap is not None:
         for commitment in commitments:
-            if commitment.scope == cap.scope and commitment.amount > cap.amount:
+            if commitment.period == "month" and commitment.scope == cap.scope and commitment.amount > cap.amount:
                 terms.reader.refuse(
                     cap_node,
                     f"a cap of {cap.amount:f} below the minimum commitment of {commitment.amount:f}",
@@ -130,11 +130,15 @@ def _read_cap(node: Node, terms: BookTerms, prices: Sequence[str]) -> SpendingCa
 
 def _read_commitment(node: Node, terms: BookTerms, prices: Sequence[str]) -> MinimumCommitment:
     reader = terms.reader
-    fields = reader.fields(node, ("id", "description", "amount"), ("scope", "proration", "tax_category"))
+    fields = reader.fields(node, ("id", "description", "amount"), ("period", "scope", "proration", "tax_category"))
+    period = reader.value(fields.get("period"), _parse_period, "month")
+    if period != "month" and "scope" in fields:
+        reader.refuse(fields["scope"], f"a commitment of a {period} counts all charges", "leave the scope out, or commit to each month")
     return MinimumCommitment(
         id=terms.declare(fields.get("id"), "commitment") or "-",
         description=reader.text(fields.get("description")),
         amount=_positive(reader, fields.get("amount")),
+        period=period,
         scope=_read_scope(fields.get("scope"), reader, prices),
         is_prorated=reader.value(fields.get("proration"), _parse_proration, True),
         tax_category=reader.identifier(fields.get("tax_category")) or None,
@@ -231,6 +235,15 @@ def _parse_tax_inclusion(text: str) -> bool:
     if text not in ("included", "excluded"):
         raise Unreadable(f"{text[:80]!r} does not tell whether prices include tax", "use included or excluded")
     return text == "included"
+
+
+def _parse_period(text: str) -> Literal["month", "quarter", "year"]:
+    match text:
+        case "month" | "quarter" | "year":
+            return text
+    raise Unreadable(
+        f"{text[:80]!r} is no period of a commitment", suggest(text, ["month", "quarter", "year"], "use month, quarter or year")
+    )
 
 
 def _parse_proration(text: str) -> bool:

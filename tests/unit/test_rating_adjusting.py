@@ -19,6 +19,7 @@ from services.rating.domain.holdings import Account, Product
 
 MADRID = "Europe/Madrid"
 FEBRUARY, MARCH = calendar_month("2026-02", MADRID), calendar_month("2026-03", MADRID)
+APRIL = calendar_month("2026-04", MADRID)
 NOW = datetime(2026, 4, 1, 3, tzinfo=UTC)
 ADA = Account("ada", "EUR", MADRID)
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
@@ -161,10 +162,10 @@ def test_a_fee_in_arrears_counts_for_the_month_in_which_it_ends_and_one_in_advan
     quarter = Period(start=calendar_month("2026-01", MADRID).start, end=MARCH.end)
     arrears = charge("q", "90.00", quarter, kind=ChargeKind.RECURRING, opened_at=NOW)
     assert told(made(terms, arrears)) == ["m 10.00"]
-    advance = charge("a", "90.00", calendar_month("2026-04", MADRID), kind=ChargeKind.RECURRING, opened_at=NOW)
+    advance = charge("a", "90.00", APRIL, kind=ChargeKind.RECURRING, opened_at=NOW)
     assert told(made(terms, advance)) == ["m 100.00"]
-    assert first_adjusted(ADA, [arrears, advance], RUN) == MARCH.start
-    assert first_adjusted(ADA, [charge("c", "1", FEBRUARY)], RUN) == FEBRUARY.start
+    assert first_adjusted(ADA, [arrears, advance], [], terms, RUN) == MARCH.start
+    assert first_adjusted(ADA, [charge("c", "1", FEBRUARY)], [product()], terms, RUN) == FEBRUARY.start
 
 
 def test_a_commitment_is_prorated_to_the_last_day_of_a_product_or_its_account() -> None:
@@ -187,10 +188,9 @@ def test_the_terms_are_those_of_the_book_at_the_start_of_the_month() -> None:
     old = parse_rate_book(f"{BOOK}    discounts: {{id: d, description: D, percent: 10}}\n", "old.yaml")
     new_text = BOOK.replace("id: book", "id: new", 1).replace("2020-01-01", "2026-03-15")
     new = parse_rate_book(f"{new_text}    discounts: {{id: d, description: D, percent: 50}}\n", "new.yaml")
-    april = calendar_month("2026-04", MADRID)
     both = RateBooks([old, new])
     assert told(made(both, charge("c1", "10.00"))) == ["d -1.00"]
-    assert told(made(both, charge("c1", "10.00", april), cut=cut("apr", april))) == ["d -5.00"]
+    assert told(made(both, charge("c1", "10.00", APRIL), cut=cut("apr", APRIL))) == ["d -5.00"]
 
 
 def test_a_product_that_changed_its_offering_has_the_terms_of_each() -> None:
@@ -208,6 +208,36 @@ def test_the_commitments_of_two_offerings_in_one_month_are_due_for_the_days_of_e
     changed = FormerOffering(offering_id="basic", until=datetime(2026, 3, 11, 9, tzinfo=UTC))
     found = made(books(text=terms), products=[replace(product(offering="other"), former_offerings=(changed,))])
     assert told(found) == ["m 10.00", "n 210.00"]
+
+
+def test_a_commitment_of_a_quarter_is_due_with_its_last_month_and_counts_what_discounts_left() -> None:
+    terms = books(
+        """
+discounts: {id: d, description: D, percent: 10}
+minimum_commitment: {id: q, description: Q, amount: 100, period: quarter}
+"""
+    )
+    in_february = [charge("c1", "30.00", FEBRUARY), *made(terms, charge("c1", "30.00", FEBRUARY), cut=cut("feb", FEBRUARY))]
+    assert told(in_february[1:]) == ["d -3.00"]
+    in_march = made(terms, charge("c2", "40.00"), earlier=in_february)
+    assert told(in_march) == ["d -4.00", "q 37.00"]
+    assert in_march[1].period == Period(start=calendar_month("2026-01", MADRID).start, end=MARCH.end)
+    assert first_adjusted(ADA, [charge("c2", "40.00")], [product()], terms, RUN) == calendar_month("2026-01", MADRID).start
+
+    late = made(terms, charge("c3", "10.00", sequence=1), cut=cut("apr", APRIL), earlier=[*in_february, charge("c2", "40.00"), *in_march])
+    assert told(late) == ["d -1.00", "q -9.00"]
+
+
+def test_a_commitment_of_a_year_is_due_for_its_days_when_the_product_ends_and_only_once() -> None:
+    terms = books("minimum_commitment: {id: y, description: Y, amount: 365, period: year}")
+    line = product(ended=datetime(2026, 3, 10, 11, tzinfo=UTC))
+    at_the_end = made(terms, charge("c1", "10.00"), products=[line], earlier=[charge("c0", "9.00", FEBRUARY)])
+    assert told(at_the_end) == ["y 50.00"]
+    after = [charge("c0", "9.00", FEBRUARY), charge("c1", "10.00"), *at_the_end]
+    assert made(terms, cut=cut("apr", APRIL), products=[line], earlier=after) == []
+    assert told(made(terms, products=[product(started=MARCH.start)], cut=cut("dec", calendar_month("2026-12", MADRID)))) == ["y 306.00"]
+    assert made(terms, charge("c1", "10.00")) == []
+    assert made(terms, charge("c1", "10.00"), cut=cut("demand", None), products=[line]) == []
 
 
 def test_discounts_after_tax_go_with_the_cut_to_the_bill() -> None:

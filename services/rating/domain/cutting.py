@@ -73,7 +73,7 @@ class Cutter:
         if not are_adjusted(owed.account, due, owed.products, self.books, cut, self.now):
             return None
         try:
-            return first_adjusted(owed.account, [*due, *self._fees(cut, owed, charged)], cut)
+            return first_adjusted(owed.account, [*due, *self._fees(cut, owed, charged)], owed.products, self.books, cut)
         except WrongFeeCurrency:
             return None
 

@@ -1,0 +1,129 @@
+"""A product's charges by one offering in one month, which are adjusted together, and the charges that are made of them.
+
+The month is that in which a charge's time begins, or that in which it ended when it was charged afterwards (a fee in arrears).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from libs.billing.adjustments import Adjustment
+from libs.contracts import Charge, PeriodCut
+from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments
+from libs.periods import Period, first_moment, local_date, month_containing
+from libs.pricing import RateBooks
+from libs.pricing.recurring_price import Boundary
+from services.rating.domain.charge_ids import adjustment_charge_id
+from services.rating.domain.fees import CHARGED
+from services.rating.domain.holdings import Account, Product
+from services.rating.domain.months import label_of
+from services.rating.domain.tenures import Tenure, tenures_of
+
+_MOMENT = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustedMonth:
+    """What is adjusted together: a product's charges by one offering in one calendar month, closed before and now."""
+
+    product_id: str
+    product_name: str
+    offering_id: str
+    period: Period
+    charges: tuple[Charge, ...]
+    tenures: tuple[Tenure, ...]
+
+    @property
+    def got_at(self) -> datetime:
+        """When the product got the offering; for one that rating does not know any more, when the month begins."""
+        return min((tenure.subscription.start for tenure in self.tenures), default=self.period.start)
+
+    @property
+    def begins_at(self) -> datetime:
+        """Whose terms hold for the month: those at its start, or when the product got the offering in it."""
+        return max(self.period.start, self.got_at)
+
+
+def month_of(charge: Charge, account: Account) -> Period:
+    is_afterwards = charge.opened_at is not None and charge.period.end <= charge.opened_at
+    return month_containing(charge.period.end - _MOMENT if is_afterwards else charge.period.start, account.time_zone)
+
+
+def months_of(
+    account: Account, charges: Sequence[Charge], products: Sequence[Product], cut: PeriodCut, earlier: Sequence[Charge]
+) -> list[AdjustedMonth]:
+    """The months of this cut: those that it closes charges of, and for commitments that of its period for every product."""
+    tenures: dict[tuple[str, str], list[Tenure]] = {}
+    for product in products:
+        for tenure in tenures_of(product) if product.status in CHARGED else ():
+            tenures.setdefault((product.id, tenure.offering_id), []).append(tenure)
+    names: dict[tuple[str, str, Period], str] = {}
+    for charge in charges:
+        names[charge.product_id, charge.offering_id, month_of(charge, account)] = charge.product_name
+    if cut.period is not None:
+        month = month_containing(cut.period.start, account.time_zone)
+        product_names = {product.id: product.name for product in products}
+        for product_id, offering_id in tenures:
+            names.setdefault((product_id, offering_id, month), product_names[product_id])
+    of_month: dict[tuple[str, str, Period], list[Charge]] = {place: [] for place in names}
+    for charge in (*earlier, *charges):
+        place = (charge.product_id, charge.offering_id, month_of(charge, account))
+        if place in of_month:
+            of_month[place].append(charge)
+    return [
+        AdjustedMonth(
+            product_id, names[place], offering_id, period, tuple(of_month[place]), tuple(tenures.get((product_id, offering_id), ()))
+        )
+        for place in sorted(names, key=lambda place: (place[0], place[2].start, place[1]))
+        for product_id, offering_id, period in [place]
+    ]
+
+
+def days_had(tenure: Tenure, account: Account) -> tuple[datetime, datetime | None]:
+    """From when until when; the day of a change to another offering is the other's."""
+    end = tenure.subscription.end
+    if end is not None and tenure.subscription.ended_by is Boundary.CHANGE:
+        end = first_moment(local_date(end, account.time_zone), account.time_zone)
+    return tenure.subscription.start, end
+
+
+def charge_of(
+    month: AdjustedMonth, adjustment: Adjustment, account: Account, cut: PeriodCut, now: datetime, is_tax_included: bool
+) -> Charge:
+    label = label_of(month.period, account.time_zone)
+    part = adjustment.id if adjustment.tax_category is None else f"{adjustment.id}:{adjustment.tax_category}"
+    return Charge(
+        id=adjustment_charge_id(account.id, month.product_id, part, label, cut.id),
+        account_id=account.id,
+        product_id=month.product_id,
+        product_name=month.product_name,
+        offering_id=month.offering_id,
+        price_id=adjustment.id,
+        kind=adjustment.kind,
+        description=adjustment.description,
+        currency=account.currency,
+        period=month.period,
+        sequence=0,
+        sums=_sums(adjustment.amount),
+        tax_category=adjustment.tax_category,
+        is_tax_included=is_tax_included,
+        opened_at=now,
+        updated_at=now,
+    )
+
+
+def _sums(amount: Decimal) -> dict[str, Decimal]:
+    exact = Fraction(amount)
+    return {str(exact.denominator): Decimal(exact.numerator)}
+
+
+def includes_tax(offering_id: str, period: Period, account: Account, books: RateBooks) -> bool:
+    offering = books.offering(offering_id, period.end - _MOMENT, account.currency)
+    return offering is not None and offering.is_tax_included
+
+
+def terms_at(books: RateBooks, offering_id: str, at: datetime, account: Account) -> Adjustments:
+    offering = books.offering(offering_id, at, account.currency)
+    return NO_ADJUSTMENTS if offering is None else offering.adjustments

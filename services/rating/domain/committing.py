@@ -1,0 +1,90 @@
+"""Minimum commitments of a quarter or a year: what is missing to one when the cycle has billed its last month, or the product's last.
+
+All charges of the product by the offering count, discounts included. Like the adjustments of a month they are computed anew
+whenever a cut is about one of their months, and it charges what differs from the true-ups before.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal
+
+from libs.billing.adjustments import Adjustment
+from libs.billing.commitments import due_share, missing
+from libs.contracts import Charge, ChargeKind, PeriodCut, RunType
+from libs.contracts.adjustments import MinimumCommitment
+from libs.money import minor_unit_decimals, round_to_minor_unit, sum_exactly
+from libs.periods import Period, first_moment, local_date
+from libs.pricing import RateBooks
+from libs.pricing.charge_amount import line_amount
+from services.rating.domain.adjusted_months import AdjustedMonth, charge_of, days_had, includes_tax, month_of, terms_at
+from services.rating.domain.holdings import Account
+
+_MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A commitment that is due now; the month stands for its whole period, without charges as yet."""
+
+    commitment: MinimumCommitment
+    month: AdjustedMonth
+
+
+def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: RateBooks, cut: PeriodCut) -> list[Committed]:
+    """Those of the cut's products that are due with it: their period, or the product's time with the offering, is over."""
+    if cut.run_type is not RunType.ON_CYCLE or cut.period is None:
+        return []
+    found: dict[tuple[str, str, str, datetime], Committed] = {}
+    for month in months:
+        for commitment in terms_at(books, month.offering_id, month.begins_at, account).long_commitments if month.tenures else ():
+            period = calendar_period(commitment.period, local_date(month.period.start, account.time_zone), account.time_zone)
+            ends = [tenure.subscription.end for tenure in month.tenures]
+            if period.end <= cut.period.end or all(end is not None and end <= cut.period.end for end in ends):
+                place = (month.product_id, month.offering_id, commitment.id, period.start)
+                found[place] = Committed(commitment, replace(month, period=period, charges=()))
+    return list(found.values())
+
+
+def true_ups(
+    due: Iterable[Committed], charges: Sequence[Charge], account: Account, books: RateBooks, cut: PeriodCut, now: datetime
+) -> list[Charge]:
+    """What is charged for the commitments. `charges` are all that were closed in their periods, with what this cut makes of them."""
+    made = []
+    for each in due:
+        commitment, month = each.commitment, each.month
+        own = [charge for charge in charges if _counts(charge, month, account)]
+        spent = sum_exactly(_amount(charge) for charge in own if charge.price_id != commitment.id)
+        before = sum_exactly(_amount(charge) for charge in own if charge.price_id == commitment.id)
+        share = sum((due_share(month.period, *days_had(tenure, account), account.time_zone) for tenure in month.tenures), Fraction(0))
+        if not commitment.is_prorated and share:
+            share = Fraction(1)
+        units_per_one = 10 ** minor_unit_decimals(account.currency)
+        units = missing(commitment.amount, share, int(Fraction(spent) * units_per_one), account.currency)
+        amount = sum_exactly([round_to_minor_unit(Fraction(units, units_per_one), account.currency), -before])
+        if amount:
+            topped_up = Adjustment(ChargeKind.COMMITMENT, commitment.id, commitment.description, commitment.tax_category, amount)
+            is_tax_included = includes_tax(month.offering_id, month.period, account, books)
+            made.append(charge_of(month, topped_up, account, cut, now, is_tax_included))
+    return made
+
+
+def _counts(charge: Charge, month: AdjustedMonth, account: Account) -> bool:
+    is_of_product = (charge.product_id, charge.offering_id) == (month.product_id, month.offering_id)
+    return is_of_product and month_of(charge, account).start in month.period
+
+
+def _amount(charge: Charge) -> Decimal:
+    # What this cut makes is still open.
+    return line_amount(charge) if charge.amount is None else charge.amount
+
+
+def calendar_period(length: Literal["month", "quarter", "year"], day: date, zone_name: str) -> Period:
+    """The calendar month, quarter or year of a local day."""
+    count = _MONTHS_OF[length]
+    first = (day.month - 1) // count * count
+    years, month = divmod(first + count, 12)
+    start, end = date(day.year, first + 1, 1), date(day.year + years, month + 1, 1)
+    return Period(start=first_moment(start, zone_name), end=first_moment(end, zone_name))
