@@ -79,7 +79,8 @@ class Cuts:
         return [(charge.description, exact(charge)) for charge in made]
 
     def paid(self):
-        return sum(self.charged.values())
+        """What all fees of periods have come to."""
+        return sum(amount for id, amount in self.charged.items() if "|recurring" in id)
 
 
 def exact(charge):
@@ -298,6 +299,21 @@ def test_a_product_that_never_became_active_owes_nothing():
     assert Cuts().cut("2026-04", product(status="cancelled", offering="large")) == []
 
 
+def test_a_suspension_whose_end_is_heard_late_is_charged_for_what_it_held_back():
+    cuts = Cuts()
+    suspended = product("2026-03-01", suspensions=[("2026-03-20 10:00", None)], status="suspended")
+    assert cuts.cut("2026-03", suspended) == [("Line (31 of 31 days, 12 suspended)", 19)]
+    assert cuts.cut("2026-04", suspended) == cuts.cut("2026-05", suspended) == []
+    resumed = product("2026-03-01", suspensions=[("2026-03-20 10:00", "2026-04-11 09:00")])
+    assert cuts.cut("2026-06", resumed) == [
+        ("Line (30 of 30 days, 10 suspended)", 31 * Fraction(20, 30)),
+        ("Line", 31),
+        ("Line", 31),
+        ("Line", 31),
+    ]
+    assert cuts.cut("2026-07", resumed) == [("Line", 31)]
+
+
 hours = st.integers(0, 24 * 150).map(lambda hour: local("2026-01-01") + timedelta(hours=hour))
 prorations = st.sampled_from(["none", "by_day", "fixed_30", "by_second", "{start: by_day, end: by_second, change: fixed_30}"])
 periods = st.sampled_from(["month", "quarter", "year", "2 months, anchor: 31", "month, anchor: activation", "month, anchor: 15"])
@@ -320,3 +336,41 @@ def test_what_is_left_of_a_fee_in_advance_is_the_fee_in_arrears(proration, perio
             cuts.cut(f"{2026 + (number - 1) // 12}-{(number - 1) % 12 + 1:02}", known)
         totals.append(cuts.paid())
     assert totals[0] == totals[1]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from(["by_day", "fixed_30", "by_second"]),
+    periods,
+    st.lists(hours, min_size=5, max_size=5, unique=True).map(sorted),
+    st.permutations(["suspended", "resumed", "moved"]),
+    st.lists(st.integers(0, 5), min_size=3, max_size=3),
+    st.integers(0, 5),
+)
+def test_it_comes_to_the_same_however_late_it_is_heard(proration, period, moments, order, late, ended_late):
+    """Suspended, resumed and moved to a dearer offering in any order that there is, and ended at last."""
+    order = [*order] if order.index("suspended") < order.index("resumed") else [*reversed(order)]
+    started, *happened, ended = moments
+    news = {name: (at, month_of(at) + wait) for name, at, wait in zip(order, happened, late, strict=True)}
+    # One is told after the other: a product is not told to have been resumed before it was told to have been suspended.
+    news["resumed"] = (news["resumed"][0], max(news["resumed"][1], news["suspended"][1]))
+    totals = []
+    for is_late in (True, False):
+        terms = f"period: {period}, proration: {proration}, charged: advance, while_suspended: free"
+        cuts = Cuts(book(terms, terms))
+        for month in range(month_of(started), 14):
+            heard = {name: at for name, (at, heard_in) in news.items() if month >= heard_in or not is_late}
+            known = replace(
+                product(offering="large" if "moved" in heard else "small"),
+                started_at=started,
+                ended_at=ended if month >= month_of(ended) + ended_late or not is_late else None,
+                suspensions=(Suspension(start=heard["suspended"], end=heard.get("resumed")),) if "suspended" in heard else (),
+                former_offerings=(FormerOffering(offering_id="small", until=heard["moved"]),) if "moved" in heard else (),
+            )
+            cuts.cut(f"{2026 + (month - 1) // 12}-{(month - 1) % 12 + 1:02}", known)
+        totals.append(cuts.paid())
+    assert totals[0] == totals[1]
+
+
+def month_of(at):
+    return at.astimezone(time_zone(ZONE)).month

@@ -38,19 +38,15 @@ NOTHING_CHARGED: Mapping[str, Fraction] = {}
 class _Candidate:
     """A period of a fee that the cut looks at, and the ids of what is charged for it; the last of `correction_ids` is the cut's own.
 
-    `is_due`: to be charged unless it is already. `replaces`: to be charged where a fee for the same days that was paid in advance is
-    corrected. `is_cut_short`: something happened within it.
+    `is_due`: to be charged unless it is already.
     """
 
     tenure: Tenure
     price: RecurringPrice
     fee_period: FeePeriod
-    whole: Period
     id: str
     correction_ids: tuple[str, ...]
     is_due: bool
-    replaces: bool
-    is_cut_short: bool
 
 
 def recurring_fees(
@@ -67,16 +63,12 @@ def recurring_fees(
     """
     charges = []
     for product in products:
-        corrected: list[Period] = []
         for candidate in _candidates(account, product, period, books):
             is_charged = candidate.id in charged
-            if is_charged and candidate.correction_ids and candidate.is_cut_short:
-                corrected.append(candidate.whole)
-            is_asked = candidate.is_due or (candidate.replaces and any(_overlap(candidate.whole, paid) for paid in corrected))
-            if not (candidate.correction_ids if is_charged else is_asked):
+            if not (candidate.correction_ids if is_charged else candidate.is_due):
                 continue
             fee = fee_of(candidate.price, candidate.tenure.subscription, candidate.fee_period, account.time_zone)
-            asked = _correction(candidate, fee, charged) if is_charged else _fee(candidate, fee)
+            asked = _correction(candidate, fee, charged, account.time_zone) if is_charged else _fee(candidate, fee)
             if asked is not None:
                 charges.append(fee_charge(account, product, asked, now))
     return charges
@@ -125,10 +117,11 @@ def _candidate(
 ) -> _Candidate | None:
     """None when the cut has nothing to do with the period."""
     zone, subscription, whole = account.time_zone, tenure.subscription, fee_period.lived(account.time_zone)
-    due = is_due(price, subscription, fee_period, billed, next_bill_at, zone)
-    in_advance, is_past, is_cut_short = price.charged is Charged.ADVANCE, whole.end <= billed.start, _is_cut_short(subscription, whole)
-    replaces = in_advance and is_past and tenure.number > 0 and subscription.lasts_into(whole)
-    if not (due or replaces or (in_advance and (is_cut_short or not is_past))):
+    in_advance, is_past = price.charged is Charged.ADVANCE, whole.end <= billed.start
+    due = is_due(price, subscription, fee_period, billed, next_bill_at, zone) or (
+        in_advance and is_past and _was_passed_over(tenure, whole, account)
+    )
+    if not (due or (in_advance and (_is_cut_short(subscription, whole) or not is_past))):
         return None
     label = f"{fee_period.first}.{tenure.number}" if tenure.number else str(fee_period.first)
     corrections = [
@@ -136,7 +129,7 @@ def _candidate(
         for cut_label in (_months_that_correct(whole, billed, account) if in_advance else ())
     ]
     id = recurring_charge_id(account.id, product.id, price.price_id, label)
-    return _Candidate(tenure, price, fee_period, whole, id, tuple(corrections), due, replaces, is_cut_short)
+    return _Candidate(tenure, price, fee_period, id, tuple(corrections), due)
 
 
 def _fee(candidate: _Candidate, fee: Fee | None) -> Asked | None:
@@ -145,7 +138,7 @@ def _fee(candidate: _Candidate, fee: Fee | None) -> Asked | None:
     return Asked(candidate.id, candidate.tenure.offering_id, candidate.price, fee.description, fee.period, fee.exact)
 
 
-def _correction(candidate: _Candidate, fee: Fee | None, charged: Mapping[str, Fraction]) -> Asked | None:
+def _correction(candidate: _Candidate, fee: Fee | None, charged: Mapping[str, Fraction], zone: str) -> Asked | None:
     """What was charged for the period is made what is owed for it now, once at most by each month's cut."""
     if candidate.correction_ids[-1] in charged:
         return None
@@ -153,7 +146,7 @@ def _correction(candidate: _Candidate, fee: Fee | None, charged: Mapping[str, Fr
     difference = correction(before, fee.exact if fee is not None else Fraction(0))
     if difference == 0:
         return None
-    price, period = candidate.price, candidate.whole
+    price, period = candidate.price, candidate.fee_period.lived(zone)
     description = f"{price.description}: {'credit' if difference < 0 else 'correction'}"
     if fee is not None:
         description += f" ({fee.told or 'whole period'}{', ' if ',' in fee.told else ' '}due)"
@@ -179,12 +172,25 @@ def _is_cut_short(subscription: Subscription, whole: Period) -> bool:
     return any(start < whole.end and (end is None or end > whole.start) for start, end in subscription.suspensions)
 
 
+def _was_passed_over(tenure: Tenure, whole: Period, account: Account) -> bool:
+    """Whether a cut looked at a past period and did not charge it: the product seemed to be suspended still, or to have another offering,
+    and it is told only now what it was.
+    """
+    subscription = tenure.subscription
+    is_told_anew = tenure.number > 0 or any(end is not None and start < whole.end for start, end in subscription.suspensions)
+    if not (is_told_anew and subscription.lasts_into(whole)):
+        return False
+    first, last = _first_to_charge(whole, account), label_of(month_containing(whole.end - MOMENT, account.time_zone), account.time_zone)
+    return any(first <= label <= last for label in account.cuts)
+
+
 def _months_that_correct(whole: Period, billed: Period, account: Account) -> list[str]:
     """The labels of the months whose cuts may have corrected a period, whichever was made first; the billed one comes last."""
-    charged_before = month_containing(month_containing(whole.start, account.time_zone).start - MOMENT, account.time_zone)
-    first, own = label_of(charged_before, account.time_zone), label_of(billed, account.time_zone)
+    first, own = _first_to_charge(whole, account), label_of(billed, account.time_zone)
     return [*sorted(label for label in account.cuts if label >= first and label != own), own]
 
 
-def _overlap(one: Period, other: Period) -> bool:
-    return one.start < other.end and other.start < one.end
+def _first_to_charge(whole: Period, account: Account) -> str:
+    """The label of the month before the one in which a period begins: its cut charges it in advance."""
+    begins_in = month_containing(whole.start, account.time_zone)
+    return label_of(month_containing(begins_in.start - MOMENT, account.time_zone), account.time_zone)
