@@ -1,6 +1,6 @@
 """Discounts, caps and commitments of a month: tables of what comes out, and properties of any mixture of them."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise, permutations
@@ -115,7 +115,7 @@ def test_a_scope_names_prices_or_kinds_and_what_re_rating_corrects_is_usage() ->
 
 
 def test_the_cap_counts_what_discounts_left_and_the_commitment_what_the_cap_left() -> None:
-    terms = {"discounts": (percent(10),), "spending_cap": cap("60"), "commitments": (commitment("70"),)}
+    terms: dict[str, Any] = {"discounts": (percent(10),), "spending_cap": cap("60"), "commitments": (commitment("70"),)}
     assert amounts(line("100.00"), **terms) == ["-10.00", "-30.00", "10.00"]
     assert amounts(line("50.00"), **terms) == ["-5.00", "25.00"]
 
@@ -196,8 +196,9 @@ def test_a_discount_holds_from_a_day_until_before_another() -> None:
     ],
 )
 def test_the_first_and_the_last_day_of_a_product_count_whole(started: Any, ended: Any, expected: Fraction) -> None:
-    end = datetime(*ended, tzinfo=UTC) if ended else None
-    assert due_share(calendar_month("2023-02", "UTC"), datetime(*started, tzinfo=UTC), end, "UTC") == expected
+    start, end = (datetime.combine(date(*day[:3]), time(*day[3:]), UTC) if day else None for day in (started, ended))
+    assert start is not None
+    assert due_share(calendar_month("2023-02", "UTC"), start, end, "UTC") == expected
 
 
 def test_thresholds_are_crossed_once_on_the_way_up() -> None:

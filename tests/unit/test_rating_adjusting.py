@@ -270,7 +270,7 @@ def test_prices_that_include_tax_are_told_so_with_what_is_made_of_them() -> None
 def test_the_cut_closes_what_it_makes_and_puts_it_on_the_lines() -> None:
     terms = books("tax: included\ndiscounts: {id: d, description: D, percent: 10, scope: recurring}")
     usage = charge("c1", "0", state=ChargeState.OPEN, sums={"100": Decimal(1000)})
-    decided: Any = Cutter(terms, NOW).decide(cut(), Owed(ADA, [usage], [product()]), (), ())
+    decided: Any = Cutter(terms, NOW).decide(cut(), Owed(ADA, [usage], [product()]), {}, ())
     assert [(line.price_id, str(line.amount), line.is_tax_included) for line in decided.answer.lines] == [
         ("calls", "10.00", True),
         ("fee", "30.00", True),
