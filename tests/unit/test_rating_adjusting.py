@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import bson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.contracts import Charge, ChargeKind, ChargeState, FormerOffering, PeriodCut, RunType
+from libs.contracts import Charge, ChargeKind, ChargesClosed, ChargeState, FormerOffering, PeriodCut, RunType
 from libs.periods import Period, calendar_month
 from libs.pricing import RateBooks, parse_rate_book
 from libs.pricing.charge_amount import line_amount
+from libs.runtime import from_document, to_document
+from libs.runtime.mongo import CODEC_OPTIONS
 from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted, told_of_tax
 from services.rating.domain.cutting import Cutter, Owed
 from services.rating.domain.holdings import Account, Product
@@ -247,6 +250,7 @@ discounts:
   - {id: staff, description: Staff, percent: 10, applied: after_tax}
   - {id: voucher, description: Voucher, fixed: 5, applied: after_tax}
   - {id: early, description: Early, percent: 5, applied: after_tax, until: 2026-03-01}
+  - {id: spring, description: Spring, percent: 5, applied: after_tax, from: 2026-02-01, until: 2026-05-01, for_first: 99 months, maximum: 9}
   - {id: before, description: Before tax, percent: 5}
 """
     )
@@ -255,7 +259,13 @@ discounts:
     def due(cut: PeriodCut) -> list[str]:
         return [each.discount.id for each in discounts_due(ADA, charges, [product(), product("line-2")], terms, cut, MARCH.start)]
 
-    assert due(cut()) == ["staff", "voucher"]
+    assert due(cut()) == ["staff", "voucher", "spring"]
+    answer = ChargesClosed(
+        **{**dict(cut()), "currency": "EUR", "closed_at": NOW},
+        discounts_after_tax=discounts_due(ADA, charges, [product()], terms, cut(), MARCH.start),
+    )
+    stored = bson.decode(bson.encode(to_document(answer), codec_options=CODEC_OPTIONS), codec_options=CODEC_OPTIONS)
+    assert from_document(ChargesClosed, stored) == answer
     assert due(cut("demand", None)) == ["staff"]
 
 

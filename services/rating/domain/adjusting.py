@@ -27,6 +27,8 @@ from services.rating.domain.holdings import Account, Product
 from services.rating.domain.tenures import tenures_of
 
 NOTHING = Decimal(0)
+# Whether a discount holds is settled when it is due; besides, MongoDB has no days without a time.
+_SETTLED = {"first_months": None, "holds_from": None, "holds_until": None}
 
 
 def are_adjusted(
@@ -99,7 +101,9 @@ def discounts_due(
         for discount in terms_at(books, tenure.offering_id, begins_at, account).discounts_after_tax:
             is_final = cut.run_type is RunType.ON_CYCLE or (discount.model == "percent" and discount.maximum is None)
             if is_final and discount_holds(discount, got_on, begins_on):
-                due.append(DiscountDue(product_id=product.id, product_name=names[product.id], discount=discount))
+                due.append(
+                    DiscountDue(product_id=product.id, product_name=names[product.id], discount=discount.model_copy(update=_SETTLED))
+                )
     return tuple(due)
 
 
