@@ -61,20 +61,21 @@ def received_fields(usage: UsageReceived, quantity: int | Decimal128 | str) -> D
 def rated_document(rated: Rated) -> Document:
     """A usage with its price and the charge that counts it."""
     usage, charge, priced, price = rated.usage, rated.charge, rated.priced, rated.charge.price
+    quantity = _number(usage.quantity)
     # In one go, for a dictionary that grows is built several times.
     document: Document = {
         "_id": usage.id,
         "identifier": usage.identifier,
         "usage_type": usage.usage_type,
         "started_at": usage.started_at,
-        "quantity": _number(usage.quantity),
+        "quantity": quantity,
         "unit": usage.unit,
         "called_number": usage.called_number,
         "account_id": charge.account.id,
         "product_id": charge.product.id,
         "price_id": price.price_id,
         "charge_id": charge.id,
-        "charged_quantity": _number(priced.charged_quantity),
+        "charged_quantity": quantity if priced.charged_quantity == usage.quantity else _number(priced.charged_quantity),
         "numerator": _integer(priced.numerator),
         "denominator": _integer(price.denominator),
         "currency": price.currency,

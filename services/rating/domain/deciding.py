@@ -21,6 +21,7 @@ from services.rating.domain.suspense import reject, reject_conflicting
 # Sums have 34 digits (Decimal128): a million of these may be added before one is lost.
 SUMMAND_MAX = 10**28
 DISCARD = "send it correctly under a new id, and discard this one"
+TOO_LONG = f"its price has too many digits to be summed exactly: {DISCARD}"
 # What an operative does about a usage that pricing refuses.
 REMEDIES = {
     RejectionReason.NO_PRICE: "add a price to the rate book, then retry",
@@ -125,14 +126,18 @@ class Rater:
         priced = self._books.price_usage(product.offering_id, usage, time_zone=account.time_zone, currency=account.currency)
         if isinstance(priced, RejectedUsage):
             return reject(usage, priced.reason, f"{priced.detail}: {REMEDIES[priced.reason]}")
-        if priced.numerator > SUMMAND_MAX or (priced.others and total_numerator(priced) > SUMMAND_MAX):
-            return reject(usage, RejectionReason.ABSURD_QUANTITY, f"its price has too many digits to be summed exactly: {DISCARD}")
-        charge = self._charge(account, product, priced.price, usage.started_at)
         if priced.others:
-            # All in the month that it started in, however far into the next one it lasted.
-            others = tuple(self._charge(account, product, part.price, usage.started_at) for part in priced.others)
-            return Rated(usage, charge, priced, others)
-        return Rated(usage, charge, priced)
+            return self._rate_parts(usage, account, product, priced)
+        if priced.numerator > SUMMAND_MAX:
+            return reject(usage, RejectionReason.ABSURD_QUANTITY, TOO_LONG)
+        return Rated(usage, self._charge(account, product, priced.price, usage.started_at), priced)
+
+    def _rate_parts(self, usage: UsageReceived, account: Account, product: Product, priced: PricedUsage) -> Rated | UsageRejected:
+        if total_numerator(priced) > SUMMAND_MAX:
+            return reject(usage, RejectionReason.ABSURD_QUANTITY, TOO_LONG)
+        # All of the month that the usage started in, however far into the next one it lasted.
+        charges = [self._charge(account, product, part.price, usage.started_at) for part in priced.parts]
+        return Rated(usage, charges[0], priced, tuple(charges[1:]))
 
     def _charge(self, account: Account, product: Product, price: CompiledPrice, started_at: datetime) -> UsageCharge:
         # Nearly always the charge of the month before this usage's own: then nothing else is looked up.
