@@ -38,8 +38,7 @@ async def audit_prices(reader: Reader, books: RateBooks, findings: Findings) -> 
             if not terms:
                 findings.checked["usages of an unknown charge or account, not priced again"] += 1
                 continue
-            first = terms[0].price(usage, books)
-            if isinstance(first, PricedUsage) and [part.rate_book for part in first.parts] != _books_of(usage):
+            if terms[0].books_of(usage, books) not in ([], _books_of(usage)):
                 findings.checked["usages of another rate book, not priced again"] += 1
                 continue
             fitting = next((each for each in terms if not any(each.check(usage, books))), None)
@@ -67,6 +66,14 @@ class _Terms:
 
     def price(self, usage: Mapping[str, Any], books: RateBooks) -> PricedUsage | RejectedUsage:
         return books.price_usage(self.offering_id, _received(usage), time_zone=self.time_zone, currency=self.currency)
+
+    def books_of(self, usage: Mapping[str, Any], books: RateBooks) -> list[str]:
+        """The books that price it now, or the one that refuses to; one that takes effect in the past may do so for what others priced."""
+        priced = self.price(usage, books)
+        if isinstance(priced, PricedUsage):
+            return [part.rate_book for part in priced.parts]
+        offering = books.offering(self.offering_id, usage["started_at"], self.currency)
+        return [] if offering is None else [offering.rate_book]
 
     def check(self, usage: Mapping[str, Any], books: RateBooks) -> Iterator[Difference]:
         return check_price(usage, self.price(usage, books), self._allowances(usage, books))

@@ -1,5 +1,6 @@
 """Re-rating: open charges change, cut ones are corrected on the next bill; twice is once, and a dry run is nothing."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -7,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from libs.audit import Findings
+from libs.audit.charges import audit_charges
+from libs.audit.reader import open_reader
+from libs.audit.reratings import audit_reratings
+from libs.audit.usages import audit_prices
 from libs.contracts import (
     Charge,
     ChargeKind,
@@ -18,6 +24,7 @@ from libs.contracts import (
     UsageRerated,
 )
 from libs.periods import calendar_month
+from libs.pricing import RateBooks, parse_rate_book
 from services.rating import rerating as rerating_store
 from tests.rating_world import ZONE, RatingWorld, account, call, cut, number, product
 
@@ -93,10 +100,18 @@ class Ada:
 
 
 @pytest.fixture
-async def ada(rating: RatingWorld) -> Ada:
+async def ada(rating: RatingWorld) -> AsyncIterator[Ada]:
+    """The customer; whatever was re-rated, the audit finds prices, re-ratings and charges to be right."""
     customer = Ada(rating)
     await customer.open()
-    return customer
+    yield customer
+    books = RateBooks(parse_rate_book(document["text"], document["file"]) for document in await rating.documents("tariffs"))
+    findings = Findings()
+    async with open_reader(rating.settings) as reader:
+        await audit_prices(reader, books, findings)
+        await audit_reratings(reader, findings)
+        await audit_charges(reader, findings)
+    assert findings.differences == []
 
 
 def sums(charge: Charge) -> Decimal:

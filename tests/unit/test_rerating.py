@@ -314,7 +314,7 @@ def rated_at_once(books: RateBooks, seconds: Sequence[int]) -> Fraction:
     return world.total
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(PRICES, SECONDS, SECONDS, SECONDS)
 def test_the_same_book_changes_nothing(text: str, first: list[int], second: list[int], third: list[int]) -> None:
     world = World(books_of(text))
@@ -326,7 +326,7 @@ def test_the_same_book_changes_nothing(text: str, first: list[int], second: list
         world.cut()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(PRICES, min_size=2, max_size=4), st.lists(st.tuples(SECONDS, st.booleans()), min_size=1, max_size=4))
 def test_charges_and_corrections_come_to_what_the_new_price_asks(texts: list[str], months: list[tuple[list[int], bool]]) -> None:
     """Whatever was cut in between, and however often prices changed."""
@@ -343,7 +343,7 @@ def test_charges_and_corrections_come_to_what_the_new_price_asks(texts: list[str
         assert not world.rerate().fresh
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(PRICES, PRICES, SECONDS, SECONDS, st.booleans())
 def test_the_old_price_coming_back_gives_back_what_it_took(
     old: str, new: str, first: list[int], late: list[int], cut_between: bool

@@ -105,7 +105,7 @@ def difference(reratings: Reratings) -> Fraction:
     return sum((Fraction(posting.numerator, posting.denominator) for fact in reratings.fresh for posting in fact.postings), Fraction(0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.sampled_from(ALLOWANCES), unique=True),
     st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=5),
