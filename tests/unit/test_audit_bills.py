@@ -1,16 +1,24 @@
 """Bills added up again, their numbers walked, their entries and balances compared."""
 
+import dataclasses
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.audit.domain.bills import check_bill
 from libs.audit.domain.difference import Category
 from libs.audit.domain.ledger import BillEntry, BillTotals, Owed, check_balance, check_entry
 from libs.audit.domain.numbers import NumberWalk
+from libs.billing import BillDraft, TaxTable, assemble_bill
+from libs.billing.tax_table import DatedTax
+from libs.billing.taxes import Tax
 from libs.contracts import AppliedTax, BillIssued, BillLine, ChargeKind, RunType
 from libs.periods import calendar_month
-from tests.outcomes import issued
+from tests.closings import TERMS, closed
+from tests.closings import line as charge_line
+from tests.outcomes import account, issued
 
 
 def tax(amount: str, category: str = "standard", rate: str = "21") -> AppliedTax:
@@ -62,6 +70,21 @@ def test_a_bill_that_adds_up_is_right():
 )
 def test_a_bill_whose_totals_taxes_or_shares_are_others_differs(fields, category):
     assert category in {difference.category for difference in check_bill(bill(**fields))}
+
+
+GST, QST = Tax("gst", Decimal(5)), Tax("qst", Decimal("9.5"), ("gst",))
+
+
+@given(st.lists(st.tuples(st.integers(-(10**8), 10**8), st.booleans(), st.sampled_from([None, "reduced"])), min_size=1, max_size=8))
+def test_bills_with_several_taxes_and_prices_that_include_them_are_right(charges):
+    lines = [
+        charge_line(f"c{n}", Decimal(cents).scaleb(-2), is_tax_included=included, tax_category=category)
+        for n, (cents, included, category) in enumerate(charges)
+    ]
+    table = TaxTable({"": {"standard": (DatedTax(GST), DatedTax(QST)), "reduced": (DatedTax(GST),)}})
+    draft = assemble_bill(closed("ada", lines=lines), account("ada"), dataclasses.replace(TERMS, tax_table=table))
+    assert isinstance(draft, BillDraft)
+    assert list(check_bill(draft.unnumbered)) == []
 
 
 def walked(*numbers: int, counter: int) -> list[str]:
