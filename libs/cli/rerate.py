@@ -56,13 +56,15 @@ def rerate(
     as_json: Annotated[bool, typer.Option("--json", help="Tell it as JSON.")] = False,
 ) -> None:
     """Price an account's usage anew; what differs is corrected on its open charges, or on the next bill."""
-    completed = asyncio.run(_rerate(account, (start, end), book, by_present_offering=present_offering, dry_run=dry_run, again=again))
+    completed, zone_name = asyncio.run(
+        _rerate(account, (start, end), book, by_present_offering=present_offering, dry_run=dry_run, again=again)
+    )
     if completed.refusal is not None:
         raise CommandError(completed.refusal)
     if as_json:
         result.print(write_json(_as_json(completed)).decode(), soft_wrap=True)
     else:
-        _tell(completed)
+        _tell(completed, zone_name)
 
 
 def rerate_id(account: str, period: Period, book: str | None, day: str, *, by_present_offering: bool, dry_run: bool) -> str:
@@ -73,9 +75,10 @@ def rerate_id(account: str, period: Period, book: str | None, day: str, *, by_pr
 
 async def _rerate(
     account: str, interval: tuple[str, str], book: str | None, *, by_present_offering: bool, dry_run: bool, again: bool
-) -> RerateCompleted:
+) -> tuple[RerateCompleted, str]:
     settings = running_settings()
-    period = await _period(settings, account, *interval)
+    zone_name = await _zone_of(settings, account)
+    period = _period(*interval, zone_name)
     now = to_utc_milliseconds(datetime.now(UTC))
     id = rerate_id(account, period, book, now.date().isoformat(), by_present_offering=by_present_offering, dry_run=dry_run)
     try:
@@ -90,10 +93,10 @@ async def _rerate(
         )
     except ValidationError as error:
         raise CommandError(f"the request is not sound: {error.errors()[0]['msg']}") from None
-    return await _ask(settings, request)
+    return await _ask(settings, request), zone_name
 
 
-async def _period(settings: RuntimeSettings, account_id: str, start: str, end: str) -> Period:
+async def _zone_of(settings: RuntimeSettings, account_id: str) -> str:
     client = connect(settings)
     try:
         document = await database(client, settings, "rating")["accounts"].find_one({"_id": account_id}, {"time_zone": 1})
@@ -101,7 +104,10 @@ async def _period(settings: RuntimeSettings, account_id: str, start: str, end: s
         await client.close()
     if document is None or "time_zone" not in document:
         raise CommandError(f"rating knows no account {account_id}")
-    zone_name: str = document["time_zone"]
+    return document["time_zone"]
+
+
+def _period(start: str, end: str, zone_name: str) -> Period:
     try:
         return Period(start=_instant(start, zone_name), end=_instant(end, zone_name))
     except ValidationError as error:
@@ -166,7 +172,7 @@ async def _answers(settings: RuntimeSettings) -> AsyncIterator[AIOKafkaConsumer]
         await consumer.stop()
 
 
-def _tell(completed: RerateCompleted) -> None:
+def _tell(completed: RerateCompleted, zone_name: str) -> None:
     currency = completed.currency or ""
     if completed.differences:
         table = Table(box=None, header_style="dim")
@@ -180,7 +186,7 @@ def _tell(completed: RerateCompleted) -> None:
             table.add_row(
                 escape(difference.description),
                 escape(difference.product_id),
-                difference.period.start.date().isoformat(),
+                difference.period.start.astimezone(time_zone(zone_name)).date().isoformat(),
                 *(moved, quantity, str(difference.before), str(difference.after), _signed(_difference(difference))),
             )
         result.print(table)
@@ -196,9 +202,8 @@ def _tell(completed: RerateCompleted) -> None:
         result.print(f"{completed.unpriced_count} usages have no price any more and stay as they are, such as", soft_wrap=True)
         result.print(f"  {escape(completed.unpriced_example or '')}", soft_wrap=True)
     if completed.stopped_at is not None:
-        progress.print(
-            f"so much differs that this is only what began before: ask for the rest with --from {completed.stopped_at.isoformat()}"
-        )
+        since = completed.stopped_at.isoformat()
+        progress.print(f"so much differs that this is only what began before: ask for the rest with --from {since}", soft_wrap=True)
 
 
 def _difference(told: ChargeDifference | RerateCompleted) -> Decimal:
