@@ -1,5 +1,6 @@
 """What rating counts of usage whose price counts the month, and of usage that is split over several prices; with no infrastructure."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -172,6 +173,34 @@ def test_two_sequences_that_count_on_come_to_the_same_as_one(before: int, late: 
 
 
 GRADUATED_BOOKS = books()
+TIMES = ("2026-03-02T15:00:00Z", "2026-03-02T22:30:00Z", "2026-03-31T22:00:00Z")
+Totals = dict[str, tuple[int, Decimal, Fraction]]
+
+
+def added(batches: list[list[UsageReceived]]) -> Totals:
+    """What each charge comes to when usage arrives in these batches."""
+    totals: Totals = {}
+    for batch in batches:
+        for id, increment in accumulate(decided(*batch, by=GRADUATED_BOOKS).rated).items():
+            count, quantity, amount = totals.get(id, (0, Decimal(0), Fraction(0)))
+            sums = sum_fractions({str(denominator): numerator for denominator, numerator in increment.sums.items()})
+            totals[id] = (count + increment.usage_count, quantity + increment.quantity, amount + sums)
+    return totals
+
+
+@given(
+    kinds=st.lists(
+        st.tuples(st.sampled_from(("voice", "video", "sms", "meter")), st.integers(0, 7_200), st.sampled_from(TIMES)), max_size=12
+    ),
+    at=st.integers(0, 12),
+    chance=st.randoms(use_true_random=False),
+)
+def test_neither_the_order_of_usages_nor_their_batches_change_what_charges_come_to(
+    kinds: list[tuple[str, int, str]], at: int, chance: random.Random
+):
+    usages = [usage(f"u-{place}", type, str(quantity), when) for place, (type, quantity, when) in enumerate(kinds)]
+    shuffled = chance.sample(usages, len(usages))
+    assert added([shuffled[:at], shuffled[at:]]) == added([usages])
 
 
 def test_a_book_that_changes_tiers_within_the_month_begins_a_charge():
