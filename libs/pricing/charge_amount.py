@@ -28,4 +28,4 @@ def line_amount(charge: Charge) -> Decimal:
 
 def _is_left(charge: Charge) -> bool:
     """Whether re-rating took all usage away: then not even the flat amount of a first tier is due."""
-    return charge.kind is ChargeKind.USAGE and charge.usage_count <= 0 and not charge.quantity
+    return charge.kind in (ChargeKind.USAGE, ChargeKind.ADJUSTMENT) and charge.usage_count <= 0 and not charge.quantity

@@ -94,7 +94,8 @@ class ReratingStore:
         documents, resume_at = await self._usages(request.account_id, rest)
         reratings = await self._reratings_of([document["_id"] for document in documents])
         standings = [_standing(document, reratings.get(document["_id"], ()), request.id) for document in documents]
-        charges = await self.charges(part.charge_id for standing in standings for part in standing.parts)
+        counting = {standing.first_charge_id for standing in standings} | {part.charge_id for each in standings for part in each.parts}
+        charges = await self.charges(counting)
         held = await self._directory.products_of([request.account_id])
         products = {product.id: product for product in held.get(request.account_id, ())}
         return Slice(standings, charges, products, resume_at)

@@ -1,6 +1,6 @@
 """Re-rating with no infrastructure: what it decides, and that amounts come to what they had been, had usage been priced so at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -92,10 +92,17 @@ class World:
                 )
                 for part, place in zip(priced.parts, places, strict=True)
             )
-            self.standings[usage.id] = Standing(usage, "ada", "line", "EUR", parts)
+            self.standings[usage.id] = Standing(usage, "ada", "line", "EUR", parts[0].charge_id, parts)
             for part, place in zip(parts, places, strict=True):
                 self._open(place)
                 self._add(place.id, 1, part.charged_quantity, {part.denominator: part.numerator})
+
+    def live(self, months: Iterable[tuple[Sequence[int], bool]]) -> None:
+        """Some usages at a time, each with a cut afterwards or not."""
+        for seconds, is_cut in months:
+            self.rate(*seconds)
+            if is_cut:
+                self.cut()
 
     def cut(self) -> None:
         self.charges = {id: charge.model_copy(update={"state": ChargeState.CLOSED}) for id, charge in self.charges.items()}
@@ -297,6 +304,10 @@ def package(pack: int, free: int) -> str:
     return f"package: {{amount: 3, per: {pack} s, free: {free} s}}"
 
 
+def _counts_month(model: str) -> bool:
+    return not model.startswith("price")
+
+
 # What changes from one book to the next: amounts, increments, fees, and whether the month counts.
 CENTS = st.integers(0, 99)
 MODELS = st.one_of(
@@ -304,7 +315,11 @@ MODELS = st.one_of(
     st.builds(tiered, st.sampled_from(["graduated", "volume"]), st.integers(1, 300), CENTS, CENTS, st.integers(0, 2)),
     st.builds(package, st.integers(1, 200), st.integers(1, 100)),
 )
-PRICES = st.builds(price, MODELS, st.sampled_from(["calls", "other"]))
+IDS = st.sampled_from(["calls", "other"])
+PRICES = st.builds(price, MODELS, IDS)
+# Where late usage counts anew, it matters what was cut when; so such prices do not come to what they would have at once.
+RESTARTING = st.builds(lambda model, id: price(f"{model}, late_usage: restart", id), MODELS.filter(_counts_month), IDS)
+ANY_PRICES = st.one_of(PRICES, RESTARTING)
 SECONDS = st.lists(st.integers(1, 200), max_size=4)
 
 
@@ -315,7 +330,7 @@ def rated_at_once(books: RateBooks, seconds: Sequence[int]) -> Fraction:
 
 
 @settings(max_examples=60, deadline=None)
-@given(PRICES, SECONDS, SECONDS, SECONDS)
+@given(ANY_PRICES, SECONDS, SECONDS, SECONDS)
 def test_the_same_book_changes_nothing(text: str, first: list[int], second: list[int], third: list[int]) -> None:
     world = World(books_of(text))
     for seconds in (first, second, third):
@@ -333,18 +348,31 @@ def test_charges_and_corrections_come_to_what_the_new_price_asks(texts: list[str
     world = World(books_of(texts[0]))
     so_far: list[int] = []
     for number in range(1, len(texts) + 1):
-        for seconds, is_cut in months:
-            world.rate(*seconds)
-            so_far += seconds
-            if is_cut:
-                world.cut()
+        world.live(months)
+        so_far += [each for seconds, _ in months for each in seconds]
         world.rerate(books_of(*texts[:number]))
         assert world.total == rated_at_once(world.books, so_far)
         assert not world.rerate().fresh
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from([PRICES, RESTARTING]).flatmap(lambda prices: st.lists(prices, min_size=2, max_size=3)),
+    st.lists(st.tuples(SECONDS, st.booleans()), min_size=1, max_size=4),
+)
+def test_they_come_to_what_the_same_cuts_would_have_made_of_the_new_price(texts: list[str], months: list[tuple[list[int], bool]]) -> None:
+    """Also where late usage counts anew."""
+    world = World(books_of(texts[0]))
+    world.live(months)
+    for number in range(2, len(texts) + 1):
+        world.rerate(books_of(*texts[:number]))
+    from_the_start = World(world.books)
+    from_the_start.live(months)
+    assert world.total == from_the_start.total
+
+
 @settings(max_examples=60, deadline=None)
-@given(PRICES, PRICES, SECONDS, SECONDS, st.booleans())
+@given(ANY_PRICES, ANY_PRICES, SECONDS, SECONDS, st.booleans())
 def test_the_old_price_coming_back_gives_back_what_it_took(
     old: str, new: str, first: list[int], late: list[int], cut_between: bool
 ) -> None:

@@ -58,12 +58,19 @@ def present_charge(account: Account, product: Product, price: CompiledPrice, mon
     return UsageCharge(id, account, product, price, month, sequence)
 
 
-def correction_at_price(account: Account, product: Product, price: CompiledPrice, month: BillingMonth, now: datetime) -> Correction:
-    """What corrects a month at a price of its own amount."""
+def correction_at_price(
+    account: Account, product: Product, price: CompiledPrice, month: BillingMonth, now: datetime, corrected: int | None = None
+) -> Correction:
+    """What corrects a month at a price, or, where late usage counts anew, what the sequence `corrected` of it counted."""
     sequence = account.cuts.get(month.label, 0)
+    terms = terms_of(price.tiers, price.line_rounding)
+    continued: tuple[str, ...] = ()
+    if corrected is not None:
+        continued = _counted_so_far((account.id, product.id, price.price_id), month, corrected, sequence, terms)
+        terms = f"{corrected}.{terms}"
     return Correction(
         Charge(
-            id=_correction_id(account.id, product.id, price.price_id, month, sequence, terms_of(None, price.line_rounding)),
+            id=_correction_id(account.id, product.id, price.price_id, month, sequence, terms),
             account_id=account.id,
             product_id=product.id,
             product_name=product.name,
@@ -75,12 +82,14 @@ def correction_at_price(account: Account, product: Product, price: CompiledPrice
             unit=price.unit,
             currency=price.currency,
             period=Period(start=month.start, end=month.end),
-            sequence=sequence,
+            sequence=sequence if corrected is None else corrected,
+            tiers=price.tiers,
             line_rounding=price.line_rounding,
             tax_category=price.tax_category,
             opened_at=now,
             updated_at=now,
-        )
+        ),
+        continued,
     )
 
 
@@ -93,10 +102,8 @@ def correction_of_cut(charge: Charge, account: Account, month: BillingMonth, now
     if tiers is not None:
         # Corrections of one charge are counted one after the other, so they keep its sequence.
         corrected = charge.sequence
-        first = usage_charge_id(account.id, charge.product_id, charge.price_id, month.label, corrected, terms)
+        continued = _counted_so_far((account.id, charge.product_id, charge.price_id), month, corrected, sequence, terms)
         terms = f"{corrected}.{terms}"
-        between = range(corrected + 1, sequence)
-        continued = (first, *(_correction_id(account.id, charge.product_id, charge.price_id, month, each, terms) for each in between))
         if charge.kind is ChargeKind.ADJUSTMENT:
             tiers = tiers.model_copy(update={"counted_before": NOTHING})
     opened = Charge(
@@ -117,6 +124,12 @@ def product_of(charge: Charge, known: Product | None, offering_id: str) -> Produ
     if known is not None:
         return replace(known, offering_id=offering_id)
     return Product(charge.product_id, charge.account_id, offering_id, charge.product_name, "", charge.period.start)
+
+
+def _counted_so_far(owner: tuple[str, str, str], month: BillingMonth, corrected: int, sequence: int, terms: str) -> tuple[str, ...]:
+    """The charge of a sequence and the corrections of it that were cut."""
+    between = (_correction_id(*owner, month, each, f"{corrected}.{terms}") for each in range(corrected + 1, sequence))
+    return usage_charge_id(*owner, month.label, corrected, terms), *between
 
 
 def _correction_id(account_id: str, product_id: str, price_id: str, month: BillingMonth, sequence: int, terms: str) -> str:

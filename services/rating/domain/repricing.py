@@ -20,12 +20,14 @@ SINCE_EVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A rated usage with the outcome that stands. `number` counts its re-ratings; `answer` is what this request made of it before."""
+    """A rated usage with the outcome that stands. `first_charge_id` is where it was counted first; `number` counts its re-ratings;
+    `answer` is what this request made of it before."""
 
     usage: UsageReceived
     account_id: str
     product_id: str
     currency: str
+    first_charge_id: str
     parts: tuple[RatedPart, ...]
     allowances: tuple[AllowanceUse, ...] = ()
     number: int = 0
@@ -49,6 +51,7 @@ class Standing:
             account_id=rated.account_id,
             product_id=rated.product_id,
             currency=rated.currency,
+            first_charge_id=rated.charge_id,
             parts=reratings[-1].new if reratings else rated_parts,
             allowances=rated.allowances,
             number=len(reratings),

@@ -5,7 +5,7 @@ return when the old price comes back. Asked again, a request repeats its facts; 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Context, Decimal, Inexact
@@ -105,8 +105,7 @@ class Rerater:
         month = self._months.containing(standing.usage.started_at, self._repricer.account.time_zone)
         old_places = [self._old_place(standing, part, charge, month) for part, charge in zip(standing.parts, charges, strict=True)]
         product = product_of(charges[0], self._repricer.products.get(standing.product_id), offering_id)
-        corrects = {_terms(charge): place for charge, place in zip(charges, old_places, strict=True)} if is_cut(charges) else None
-        new_places = [self._new_place(part.price, product, month, corrects) for part in priced.parts]
+        new_places = [self._new_place(part.price, product, month, standing, corrects=is_cut(charges)) for part in priced.parts]
         places |= {place_id(place): place for place in (*old_places, *new_places)}
         new = tuple(_part(place_id(place), part) for place, part in zip(new_places, priced.parts, strict=True))
         reversed_parts = [(place_id(place), part) for place, part in zip(old_places, standing.parts, strict=True)]
@@ -136,18 +135,17 @@ class Rerater:
             )
         return correction_of_cut(charge, account, month, self._now)
 
-    def _new_place(
-        self, price: CompiledPrice, product: Product, month: BillingMonth, corrects: Mapping[tuple[str, str], Place] | None
-    ) -> Place:
-        """Where what a part is now is added; `corrects` has what the old parts are taken from, when their charges were cut."""
+    def _new_place(self, price: CompiledPrice, product: Product, month: BillingMonth, standing: Standing, *, corrects: bool) -> Place:
+        """Where what a part is now is added; `corrects`: what the old parts are taken from was cut."""
         account = self._repricer.account
-        if corrects is None:
-            return present_charge(account, product, price, month)
-        if price.tiers is None:
+        if price.tiers is None and corrects:
             return correction_at_price(account, product, price, month, self._now)
-        if price.late_restarts and (place := corrects.get((price.price_id, terms_of(price.tiers, price.line_rounding)))) is not None:
-            return place
-        return present_charge(account, product, price, month)
+        present = present_charge(account, product, price, month)
+        first = self._repricer.charges[standing.first_charge_id].sequence
+        if price.late_restarts and first < present.sequence:
+            # It belongs to those that were cut with it, and not to what came later and counts anew.
+            return correction_at_price(account, product, price, month, self._now, first)
+        return present
 
 
 def rerated_id(request_id: str, usage_id: str) -> str:
