@@ -99,6 +99,18 @@ def split_by_largest_remainder(total: Decimal, weights: Sequence[Fraction | Deci
     return [_minor_units_to_decimal(part, decimals) for part in parts]
 
 
+def divide_rounded(total: int, exact: Sequence[Fraction]) -> list[int]:
+    """Round numbers of any sign so that they add up to `total`, their sum rounded up or down.
+
+    Each is rounded up or down itself, by less than one: the largest remainders up, ties to the earlier part.
+    """
+    parts = [part.numerator // part.denominator for part in exact]
+    by_remainder = sorted(range(len(parts)), key=lambda index: (parts[index] - exact[index], index))
+    for index in by_remainder[: total - sum(parts)]:
+        parts[index] += 1
+    return parts
+
+
 def sum_exactly(amounts: Iterable[Decimal]) -> Decimal:
     """The sum of decimals, whatever the ambient context, which rounds at 28 digits. Raises decimal.Inexact beyond DIGITS_MAX."""
     total = Decimal(0)

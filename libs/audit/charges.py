@@ -1,6 +1,6 @@
 """Every charge beside its usages, the line of its cut and the line of its bill."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 
 from libs.audit.alignment import align
@@ -11,17 +11,22 @@ from libs.audit.domain.charges import (
     CutLine,
     Recount,
     check_amount,
+    check_amounts_together,
     check_bill_lines,
     check_closed_account,
     check_cut,
     check_usages,
     missing_charge,
 )
+from libs.audit.domain.difference import Difference
 from libs.audit.findings import Findings
 from libs.audit.reader import Pipeline, Reader
-from libs.contracts import UNBILLED, AccountState, BillLine, Charge, ChargeLine
+from libs.contracts import UNBILLED, AccountState, BillLine, Charge, ChargeLine, ChargeState
 from libs.money import sum_exactly
 from libs.runtime import from_document
+
+# Whose cuts are read at once.
+ACCOUNTS_AT_A_TIME = 1_000
 
 
 async def audit_charges(reader: Reader, findings: Findings) -> None:
@@ -47,6 +52,30 @@ async def audit_charges(reader: Reader, findings: Findings) -> None:
                 *check_cut(charge, cut_lines),
                 *check_bill_lines(charge, bill_lines),
             )
+
+
+async def audit_amounts_together(reader: Reader, findings: Findings) -> None:
+    """Recompute the amounts of charges whose books round the sum of a bill's lines, account by account."""
+    rounded_together = {"line_rounding.point": "bill", "state": {"$ne": ChargeState.OPEN.value}}
+    async with reader.snapshot() as now:
+        of_account: dict[str, dict[str, Charge]] = {}
+        async for document in now.find("rating", "charges", rounded_together, sort="account_id"):
+            charge = from_document(Charge, document)
+            if charge.account_id not in of_account and len(of_account) == ACCOUNTS_AT_A_TIME:
+                findings.add(*await _check_together(now, of_account))
+                of_account = {}
+            of_account.setdefault(charge.account_id, {})[charge.id] = charge
+        findings.add(*await _check_together(now, of_account))
+
+
+async def _check_together(reader: Reader, of_account: Mapping[str, Mapping[str, Charge]]) -> list[Difference]:
+    if not of_account:
+        return []
+    cuts: dict[str, list[list[str]]] = {}
+    query = {"account_id": {"$in": list(of_account)}}
+    async for cut in reader.find("rating", "cuts", query, fields=("account_id", "lines.charge_id"), sort="closed_at"):
+        cuts.setdefault(cut["account_id"], []).append([line["charge_id"] for line in cut["lines"]])
+    return [each for id, charges in of_account.items() for each in check_amounts_together(charges, cuts.get(id, ()))]
 
 
 async def audit_closed_accounts(reader: Reader, findings: Findings) -> None:

@@ -86,8 +86,12 @@ class ChargeTiers(Record):
 
 
 class LineRounding(Record):
-    """How a charge becomes a bill line where its book says so. Without `decimals`: to the currency's minor unit."""
+    """How a charge becomes a bill line where its book says so. Without `decimals`: to the currency's minor unit.
 
+    `point`: each line is rounded by itself, or the sum of those that one cut closes, which they then add up to.
+    """
+
+    point: Literal["line", "bill"] = "line"
     mode: RoundingMode = RoundingMode.HALF_UP
     decimals: int | None = None
 
@@ -98,7 +102,7 @@ class Charge(Record):
     `sums` holds the exact amount as numerators per denominator: {"6000": 1241} is 1241/6000. Present while open and
     after. A charge with `tiers` owes as well what they make of its quantity: `libs.pricing.charge_amount` adds both.
     `amount` is the bill line: the exact amount rounded once, as `line_rounding` says or else half up to the currency's
-    minor unit; present from the cut on.
+    minor unit; present from the cut on. One that a cut returned keeps it.
     `is_tax_included`, decided by the cut: the book's prices include the taxes, which the bill then takes out.
     `opened_at` never changes: it is TMF's date, and the order of lists (newest first, then by id).
     """

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace as changed
 
 from libs.contracts import QUANTITY_MAX, ChargeTiers, LineRounding, UsageReceived
-from libs.money import round_to_integer
+from libs.money import divide_rounded, round_to_integer
 from libs.pricing.tiers import ScaledTiers
 from libs.pricing.usage_price import RecordRounding
 
@@ -159,7 +159,7 @@ class CompiledPrice:
         if self.record_rounding is None:
             return parts
         exact = [Fraction(part * self.denominator, self.exact_denominator) for part in parts]
-        return _split(round_to_integer(sum(exact, Fraction(0)), self.record_rounding.mode), exact)
+        return divide_rounded(round_to_integer(sum(exact, Fraction(0)), self.record_rounding.mode), exact)
 
     def to_quantity(self, steps: int) -> Decimal:
         """So many steps in the unit."""
@@ -314,12 +314,3 @@ def greatest_numerator(price: CompiledPrice) -> int:
 
 def _rounded_up(steps: int, first: int, then: int) -> int:
     return first if steps <= first else first - (first - steps) // then * then
-
-
-def _split(total: int, exact: Sequence[Fraction]) -> list[int]:
-    """`total`, which is no less than the sum rounded down, in whole numbers: the largest remainders are rounded up."""
-    parts = [part.numerator // part.denominator for part in exact]
-    by_remainder = sorted(range(len(parts)), key=lambda index: (parts[index] - exact[index], index))
-    for index in by_remainder[: total - sum(parts)]:
-        parts[index] += 1
-    return parts

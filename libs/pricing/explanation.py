@@ -214,7 +214,8 @@ def _line_rounding(price: CompiledPrice) -> str:
     rounding = price.line_rounding
     decimals = minor_unit_decimals(price.currency) if rounding is None or rounding.decimals is None else rounding.decimals
     mode = "half up" if rounding is None else rounding.mode.value.replace("_", " ")
-    return f"to be rounded once, at the bill line: {mode} to {decimals} decimals"
+    place = "with the sum of the bill's lines" if rounding is not None and rounding.point == "bill" else "at the bill line"
+    return f"to be rounded once, {place}: {mode} to {decimals} decimals"
 
 
 def _decimal(number: Decimal) -> str:

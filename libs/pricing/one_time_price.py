@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from libs.contracts import LineRounding
+
 
 class ChargedAt(StrEnum):
     """What makes a one-time price due."""
@@ -17,7 +19,7 @@ class ChargedAt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OneTimePrice:
-    """`amount` is exact, not rounded to the currency."""
+    """`amount` is exact, not rounded to the currency; `line_rounding` is for that, where the book says other than half up."""
 
     price_id: str
     description: str
@@ -26,3 +28,4 @@ class OneTimePrice:
     charged_at: ChargedAt
     tax_category: str | None
     rate_book: str
+    line_rounding: LineRounding | None = None

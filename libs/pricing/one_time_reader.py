@@ -30,6 +30,7 @@ def read_one_time_price(node: Node, terms: BookTerms) -> OneTimePrice | UsagePri
         charged_at=ChargedAt(charged_at) if charged_at else ChargedAt.ACTIVATION,
         tax_category=reader.identifier(fields.get("tax_category")) or None,
         rate_book=terms.rate_book,
+        line_rounding=terms.rounding.line,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from libs.contracts import LineRounding
 from libs.pricing.calendar_length import CalendarLength
 
 
@@ -67,7 +68,8 @@ class RecurringPrice:
     """`amount` for each `period`, exact, not rounded to the currency.
 
     `suspended_percent` of it is due while the product is suspended. The price holds from `after` until `for_first`, both counted
-    from the day on which the product got the offering; None is from its beginning, and without end.
+    from the day on which the product got the offering; None is from its beginning, and without end. `line_rounding` is as the
+    book or the offering says.
     """
 
     price_id: str
@@ -83,6 +85,7 @@ class RecurringPrice:
     suspended_percent: Decimal = Decimal(100)
     after: CalendarLength | None = None
     for_first: CalendarLength | None = None
+    line_rounding: LineRounding | None = None
 
     @property
     def grid(self) -> tuple[int, int, bool, int]:

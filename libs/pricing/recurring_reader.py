@@ -46,6 +46,7 @@ def read_recurring_price(node: Node, terms: BookTerms) -> RecurringPrice:
         suspended_percent=reader.value(fields.get("while_suspended"), _parse_suspended, SUSPENDED["charged"]).to_decimal(),
         after=reader.value(fields.get("after"), parse_length, None),
         for_first=reader.value(fields.get("for_first"), parse_length, None),
+        line_rounding=terms.rounding.line,
     )
     _check_anchor(price, fields, reader)
     _check_fixed_30(price, fields, reader)

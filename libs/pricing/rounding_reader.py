@@ -1,4 +1,4 @@
-"""Where amounts are rounded and how, as a rate book says: at the bill line, which is the default, or at each record."""
+"""Where amounts are rounded and how, as a rate book says: at the bill line, which is the default, at each record or at the bill."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,14 +10,14 @@ from libs.pricing.reader import Reader
 from libs.pricing.usage_price import RecordRounding
 from libs.pricing.yaml_source import Node
 
-POINTS = ("line", "record")
+POINTS = ("line", "record", "bill")
 # Finer than any price of a byte; a record that is rounded to more need not be rounded.
 RECORD_DECIMALS_MAX = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """At most one of the two is set; neither is half up at the line to the currency's minor unit."""
+    """At most one of the two is set; neither is half up at the line to the currency's minor unit. `line` is also for the sum of lines."""
 
     record: RecordRounding | None = None
     line: LineRounding | None = None
@@ -34,10 +34,12 @@ def read_rounding(node: Node | None, default: Rounding, currency: str, reader: R
     point = reader.value(fields.get("point"), partial(_parse_word, words=POINTS, what="rounding point"), "line")
     mode = RoundingMode(reader.value(fields.get("mode"), partial(_parse_word, words=tuple(RoundingMode), what="rounding mode"), "half_up"))
     minor_unit = minor_unit_decimals(currency) if currency else 0
-    greatest = minor_unit if point == "line" else RECORD_DECIMALS_MAX
+    greatest = RECORD_DECIMALS_MAX if point == "record" else minor_unit
     decimals = reader.value(fields.get("decimals"), partial(_parse_decimals, greatest=greatest, point=point), None)
     if point == "record":
         return Rounding(record=RecordRounding(mode, minor_unit if decimals is None else decimals))
+    if point == "bill":
+        return Rounding(line=LineRounding(point="bill", mode=mode, decimals=decimals))
     if mode is RoundingMode.HALF_UP and decimals in (None, minor_unit):
         return DEFAULT_ROUNDING
     return Rounding(line=LineRounding(mode=mode, decimals=decimals))

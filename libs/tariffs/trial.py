@@ -22,7 +22,7 @@ from libs.pricing import PricedUsage, RateBooks, RejectedUsage
 from libs.pricing.allowance import Allowance, Bucket
 from libs.pricing.allowance_payment import pay
 from libs.pricing.allowance_sources import Holder, find_sources
-from libs.pricing.charge_amount import line_amount
+from libs.pricing.charge_amount import line_amounts
 from libs.pricing.explanation import ExplanationStep, explain
 
 # Trials are of no account: what holds everywhere.
@@ -73,20 +73,19 @@ class Trial:
         """The lines of what was priced. `tax_category` is the account's, for prices that have none. Raises UnknownTaxCategory."""
         since = _since([each.usage for each in priced])
         months = {month_containing(each.usage.started_at, self.time_zone) for each in priced}
-        lines: list[Charge] = []
+        lines = self._lines(priced, months)
         adjustments: list[Adjustment] = []
         taxed: list[TaxedAmount] = []
         for month in sorted(months, key=lambda month: month.start):
             begins_at = max(month.start, since)
-            of_month = self._lines(priced, month)
+            of_month = [line for line in lines if line.period == month]
             adjusted = self._adjust(of_month, begins_at, local_date(since, self.time_zone))
-            lines += of_month
             adjustments += adjusted
             if tax_table is not None:
-                amounts = [(line_amount(line), line.tax_category) for line in of_month]
+                amounts = [(_amount(line), line.tax_category) for line in of_month]
                 amounts += [(adjustment.amount, adjustment.tax_category) for adjustment in adjusted]
                 taxed += self._taxed(amounts, tax_table, tax_category, begins_at)
-        net = sum_exactly([*map(line_amount, lines), *(adjustment.amount for adjustment in adjustments)])
+        net = sum_exactly([*map(_amount, lines), *(adjustment.amount for adjustment in adjustments)])
         levy = levy_taxes(taxed, self.currency)
         included = sum_exactly(
             tax.amount for amount, share in zip(taxed, levy.shares, strict=True) if amount.is_tax_included for tax in share
@@ -123,7 +122,11 @@ class Trial:
     def _allowance(self, allowance_id: str, at: datetime) -> Allowance | None:
         return next((allowance for allowance in self._allowances(at) if allowance.id == allowance_id), None)
 
-    def _lines(self, priced: Iterable[TrialUsage], month: Period) -> list[Charge]:
+    def _lines(self, priced: Sequence[TrialUsage], months: Iterable[Period]) -> list[Charge]:
+        lines = [line for month in sorted(months, key=lambda month: month.start) for line in self._lines_of(priced, month)]
+        return [line.model_copy(update={"amount": amount}) for line, amount in zip(lines, line_amounts(lines), strict=True)]
+
+    def _lines_of(self, priced: Iterable[TrialUsage], month: Period) -> list[Charge]:
         parts: dict[tuple[str, str], list[PricedUsage]] = {}
         for each in priced:
             if isinstance(each.answer, PricedUsage) and month.start <= each.usage.started_at < month.end:
@@ -136,7 +139,7 @@ class Trial:
         sums: Counter[int] = Counter()
         for part in parts:
             sums[part.denominator] += part.numerator
-        charge = Charge(
+        return Charge(
             id=f"{price.price_id}:{price.rate_book}",
             account_id=TRIAL,
             product_id=TRIAL,
@@ -158,14 +161,13 @@ class Trial:
             tax_category=price.tax_category,
             updated_at=month.start,
         )
-        return charge.model_copy(update={"amount": line_amount(charge)})
 
     def _adjust(self, lines: Iterable[Charge], begins_at: datetime, first_day: date) -> list[Adjustment]:
         offering = self._books.offering(self._offering_id, begins_at, self.currency)
         if offering is None:
             return []
         day = local_date(begins_at, self.time_zone)
-        summed = [SummedLine(line.price_id, line.kind, line.tax_category, line_amount(line), day) for line in lines]
+        summed = [SummedLine(line.price_id, line.kind, line.tax_category, _amount(line), day) for line in lines]
         return adjust(offering.adjustments, summed, first_day, self.currency, None)
 
     def _taxed(
@@ -183,3 +185,8 @@ class Trial:
 
 def _since(usages: Sequence[UsageReceived]) -> datetime:
     return min(usage.started_at for usage in usages)
+
+
+def _amount(line: Charge) -> Decimal:
+    assert line.amount is not None, f"line {line.id} was not rounded"
+    return line.amount

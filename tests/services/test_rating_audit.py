@@ -10,7 +10,7 @@ import pytest
 
 from libs.audit import Findings
 from libs.audit.buckets import audit_buckets
-from libs.audit.charges import audit_charges
+from libs.audit.charges import audit_amounts_together, audit_charges
 from libs.audit.domain.difference import Category
 from libs.audit.reader import open_reader
 from libs.audit.reratings import audit_reratings
@@ -42,6 +42,8 @@ offerings:
         description: Texts
         match: {usage_type: sms}
         graduated: [{up_to: 10 message, price: {amount: 0.10, per: 1 message}}, {price: {amount: 0.05, per: 1 message}}]
+      - {id: pictures, description: Pictures, match: {usage_type: mms}, price: {amount: 0.105, per: 1 message}, rounding: {point: bill}}
+      - {id: films, description: Films, match: {usage_type: film}, price: {amount: 0.105, per: 1 message}, rounding: {point: bill}}
 """
 
 
@@ -72,6 +74,7 @@ CORRUPTIONS = (
     Corruption("charges", {"tiers": {"$ne": None}, "sequence": 1}, {"$set": {"tiers.counted_before": 0}}, Category.CHARGE_TERMS),
     Corruption("charges", {"tiers": {"$ne": None}, "sequence": 0}, {"$set": {"tiers.tiers.0.amount": 1}}, Category.CHARGE_AMOUNT),
     Corruption("charges", {"kind": "discount"}, {"$set": {"sums": {"1": -1}}}, Category.CHARGE_AMOUNT),
+    Corruption("charges", {"price_id": "films"}, {"$set": {"amount": 0}}, Category.CHARGE_AMOUNT),
     Corruption("charges", {"kind": "discount"}, {"$set": {"cut_id": "another"}}, Category.CHARGE_CUT),
     Corruption("reratings", {}, {"$inc": {"postings.0.numerator": 1}}, Category.USAGE_RERATED),
     Corruption("reratings", {}, {"$inc": {"postings.0.numerator": 1}}, Category.CHARGE_USAGES),
@@ -83,6 +86,7 @@ async def findings_of(rating: RatingWorld, books: Path) -> Findings:
     async with open_reader(rating.settings) as reader:
         await audit_prices(reader, load_rate_books(books), findings)
         await audit_charges(reader, findings)
+        await audit_amounts_together(reader, findings)
         await audit_buckets(reader, findings)
         await audit_reratings(reader, findings)
     return findings
@@ -105,6 +109,8 @@ async def test_all_that_rating_stores_is_computed_again(rating: RatingWorld, rat
         call("minutes", ADA, seconds=130),
         call("split", ADA, seconds=3600, at="2026-03-02 17:30"),
         call("texts", ADA, seconds=8, **texts),
+        call("picture", ADA, seconds=1, usage_type="mms", unit="message"),
+        call("film", ADA, seconds=1, usage_type="film", unit="message"),
     )
     await rating.settle()
     await rating.publish(cut("march", "ada"))
@@ -119,7 +125,7 @@ async def test_all_that_rating_stores_is_computed_again(rating: RatingWorld, rat
     found = await findings_of(rating, rate_books_dir)
     assert found.differences == []
     assert {subject: found.checked[subject] for subject in ("usages", "buckets", "re-ratings")} == {
-        "usages": 5,
+        "usages": 7,
         "buckets": 1,
         "re-ratings": 3,
     }

@@ -25,7 +25,7 @@ def examples() -> list[Example]:
     for kind, zone, text in fences:
         if kind == "yaml":
             book = text
-        elif kind in ("usages", "month", "fees", "faults"):
+        elif kind in ("usages", "month", "fees", "bill", "faults"):
             found.append((book, kind, zone, text))
     return found
 

@@ -1,6 +1,6 @@
 """A charge against its usages, the cut that closed it and the bill that carries it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from libs.audit.domain.difference import Category, Difference
 from libs.billing.final_bills import closed_since
 from libs.contracts import AppliedTax, BillLine, Charge, ChargeKind, ChargeLine, ChargeState
 from libs.money import sum_exactly, sum_fractions
-from libs.pricing.charge_amount import line_amount
+from libs.pricing.charge_amount import is_rounded_with_others, line_amount, line_amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,28 @@ def check_usages(charge: Charge, recount: Recount) -> Iterator[Difference]:
 
 
 def check_amount(charge: Charge) -> Iterator[Difference]:
-    """A closed charge has its sum and what its tiers make of its quantity, rounded once; an open one has no amount."""
-    expected = None if charge.state is ChargeState.OPEN else line_amount(charge)
-    if charge.amount != expected:
-        yield Difference(
-            category=Category.CHARGE_AMOUNT,
-            id=charge.id,
-            expected=f"{expected} {charge.currency}",
-            found=f"{charge.amount} {charge.currency}",
-        )
+    """A closed charge has its sum and what its tiers make of its quantity, rounded once; an open one has no amount.
+
+    What is rounded with the other charges of its cut is checked with them.
+    """
+    if charge.state is not ChargeState.OPEN and is_rounded_with_others(charge):
+        return
+    yield from _check_amount(charge, None if charge.state is ChargeState.OPEN else line_amount(charge))
+
+
+def check_amounts_together(charges: Mapping[str, Charge], cuts: Iterable[Sequence[str]]) -> Iterator[Difference]:
+    """The charges of one account that were rounded with others, by id: each has what the first cut that closed it made of its own sum.
+
+    `cuts` are the charges that each cut closed, in the order of lines and of time.
+    """
+    left = dict(charges)
+    for charge_ids in cuts:
+        together = [left.pop(id) for id in charge_ids if id in left]
+        as_cut = [charge.model_copy(update={"state": ChargeState.CLOSED}) for charge in together]
+        for charge, amount in zip(together, line_amounts(as_cut), strict=True):
+            yield from _check_amount(charge, amount)
+    for charge in left.values():
+        yield _of_cut(charge, "a line of a cut, rounded with the others", "no cut")
 
 
 def check_cut(charge: Charge, lines: Sequence[CutLine]) -> Iterator[Difference]:
@@ -149,6 +162,16 @@ def _check_line(category: Category, charge: Charge, line: ChargeLine, owner: str
             found = sum_exactly([line.amount, *(tax.amount for tax in line.taxes)])
         if expected != found:
             yield Difference(category=category, id=charge.id, expected=f"{what} {expected} on {owner}", found=f"{found}")
+
+
+def _check_amount(charge: Charge, expected: Decimal | None) -> Iterator[Difference]:
+    if charge.amount != expected:
+        yield Difference(
+            category=Category.CHARGE_AMOUNT,
+            id=charge.id,
+            expected=f"{expected} {charge.currency}",
+            found=f"{charge.amount} {charge.currency}",
+        )
 
 
 def _of_cut(charge: Charge, expected: str, found: str) -> Difference:

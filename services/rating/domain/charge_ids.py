@@ -31,6 +31,8 @@ def terms_of(tiers: ChargeTiers | None, rounding: LineRounding | None) -> str:
     if tiers is None and rounding is None:
         return ""
     told = [] if rounding is None else [rounding.mode.value, str(rounding.decimals)]
+    if rounding is not None and rounding.point == "bill":
+        told.append(rounding.point)
     if tiers is not None:
         told += [tiers.model, _told(tiers.free_quantity)]
         told += [_told(number) for tier in tiers.tiers for number in (tier.up_to, tier.amount, tier.per, tier.increment, tier.flat)]
@@ -60,6 +62,11 @@ def one_time_charge_id(account_id: str, product_id: str, price_id: str, occasion
 def adjustment_charge_id(account_id: str, owner_id: str, adjustment_id: str, period_label: str, cut_id: str) -> str:
     """What a cut adjusts for a period; the owner is a product, or the account itself."""
     return _joined(account_id, owner_id, adjustment_id, period_label, ADJUSTED, cut_id)
+
+
+def crossing_id(account_id: str, product_id: str, offering_id: str, month_label: str, threshold_id: str, percent: int) -> str:
+    """A threshold that a product's usage of a month reached: no charge, and named like one."""
+    return _joined(account_id, product_id, offering_id, month_label, threshold_id, str(percent))
 
 
 def _joined(*parts: str) -> str:

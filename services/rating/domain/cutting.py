@@ -1,4 +1,4 @@
-"""The cut: what an account owes is closed, each charge rounded once, and the fees of the period are added.
+"""The cut: what an account owes is closed, each charge rounded once (or all together, where books say so), and the fees are added.
 
 An onCycle cut closes what started before the end of its period and adds recurring fees; an offCycle one closes whatever
 is unbilled. Closed lines never change; usage that arrives later opens the next sequence of its own month. A charge that an
@@ -17,7 +17,7 @@ from libs.contracts import Charge, ChargeKind, ChargeLine, ChargesClosed, Charge
 from libs.contracts.adjustments import DiscountDue
 from libs.periods import Period, month_containing
 from libs.pricing import RateBooks
-from libs.pricing.charge_amount import line_amount
+from libs.pricing.charge_amount import line_amounts
 from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted, told_of_tax
 from services.rating.domain.fees import WrongFeeCurrency, ending_with, fee_ids, recurring_fees
 from services.rating.domain.holdings import Account, Product
@@ -131,8 +131,8 @@ class Cutter:
 def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:
     """Close the charges that the cut is about. `fees` are those of its period that no cut has charged yet."""
     due = sorted((charge for charge in unbilled if _is_due(charge, cut)), key=_line_order)
-    closed = tuple(_closed(charge, cut, now) for charge in due)
-    made = tuple(_closed(fee, cut, now) for fee in sorted(fees, key=_line_order))
+    charges = _closed([*due, *sorted(fees, key=_line_order)], cut, now)
+    closed, made = charges[: len(due)], charges[len(due) :]
     labels = {label_of(charge.period, account.time_zone) for charge in closed}
     if cut.period is not None:
         labels.add(label_of(cut.period, account.time_zone))
@@ -144,14 +144,14 @@ def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: It
         cause_id=cut.cause_id,
         currency=account.currency,
         closed_at=now,
-        lines=tuple(_line(charge) for charge in (*closed, *made)),
+        lines=tuple(map(_line, charges)),
     )
     return Closing(answer, closed, made, frozenset(labels))
 
 
 def adjusted(closing: Closing, cut: PeriodCut, adjustments: Iterable[Charge], discounts_after_tax: tuple[DiscountDue, ...]) -> Closing:
     """The same with what is made of the charges that it closes."""
-    made = tuple(_closed(charge, cut, closing.answer.closed_at) for charge in adjustments)
+    made = _closed(list(adjustments), cut, closing.answer.closed_at)
     told = {"lines": (*closing.answer.lines, *map(_line, made)), "discounts_after_tax": discounts_after_tax}
     return replace(closing, answer=closing.answer.model_copy(update=told), made=(*closing.made, *made))
 
@@ -184,8 +184,10 @@ def _line_order(charge: Charge) -> tuple[str, datetime, str]:
     return charge.product_id, charge.period.start, charge.id
 
 
-def _closed(charge: Charge, cut: PeriodCut, now: datetime) -> Charge:
-    return charge.model_copy(update={"state": ChargeState.CLOSED, "amount": line_amount(charge), "cut_id": cut.id, "updated_at": now})
+def _closed(charges: Sequence[Charge], cut: PeriodCut, now: datetime) -> tuple[Charge, ...]:
+    told = {"state": ChargeState.CLOSED, "cut_id": cut.id, "updated_at": now}
+    amounts = line_amounts(charges)
+    return tuple(charge.model_copy(update={**told, "amount": amount}) for charge, amount in zip(charges, amounts, strict=True))
 
 
 def _line(charge: Charge) -> ChargeLine:

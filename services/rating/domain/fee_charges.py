@@ -39,6 +39,7 @@ def fee_charge(account: Account, product: Product, asked: Asked, now: datetime) 
         sequence=0,
         quantity=Decimal(1),
         sums={str(asked.exact.denominator): Decimal(asked.exact.numerator)},
+        line_rounding=asked.price.line_rounding,
         tax_category=asked.price.tax_category,
         opened_at=now,
         updated_at=now,
