@@ -57,6 +57,7 @@ from libs.contracts.rerating import (
     UsageRerated,
 )
 from libs.contracts.tariffs import TariffAccepted, TariffPublished, TariffRefused, publication_id
+from libs.contracts.thresholds import ThresholdCrossed
 from libs.contracts.usage import (
     QUANTITY_MAX,
     AllowanceUse,
@@ -140,6 +141,7 @@ __all__ = [
     "TariffPublished",
     "TariffRefused",
     "Text",
+    "ThresholdCrossed",
     "Tier",
     "UsageRated",
     "UsageReceived",

@@ -46,8 +46,8 @@ def read_tax_inclusion(node: Node | None, reader: Reader) -> bool:
     return reader.value(node, _parse_tax_inclusion, False)
 
 
-def read_adjustments(fields: dict[str, Node], terms: BookTerms, prices: Sequence[str]) -> Adjustments:
-    """What an offering's KEYS say; `prices` are the ids of its prices, which a scope may name."""
+def read_adjustments(fields: dict[str, Node], terms: BookTerms, prices: Sequence[str], fees: Sequence[str]) -> Adjustments:
+    """What an offering's KEYS say; `prices` are the ids of its prices, which a scope may name, `fees` those that are not of usage."""
     discounts = tuple(_read_discount(node, terms, prices) for node in terms.reader.items(fields.get("discounts")))
     commitments = tuple(_read_commitment(node, terms, prices) for node in terms.reader.items(fields.get("minimum_commitment")))
     cap_node, thresholds_node = fields.get("spending_cap"), fields.get("thresholds")
@@ -64,7 +64,7 @@ def read_adjustments(fields: dict[str, Node], terms: BookTerms, prices: Sequence
         discounts=discounts,
         spending_cap=cap,
         commitments=commitments,
-        thresholds=_read_thresholds(thresholds_node, terms, prices) if thresholds_node is not None else None,
+        thresholds=_read_thresholds(thresholds_node, terms, prices, fees) if thresholds_node is not None else None,
     )
 
 
@@ -145,7 +145,7 @@ def _read_commitment(node: Node, terms: BookTerms, prices: Sequence[str]) -> Min
     )
 
 
-def _read_thresholds(node: Node, terms: BookTerms, prices: Sequence[str]) -> Thresholds:
+def _read_thresholds(node: Node, terms: BookTerms, prices: Sequence[str], fees: Sequence[str]) -> Thresholds:
     reader = terms.reader
     fields = reader.fields(node, ("id", "amount", "percents"), ("scope",))
     items = reader.items(fields.get("percents"))
@@ -158,8 +158,20 @@ def _read_thresholds(node: Node, terms: BookTerms, prices: Sequence[str]) -> Thr
         id=terms.declare(fields.get("id"), "threshold") or "-",
         amount=_positive(reader, fields.get("amount")),
         percents=percents,
-        scope=_read_scope(fields.get("scope"), reader, prices),
+        scope=_read_usage_scope(fields.get("scope"), reader, prices, fees),
     )
+
+
+def _read_usage_scope(node: Node | None, reader: Reader, prices: Sequence[str], fees: Sequence[str]) -> AdjustmentScope:
+    """`usage`, which is what it is when left out, or usage prices."""
+    faults_before = len(reader.faults)
+    scope = _read_scope(node, reader, prices)
+    if node is not None and len(reader.faults) == faults_before:
+        named = [id for id in scope.price_ids if id in fees]
+        if named or not (scope.price_ids or scope.kinds == ("usage",)):
+            what = f"price {named[0]!r} is no usage price" if named else "more than usage"
+            reader.refuse(node, what, "thresholds are noticed when usage comes: use `usage`, or `prices: [ids]` of usage prices")
+    return scope
 
 
 def _read_scope(node: Node | None, reader: Reader, prices: Sequence[str]) -> AdjustmentScope:

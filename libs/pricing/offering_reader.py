@@ -38,7 +38,9 @@ def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool)
     allowances = read_allowances(fields.get("allowances"), terms, usage_price_ids, whole if len(whole) == len(usage_prices) else ())
     tables, ties = build_tables(list(zip(sound, counted_for_money(whole, allowances), strict=True)), week)
     reader.faults.extend(ties)
-    adjustments = read_adjustments(fields, terms, usage_price_ids)
+    fee_ids = [price.price_id for price in recurring_prices]
+    fee_ids += [price.price_id for price in one_time_prices if isinstance(price, OneTimePrice)]
+    adjustments = read_adjustments(fields, terms, usage_price_ids, fee_ids)
     return Offering(
         name,
         terms.currency,

@@ -1,6 +1,6 @@
 """Handlers of rating: find, decide, add, and return what is to be told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from libs.contracts import (
     SuspenseResolved,
     SuspenseRetryRequested,
     TariffPublished,
+    ThresholdCrossed,
     UsageReceived,
 )
 from libs.money import UnknownCurrency, minor_unit_decimals
@@ -26,10 +27,12 @@ from libs.runtime import Batch, Unprocessable
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeNotForBill, ChargeStore
 from services.rating.collisions import Collision
+from services.rating.crossings import CrossingStore
 from services.rating.cuts import CutStore
 from services.rating.directory import Directory
+from services.rating.domain.crossing import find_reached, rate_again, watch
 from services.rating.domain.cutting import Cutter, one_per_account
-from services.rating.domain.deciding import Earlier, Rater, decide
+from services.rating.domain.deciding import Earlier, Rated, Rater, decide
 from services.rating.domain.drawing import draw_allowances, plan_draws
 from services.rating.domain.limits import UsageLimits
 from services.rating.domain.repricing import Shelf
@@ -55,15 +58,26 @@ class RatingTerms:
 
 
 async def rate_usages(
-    batch: Batch[UsageReceived], *, store: UsageStore, charges: ChargeStore, buckets: BucketStore, directory: Directory, terms: RatingTerms
+    batch: Batch[UsageReceived],
+    *,
+    store: UsageStore,
+    charges: ChargeStore,
+    buckets: BucketStore,
+    crossings: CrossingStore,
+    directory: Directory,
+    terms: RatingTerms,
 ) -> Sequence[Fact]:
-    """Guide and price usages, draw for them from allowances, and count them; what cannot be rated goes to suspense."""
+    """Guide and price usages, draw for them from allowances, and count them; what cannot be rated goes to suspense.
+
+    Then tell which thresholds are reached.
+    """
     malformed = [(bad, reject_malformed(bad.record.value or b"", bad.reason)) for bad in batch.malformed]
     earlier: dict[str, Earlier] = {}
     books = await terms.books.current()
     for _ in range(LOOKS_MAX):
         holdings = await directory.holdings(usage.identifier for usage in batch)
-        decisions = decide(batch, earlier, Rater(holdings, books, terms.limits, batch.received_at))
+        rater = Rater(holdings, books, terms.limits, batch.received_at)
+        decisions = decide(batch, earlier, rater)
         plan = plan_draws(decisions.rated, books)
         drawn = draw_allowances(decisions.rated, plan, await buckets.find(plan.bucket_ids))
         decisions = decisions.with_draws(drawn.rated)
@@ -73,8 +87,24 @@ async def rate_usages(
             earlier = await store.find_earlier(batch)
             directory.forget_accounts(await charges.accounts_cut(decisions.rated))
             continue
-        return [*decisions.answers, *(rejected for _, rejected in malformed)]
+        again = rate_again(earlier, rater)
+        crossed = await _tell_crossings([*decisions.rated, *again], earlier, books, crossings, batch.received_at)
+        return [*decisions.answers, *(rejected for _, rejected in malformed), *crossed]
     raise RuntimeError(f"{len(batch)} usages collided {LOOKS_MAX} times in a row")
+
+
+async def _tell_crossings(
+    rated: Sequence[Rated], earlier: Collection[str], books: RateBooks, crossings: CrossingStore, at: datetime
+) -> Sequence[ThresholdCrossed]:
+    """Look at what the months of these usages owe, once they are stored; what was told for usages decided `earlier` is told again."""
+    watched = watch(rated, books)
+    for _ in range(LOOKS_MAX):
+        owed = await crossings.charges_of(watched)
+        try:
+            return await crossings.tell(find_reached(watched, owed, to_utc_milliseconds(at)), earlier)
+        except Collision:
+            continue
+    raise RuntimeError(f"what {len(watched)} months reached was told by others {LOOKS_MAX} times in a row")
 
 
 async def retry_suspended(
@@ -84,6 +114,7 @@ async def retry_suspended(
     store: UsageStore,
     charges: ChargeStore,
     buckets: BucketStore,
+    crossings: CrossingStore,
     directory: Directory,
     terms: RatingTerms,
 ) -> Sequence[Fact]:
@@ -96,7 +127,8 @@ async def retry_suspended(
             usages = usages_of(entries)
             holdings = await directory.holdings(usage.identifier for usage in usages)
             rater = Rater(holdings, books, terms.limits, batch.received_at)
-            retries = retry(entries, await store.find_earlier(usages), rater)
+            earlier = await store.find_earlier(usages)
+            retries = retry(entries, earlier, rater)
             rated = list(retries.rated.values())
             plan = plan_draws(rated, books)
             drawn = draw_allowances(rated, plan, await buckets.find(plan.bucket_ids))
@@ -109,6 +141,8 @@ async def retry_suspended(
             break
         else:
             raise RuntimeError(f"retry {request.id} collided {LOOKS_MAX} times in a row")
+        again = rate_again(earlier, rater)
+        answers += await _tell_crossings([*retries.rated.values(), *again], earlier, books, crossings, batch.received_at)
         answers += [*retries.answers, proceed(request, retries, entries, RETRIED_AT_A_TIME, await suspense.refusal(request, entries))]
     return answers
 

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from libs.pricing import load_rate_books
 from libs.runtime import RuntimeSettings, Service
-from services.rating import buckets, cuts, directory, rerating, store, tariffs
+from services.rating import buckets, crossings, cuts, directory, rerating, store, tariffs
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
+from services.rating.crossings import CrossingStore
 from services.rating.cuts import CutStore
 from services.rating.directory import Directory
 from services.rating.domain.limits import UsageLimits
@@ -54,25 +55,45 @@ def build(settings: RatingSettings) -> Service:
     service = Service(
         "rating",
         settings,
-        indexes=(*store.INDEXES, *directory.INDEXES, *cuts.INDEXES, *buckets.INDEXES, *tariffs.INDEXES, *rerating.INDEXES),
+        indexes=(
+            *store.INDEXES,
+            *directory.INDEXES,
+            *cuts.INDEXES,
+            *buckets.INDEXES,
+            *crossings.INDEXES,
+            *tariffs.INDEXES,
+            *rerating.INDEXES,
+        ),
     )
     charges = ChargeStore(service.client, service.database)
     holdings = Directory(service.database)
     bucket_store = BucketStore(service.database)
     usages = UsageStore(service.client, service.database, charges, bucket_store)
     suspense = SuspenseStore(service.client, service.database, charges, bucket_store)
+    crossing_store = CrossingStore(service.database, limits.future_tolerance)
     cut_store = CutStore(service.client, service.database, holdings)
     books = Tariffs(service.client, service.database)
     terms = RatingTerms(books, limits)
     service.prepare(partial(take_files, books, settings.rate_books_dir, service.publish))
     service.subscribe(
-        partial(rate_usages, store=usages, charges=charges, buckets=bucket_store, directory=holdings, terms=terms),
+        partial(
+            rate_usages, store=usages, charges=charges, buckets=bucket_store, crossings=crossing_store, directory=holdings, terms=terms
+        ),
         batch_size=settings.rating_batch_size,
         consumers=USAGE_CONSUMERS,
         takes_malformed=True,
     )
     service.subscribe(
-        partial(retry_suspended, suspense=suspense, store=usages, charges=charges, buckets=bucket_store, directory=holdings, terms=terms)
+        partial(
+            retry_suspended,
+            suspense=suspense,
+            store=usages,
+            charges=charges,
+            buckets=bucket_store,
+            crossings=crossing_store,
+            directory=holdings,
+            terms=terms,
+        )
     )
     service.subscribe(partial(discard_suspended, suspense=suspense))
     reratings = ReratingStore(service.client, service.database, charges, holdings)
