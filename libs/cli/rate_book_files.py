@@ -6,7 +6,8 @@ from typing import Any
 
 from libs.cli.errors import CommandError
 from libs.devstack.settings import PROJECT_ROOT
-from libs.pricing import Fault, RateBookInvalid
+from libs.pricing import RateBookInvalid
+from libs.pricing.load import read_text
 from libs.tariffs import BookDocument, read_book_document
 
 Document = dict[str, Any]
@@ -28,13 +29,7 @@ def rate_book_paths(path: Path) -> list[Path]:
 
 def read_document(path: Path) -> BookDocument:
     """The book of a file. Raises RateBookInvalid."""
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise RateBookInvalid([Fault(str(path), line, "", "the file is not UTF-8", "save it in UTF-8")]) from None
-    return read_book_document(text, str(path))
+    return read_book_document(read_text(path), str(path))
 
 
 def read_documents(directory: Path, *, published: bool = False) -> list[BookDocument]:

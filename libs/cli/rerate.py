@@ -8,19 +8,17 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from libs.cli.conversation import asked
 from libs.cli.errors import CommandError
 from libs.contracts import ChargeDifference, ChargeKind, RerateCompleted, RerateRequested
 from libs.devstack.stack import running_settings
@@ -29,7 +27,6 @@ from libs.money import sum_exactly
 from libs.periods import Period, time_zone, to_utc_milliseconds
 from libs.runtime import RuntimeSettings
 from libs.runtime.mongo import connect, database
-from libs.runtime.publisher import FactPublisher
 
 # Rating tells how far it has come after every step, which takes it a second at most.
 SILENCE_MAX_S = 60.0
@@ -125,51 +122,23 @@ def _instant(text: str, zone_name: str) -> datetime:
 
 async def _ask(settings: RuntimeSettings, request: RerateRequested) -> RerateCompleted:
     """Publish the request and wait for its end, telling how far it has come."""
-    async with _answers(settings) as consumer:
-        publisher = FactPublisher("cli", settings)
-        await publisher.start()
-        try:
-            await publisher.publish([request])
-        finally:
-            await publisher.stop()
+    async with asked(settings, [request], (RerateRequested, RerateCompleted)) as next_fact:
         while True:
             try:
                 async with asyncio.timeout(SILENCE_MAX_S):
-                    record = await consumer.getone()
+                    told = await next_fact()
             except TimeoutError:
                 raise CommandError(
                     f"rating told nothing of request {request.id} for {SILENCE_MAX_S:g} s",
                     "see `tarifa status`; ask the same again to hear how it ended",
                 ) from None
-            if record.topic == settings.topic(RerateCompleted.topic):
-                completed = RerateCompleted.from_message(record.value)
-                if completed.id == request.id:
-                    if completed.completed_at < request.requested_at:
-                        progress.print(f"asked for before, and done at {completed.completed_at.isoformat()}: --again prices anew")
-                    return completed
-            else:
-                step = RerateRequested.from_message(record.value)
-                if step.id == request.id and step.progress is not None:
-                    progress.print(f"{step.progress.usage_count} usages so far, up to {step.progress.resume_at.isoformat()}")
-
-
-@asynccontextmanager
-async def _answers(settings: RuntimeSettings) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        partitions = [
-            TopicPartition(settings.topic(fact.topic), number)
-            for fact in (RerateRequested, RerateCompleted)
-            for number in range(fact.partitions)
-        ]
-        consumer.assign(partitions)
-        # Settled before anything is published: the answer may come at once.
-        for partition, end in (await consumer.end_offsets(partitions)).items():
-            consumer.seek(partition, end)
-        yield consumer
-    finally:
-        await consumer.stop()
+            match told:
+                case RerateCompleted(id=request.id):
+                    if told.completed_at < request.requested_at:
+                        progress.print(f"asked for before, and done at {told.completed_at.isoformat()}: --again prices anew")
+                    return told
+                case RerateRequested(id=request.id) if told.progress is not None:
+                    progress.print(f"{told.progress.usage_count} usages so far, up to {told.progress.resume_at.isoformat()}")
 
 
 def _tell(completed: RerateCompleted, zone_name: str) -> None:

@@ -12,22 +12,20 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import typer
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from pymongo.asynchronous.collection import AsyncCollection
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from libs.cli.conversation import ask
 from libs.cli.errors import CommandError
 from libs.contracts import RejectionReason, SuspenseDiscardRequested, SuspenseResolved, SuspenseRetryRequested
 from libs.devstack.stack import running_settings
 from libs.runtime import RuntimeSettings
 from libs.runtime.mongo import connect, database
-from libs.runtime.publisher import FactPublisher
 
 # A table of more is not read; --json has them all.
 SHOWN_MAX = 100
-OUTCOME_TIMEOUT_S = 60.0
 
 app = typer.Typer(help="Look at usages that could not be rated; rate them once mended, or give them up.", no_args_is_help=True)
 progress = Console(stderr=True, highlight=False)
@@ -93,7 +91,7 @@ def retry(
         raise typer.BadParameter("name the usages to retry, or choose --reason or --all")
     named: Sequence[str | None] = suspense_ids or [None]
     requests = [SuspenseRetryRequested(id=_new_id("retry"), suspense_id=id, reason=reason) for id in named]
-    _tell(asyncio.run(_ask(requests)), as_json=as_json)
+    _tell(asyncio.run(ask(running_settings(), requests, [SuspenseResolved], what="requests")), as_json=as_json)
 
 
 @app.command()
@@ -104,7 +102,7 @@ def discard(
 ) -> None:
     """Give usages up: they will not be billed. The entries stay, with the note."""
     requests = [SuspenseDiscardRequested(id=_new_id("discard"), suspense_id=id, note=note) for id in suspense_ids]
-    _tell(asyncio.run(_ask(requests)), as_json=as_json)
+    _tell(asyncio.run(ask(running_settings(), requests, [SuspenseResolved], what="requests")), as_json=as_json)
 
 
 def _new_id(kind: str) -> str:
@@ -130,47 +128,6 @@ def _tell(outcomes: Sequence[SuspenseResolved], *, as_json: bool) -> None:
 async def _find(query: dict[str, Any]) -> list[dict[str, Any]]:
     async with _suspense(running_settings()) as suspense:
         return [_as_json(document) async for document in suspense.find(query).sort([("suspended_at", -1), ("_id", 1)])]
-
-
-async def _ask(requests: Sequence[Request]) -> list[SuspenseResolved]:
-    """Publish the requests and wait for what becomes of each."""
-    settings = running_settings()
-    async with _outcomes(settings) as consumer:
-        publisher = FactPublisher("cli", settings)
-        await publisher.start()
-        try:
-            await publisher.publish(requests)
-        finally:
-            await publisher.stop()
-        waiting = {request.id for request in requests}
-        found: dict[str, SuspenseResolved] = {}
-        try:
-            async with asyncio.timeout(OUTCOME_TIMEOUT_S):
-                while waiting - found.keys():
-                    outcome = SuspenseResolved.from_message((await consumer.getone()).value)
-                    if outcome.id in waiting:
-                        found[outcome.id] = outcome
-        except TimeoutError:
-            raise CommandError(
-                f"rating answered {len(found)} of {len(requests)} requests within {OUTCOME_TIMEOUT_S:g} s",
-                "see `tarifa status`; it acts on the others once it is up",
-            ) from None
-        return [found[request.id] for request in requests]
-
-
-@asynccontextmanager
-async def _outcomes(settings: RuntimeSettings) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(settings.topic(SuspenseResolved.topic), number) for number in range(SuspenseResolved.partitions)]
-        consumer.assign(partitions)
-        # Settled before anything is published: the answer may come at once.
-        for partition, end in (await consumer.end_offsets(partitions)).items():
-            consumer.seek(partition, end)
-        yield consumer
-    finally:
-        await consumer.stop()
 
 
 @asynccontextmanager

@@ -21,15 +21,19 @@ def parse_rate_book(text: str, file: str) -> RateBook:
     return book
 
 
-def load_rate_book(path: Path) -> RateBook:
-    """The book of a file. Raises RateBookInvalid, or OSError when the file cannot be read."""
+def read_text(path: Path) -> str:
+    """The text of a rate book's file. Raises RateBookInvalid when it is not UTF-8, or OSError when it cannot be read."""
     content = path.read_bytes()
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RateBookInvalid([Fault(str(path), line, "", "the file is not UTF-8", "save it in UTF-8")]) from None
-    return parse_rate_book(text, str(path))
+
+
+def load_rate_book(path: Path) -> RateBook:
+    """The book of a file. Raises RateBookInvalid, or OSError when the file cannot be read."""
+    return parse_rate_book(read_text(path), str(path))
 
 
 def load_rate_books(directory: Path) -> RateBooks:
