@@ -51,25 +51,31 @@ def round_to_minor_unit(amount: Fraction | Decimal | int, currency: str) -> Deci
 
 def round_to_decimals(amount: Fraction | Decimal | int, decimals: int, mode: RoundingMode = RoundingMode.HALF_UP) -> Decimal:
     """A rounding point whose decimals and mode a rate book names."""
-    return _minor_units_to_decimal(round_to_integer(Fraction(amount) * 10**decimals, mode), decimals)
+    exact = amount if isinstance(amount, Fraction) else Fraction(amount)
+    # In integers, of which most bills have as many as lines: a product of fractions looks for their common divisors.
+    return _minor_units_to_decimal(_round_quotient(exact.numerator * 10**decimals, exact.denominator, mode), decimals)
 
 
 def round_to_integer(value: Fraction, mode: RoundingMode) -> int:
     """The same rounding of what is counted in units of a decimal place already."""
-    magnitude, rest = divmod(abs(value.numerator), value.denominator)
+    return _round_quotient(value.numerator, value.denominator, mode)
+
+
+def _round_quotient(numerator: int, denominator: int, mode: RoundingMode) -> int:
+    magnitude, rest = divmod(abs(numerator), denominator)
     match mode:
         case RoundingMode.HALF_UP:
-            goes_up = 2 * rest >= value.denominator
+            goes_up = 2 * rest >= denominator
         case RoundingMode.HALF_DOWN:
-            goes_up = 2 * rest > value.denominator
+            goes_up = 2 * rest > denominator
         case RoundingMode.HALF_EVEN:
-            goes_up = 2 * rest + magnitude % 2 > value.denominator
+            goes_up = 2 * rest + magnitude % 2 > denominator
         case RoundingMode.UP:
             goes_up = rest > 0
         case RoundingMode.DOWN:
             goes_up = False
     magnitude += goes_up
-    return magnitude if value >= 0 else -magnitude
+    return magnitude if numerator >= 0 else -magnitude
 
 
 def split_by_largest_remainder(total: Decimal, weights: Sequence[Fraction | Decimal | int], currency: str) -> list[Decimal]:
@@ -121,10 +127,11 @@ def sum_exactly(amounts: Iterable[Decimal]) -> Decimal:
 
 def sum_fractions(sums: Mapping[str, Decimal] | Mapping[str, int]) -> Fraction:
     """The exact value of a charge's running sums: numerators added per denominator, `{"6000": 1241}` = 1241/6000."""
-    return sum((Fraction(int(numerator), int(denominator)) for denominator, numerator in sums.items()), Fraction(0))
+    fractions = [Fraction(int(numerator), int(denominator)) for denominator, numerator in sums.items()]
+    # Mostly there is one.
+    return fractions[0] if len(fractions) == 1 else sum(fractions, Fraction(0))
 
 
 def _minor_units_to_decimal(units: int, decimals: int) -> Decimal:
     # Built from digits: arithmetic in Decimal would depend on the ambient context's precision.
-    digits = tuple(int(digit) for digit in str(abs(units)))
-    return Decimal((int(units < 0), digits, -decimals))
+    return Decimal(f"{units}E-{decimals}")

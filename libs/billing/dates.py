@@ -1,6 +1,7 @@
 """The dates of a bill, by the calendar of the account's time zone."""
 
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 
 from libs.periods import Period, month_containing, time_zone, to_utc_milliseconds
 
@@ -18,8 +19,15 @@ def payment_due(bill_date: datetime, due_days: int, zone_name: str) -> datetime:
 
 def next_bill(period: Period, zone_name: str) -> datetime:
     """When the period after `period` ends: the next month's end for a calendar month, else as many days again."""
+    return _next_bill(period.start, period.end, zone_name)
+
+
+# A bill run asks for the same one again and again.
+@lru_cache(maxsize=1024)
+def _next_bill(starts: datetime, ends: datetime, zone_name: str) -> datetime:
     zone = time_zone(zone_name)
-    if period == month_containing(period.start, zone_name):
-        return month_containing(period.end, zone_name).end
-    start, end = (instant.astimezone(zone).replace(tzinfo=None) for instant in (period.start, period.end))
+    month = month_containing(starts, zone_name)
+    if (starts, ends) == (month.start, month.end):
+        return month_containing(ends, zone_name).end
+    start, end = (instant.astimezone(zone).replace(tzinfo=None) for instant in (starts, ends))
     return to_utc_milliseconds((end + (end - start)).replace(tzinfo=zone))

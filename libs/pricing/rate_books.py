@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import partial
 
 from libs.contracts import QUANTITY_MAX, RejectionReason, UsageReceived
+from libs.contracts.adjustments import NO_ADJUSTMENTS
 from libs.pricing.compiled_price import CompiledPrice, PricedUsage
 from libs.pricing.crossing import ends_before, price_in_parts
 from libs.pricing.faults import Fault, RateBookInvalid
@@ -34,6 +35,10 @@ class RateBooks:
             versions = self._by_currency.setdefault(book.currency, {})
             for offering in book.offerings.values():
                 versions.setdefault(offering.id, []).append((book.effective_from, offering))
+
+        # Most offerings are neither: then a cut need not look further.
+        self._adjusted = {_place(offering) for offering in _offerings(newest_first) if offering.adjustments != NO_ADJUSTMENTS}
+        self._tax_included = {_place(offering) for offering in _offerings(newest_first) if offering.is_tax_included}
 
     @property
     def books(self) -> tuple[RateBook, ...]:
@@ -67,6 +72,14 @@ class RateBooks:
                 if effective_from <= at:
                     return offering
         return None
+
+    def is_ever_adjusted(self, offering_id: str, currency: str) -> bool:
+        """Whether the offering in any of its versions in that currency changes the sum of its charges."""
+        return (offering_id, currency) in self._adjusted
+
+    def ever_includes_tax(self, offering_id: str, currency: str) -> bool:
+        """Whether the prices of any of its versions in that currency include the taxes."""
+        return (offering_id, currency) in self._tax_included
 
     def in_any_currency(self, offering_id: str, at: datetime) -> list[Offering]:
         """The offering in each currency in which it is priced at an instant."""
@@ -109,6 +122,14 @@ class RateBooks:
             return RejectedUsage(RejectionReason.NO_PRICE, f"no rate book effective at {at.isoformat()} has offering {offering_id!r}")
         priced = " and ".join(f"rate book {other.rate_book!r} prices offering {offering_id!r} in {other.currency}" for other in others)
         return RejectedUsage(RejectionReason.WRONG_CURRENCY, f"{priced}, the account pays in {currency}")
+
+
+def _offerings(books: Iterable[RateBook]) -> Iterator[Offering]:
+    return (offering for book in books for offering in book.offerings.values())
+
+
+def _place(offering: Offering) -> tuple[str, str]:
+    return offering.id, offering.currency
 
 
 def _refuse_quantity(usage: UsageReceived) -> RejectedUsage:

@@ -5,17 +5,19 @@ Months are counted from the anchor itself and not from the period before, so a 3
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 
 from libs.periods import Period, first_moment
-from libs.pricing.calendar_length import CalendarLength, day_of_month, month_number
-from libs.pricing.recurring_price import RecurringPrice
+from libs.pricing.calendar_length import day_of_month, month_number
+from libs.pricing.recurring_price import Grid, RecurringPrice
 
 # Weeks begin with this day.
 A_MONDAY = date(1, 1, 1)
 # Most accounts of a bill run have the same ones.
 PERIODS_REMEMBERED_MAX = 8192
+# A span may have the days of a year, each a period.
+SPANS_REMEMBERED_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +48,33 @@ def _lived(first: date, beyond: date, zone_name: str) -> Period:
 
 def fee_periods(price: RecurringPrice, activated_on: date, first: date, beyond: date) -> Iterator[FeePeriod]:
     """The periods that have a day in [first, beyond). `activated_on` is the product's own day."""
-    number = _number_containing(price, activated_on, first)
-    starts = _start(price, activated_on, number)
+    return iter(_periods(price.grid, activated_on if price.anchor.at_activation else None, first, beyond))
+
+
+@lru_cache(maxsize=SPANS_REMEMBERED_MAX)
+def _periods(grid: Grid, activated_on: date | None, first: date, beyond: date) -> tuple[FeePeriod, ...]:
+    number = _number_containing(grid, activated_on, first)
+    starts, periods = _start(grid, activated_on, number), []
     while starts < beyond:
         number += 1
-        ends = _start(price, activated_on, number)
-        yield FeePeriod(starts, ends)
+        ends = _start(grid, activated_on, number)
+        periods.append(FeePeriod(starts, ends))
         starts = ends
+    return tuple(periods)
 
 
-def _number_containing(price: RecurringPrice, activated_on: date, day: date) -> int:
-    length = price.period
-    if length.days:
-        return (day - _origin(price, activated_on)).days // length.days
-    number = (month_number(day) - _month_origin(price, activated_on)) // length.months
-    return number if _start(price, activated_on, number) <= day else number - 1
+def _number_containing(grid: Grid, activated_on: date | None, day: date) -> int:
+    if grid.days:
+        return (day - (activated_on or A_MONDAY)).days // grid.days
+    number = (month_number(day) - _month_origin(activated_on)) // grid.months
+    return number if _start(grid, activated_on, number) <= day else number - 1
 
 
-def _start(price: RecurringPrice, activated_on: date, number: int) -> date:
-    length: CalendarLength = price.period
-    if length.days:
-        return length.after(_origin(price, activated_on), number)
-    return day_of_month(_month_origin(price, activated_on) + number * length.months, _anchor_day(price, activated_on))
+def _start(grid: Grid, activated_on: date | None, number: int) -> date:
+    if grid.days:
+        return (activated_on or A_MONDAY) + timedelta(days=grid.days * number)
+    return day_of_month(_month_origin(activated_on) + number * grid.months, activated_on.day if activated_on else grid.anchor_day)
 
 
-def _origin(price: RecurringPrice, activated_on: date) -> date:
-    return activated_on if price.anchor.at_activation else A_MONDAY
-
-
-def _month_origin(price: RecurringPrice, activated_on: date) -> int:
-    return month_number(activated_on) if price.anchor.at_activation else 0
-
-
-def _anchor_day(price: RecurringPrice, activated_on: date) -> int:
-    return activated_on.day if price.anchor.at_activation else price.anchor.day or 1
+def _month_origin(activated_on: date | None) -> int:
+    return month_number(activated_on) if activated_on else 0

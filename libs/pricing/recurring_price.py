@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from libs.contracts import LineRounding
 from libs.pricing.calendar_length import CalendarLength
@@ -59,6 +60,15 @@ class Anchor:
     day: int | None = None
 
 
+class Grid(NamedTuple):
+    """What decides which periods there are: their length, and where they begin. `anchor_day` is of a month."""
+
+    days: int
+    months: int
+    at_activation: bool
+    anchor_day: int
+
+
 CALENDAR = Anchor()
 ACTIVATION = Anchor(at_activation=True)
 
@@ -88,6 +98,6 @@ class RecurringPrice:
     line_rounding: LineRounding | None = None
 
     @property
-    def grid(self) -> tuple[int, int, bool, int]:
-        """What decides which periods there are."""
-        return self.period.days, self.period.months, self.anchor.at_activation, self.anchor.day or 1
+    def grid(self) -> Grid:
+        """Which periods there are."""
+        return Grid(self.period.days, self.period.months, self.anchor.at_activation, self.anchor.day or 1)

@@ -67,6 +67,9 @@ class _Moment:
 def share_of(price: RecurringPrice, subscription: Subscription, fee_period: FeePeriod, zone_name: str) -> Share | None:
     """What is due of the period; None when nothing is."""
     whole = fee_period.lived(zone_name)
+    is_held = subscription.start <= whole.start and (subscription.end is None or subscription.end >= whole.end)
+    if is_held and not subscription.suspensions and price.after is None and price.for_first is None:
+        return Share(whole, ALL)
     scale = _Scale(price, fee_period, whole, zone_name)
     start, end = _held(price, subscription, scale)
     if start.at >= end.at or start.remaining <= end.remaining:

@@ -120,6 +120,8 @@ def _sums(amount: Decimal) -> dict[str, Decimal]:
 
 
 def includes_tax(offering_id: str, period: Period, account: Account, books: RateBooks) -> bool:
+    if not books.ever_includes_tax(offering_id, account.currency):
+        return False
     offering = books.offering(offering_id, period.end - _MOMENT, account.currency)
     return offering is not None and offering.is_tax_included
 

@@ -32,9 +32,11 @@ _SETTLED = {"first_months": None, "holds_from": None, "holds_until": None}
 
 
 def are_adjusted(
-    account: Account, charges: Iterable[Charge], products: Iterable[Product], books: RateBooks, cut: PeriodCut, now: datetime
+    account: Account, charges: Sequence[Charge], products: Sequence[Product], books: RateBooks, cut: PeriodCut, now: datetime
 ) -> bool:
     """Whether any of these products has terms by which a cut adds charges, so that those of earlier cuts must be known."""
+    if not _may_be_adjusted(account, charges, products, books):
+        return False
     starts = cut.period.start if cut.period is not None else now
     begun = {(charge.offering_id, month_of(charge, account).start) for charge in charges}
     begun |= {(tenure.offering_id, max(starts, tenure.subscription.start)) for product in products for tenure in tenures_of(product)}
@@ -79,12 +81,14 @@ def adjustments(
 
 
 def discounts_due(
-    account: Account, charges: Iterable[Charge], products: Iterable[Product], books: RateBooks, cut: PeriodCut, now: datetime
+    account: Account, charges: Sequence[Charge], products: Sequence[Product], books: RateBooks, cut: PeriodCut, now: datetime
 ) -> tuple[DiscountDue, ...]:
     """The discounts after tax of the products that the cut has charges of, for the bill to compute.
 
     A bill on demand gets those only that do not depend on what the rest of the month brings: percentages without a maximum.
     """
+    if not _may_be_adjusted(account, charges, products, books):
+        return ()
     names = {charge.product_id: charge.product_name for charge in charges}
     starts = cut.period.start if cut.period is not None else month_containing(now, account.time_zone).start
     due = []
@@ -105,6 +109,14 @@ def discounts_due(
                     DiscountDue(product_id=product.id, product_name=names[product.id], discount=discount.model_copy(update=_SETTLED))
                 )
     return tuple(due)
+
+
+def _may_be_adjusted(account: Account, charges: Iterable[Charge], products: Iterable[Product], books: RateBooks) -> bool:
+    """Whether any offering here has terms at all: mostly none has, and nothing is looked up."""
+    offering_ids = {charge.offering_id for charge in charges}
+    for product in products:
+        offering_ids |= {product.offering_id, *(former.offering_id for former in product.former_offerings)}
+    return any(books.is_ever_adjusted(offering_id, account.currency) for offering_id in offering_ids)
 
 
 def _held(products: Iterable[Product], cut: PeriodCut) -> list[Product]:

@@ -21,7 +21,7 @@ from libs.pricing.charge_amount import line_amounts
 from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted, told_of_tax
 from services.rating.domain.fees import WrongFeeCurrency, ending_with, fee_ids, recurring_fees
 from services.rating.domain.holdings import Account, Product
-from services.rating.domain.months import label_of
+from services.rating.domain.months import label_at
 from services.rating.domain.one_time_fees import one_time_fees
 
 # How far before the period of its first cut a product may have begun that reached rating late.
@@ -133,9 +133,9 @@ def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: It
     due = sorted((charge for charge in unbilled if _is_due(charge, cut)), key=_line_order)
     charges = _closed([*due, *sorted(fees, key=_line_order)], cut, now)
     closed, made = charges[: len(due)], charges[len(due) :]
-    labels = {label_of(charge.period, account.time_zone) for charge in closed}
-    if cut.period is not None:
-        labels.add(label_of(cut.period, account.time_zone))
+    # Mostly one instant for all.
+    starts = {charge.period.start for charge in closed} | ({cut.period.start} if cut.period is not None else set())
+    labels = frozenset(label_at(start, account.time_zone) for start in starts)
     answer = ChargesClosed(
         id=cut.id,
         account_id=account.id,
@@ -146,12 +146,15 @@ def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: It
         closed_at=now,
         lines=tuple(map(_line, charges)),
     )
-    return Closing(answer, closed, made, frozenset(labels))
+    return Closing(answer, closed, made, labels)
 
 
 def adjusted(closing: Closing, cut: PeriodCut, adjustments: Iterable[Charge], discounts_after_tax: tuple[DiscountDue, ...]) -> Closing:
     """The same with what is made of the charges that it closes."""
-    made = _closed(list(adjustments), cut, closing.answer.closed_at)
+    adjustments = list(adjustments)
+    if not adjustments and not discounts_after_tax:
+        return closing
+    made = _closed(adjustments, cut, closing.answer.closed_at)
     told = {"lines": (*closing.answer.lines, *map(_line, made)), "discounts_after_tax": discounts_after_tax}
     return replace(closing, answer=closing.answer.model_copy(update=told), made=(*closing.made, *made))
 

@@ -17,42 +17,34 @@ class WrongFeeCurrency(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FeePrices:
-    """The prices of one product and tenure."""
+    """The prices of one product and tenure: those that stand from the day on which the tenure begins."""
 
     books: RateBooks
     account: Account
     product: Product
     tenure: Tenure
-    begins: datetime
-
-    @classmethod
-    def of(cls, books: RateBooks, account: Account, product: Product, tenure: Tenure) -> "FeePrices":
-        """Those that stand from the day on which the tenure begins."""
-        zone = account.time_zone
-        return cls(books, account, product, tenure, first_moment(local_date(tenure.subscription.start, zone), zone))
 
     def met_at(self, instants: Iterable[datetime]) -> Iterator[RecurringPrice]:
         """One price for each id and each kind of period that stands at one of the instants."""
-        met: set[tuple] = set()
+        met: list[RecurringPrice] = []
         for at in instants:
             for price in self._standing(at):
-                kind = (price.price_id, price.grid)
-                if kind not in met:
-                    met.add(kind)
+                if not any(_is_alike(price, other) for other in met):
+                    met.append(price)
                     yield price
 
     def of_period(self, price: RecurringPrice, fee_period: FeePeriod) -> RecurringPrice | None:
         """The price that stands where the product's part of the period begins; None when it was not there yet, or had other periods."""
         for standing in self._standing(fee_period.lived(self.account.time_zone).start):
             if standing.price_id == price.price_id:
-                return standing if standing.grid == price.grid else None
+                return standing if _is_alike(standing, price) else None
         return None
 
     def refuse_other_currencies(self, billed: Period) -> None:
         """Raises WrongFeeCurrency when the fees of the billed period are in none but other currencies."""
         if not self.tenure.subscription.lasts_into(billed):
             return
-        at = max(billed.start, self.begins)
+        at = self._within(billed.start)
         if self.books.offering(self.tenure.offering_id, at, self.account.currency) is not None:
             return
         for price in self.books.recurring_prices(self.tenure.offering_id, at):
@@ -62,4 +54,16 @@ class FeePrices:
             )
 
     def _standing(self, at: datetime) -> tuple[RecurringPrice, ...]:
-        return self.books.recurring_prices(self.tenure.offering_id, max(at, self.begins), self.account.currency)
+        return self.books.recurring_prices(self.tenure.offering_id, self._within(at), self.account.currency)
+
+    def _within(self, at: datetime) -> datetime:
+        """The instant, or when the day on which the tenure begins does, if that is later."""
+        if at >= self.tenure.subscription.start:
+            return at
+        zone = self.account.time_zone
+        return max(at, first_moment(local_date(self.tenure.subscription.start, zone), zone))
+
+
+def _is_alike(price: RecurringPrice, other: RecurringPrice) -> bool:
+    # Mostly it is the same one, for no book came between.
+    return price is other or (price.price_id == other.price_id and price.grid == other.grid)

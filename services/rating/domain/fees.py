@@ -94,7 +94,7 @@ def _candidates(account: Account, product: Product, billed: Period, books: RateB
         return
     zone, next_bill_at = account.time_zone, next_bill(billed, account.time_zone)
     for tenure in tenures_of(product):
-        prices = FeePrices.of(books, account, product, tenure)
+        prices = FeePrices(books, account, product, tenure)
         prices.refuse_other_currencies(billed)
         looked_at = _looked_at(tenure, billed)
         for kind in prices.met_at((*looked_at, billed.end)):

@@ -17,7 +17,12 @@ class BillingMonth:
 
 def label_of(period: Period, zone_name: str) -> str:
     """The first local day of a period: what names it in charge ids and counts of cuts."""
-    return period.start.astimezone(time_zone(zone_name)).date().isoformat()
+    return label_at(period.start, zone_name)
+
+
+def label_at(start: datetime, zone_name: str) -> str:
+    """The label of a period by its first instant."""
+    return start.astimezone(time_zone(zone_name)).date().isoformat()
 
 
 class BillingMonths:

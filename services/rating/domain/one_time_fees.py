@@ -41,12 +41,16 @@ def one_time_fees(
 
 
 def _asked(account: Account, product: Product, billed: Period, books: RateBooks, *, is_met: bool) -> Iterator[Asked]:
-    tenures = list(tenures_of(product)) if product.status in CHARGED else []
+    is_activated = product.started_at in billed
+    is_terminated = product.ended_at is not None and _terminated_in(billed, product.ended_at, product.changed_at if is_met else None)
+    if product.status not in CHARGED or not (is_activated or is_terminated):
+        return
+    tenures = list(tenures_of(product))
     if not tenures:
         return
-    if product.started_at in billed:
+    if is_activated:
         yield from _at(ChargedAt.ACTIVATION, product.started_at, tenures[0].offering_id, account, product, books)
-    if product.ended_at is not None and _terminated_in(billed, product.ended_at, product.changed_at if is_met else None):
+    if product.ended_at is not None and is_terminated:
         yield from _at(ChargedAt.TERMINATION, product.ended_at - MOMENT, tenures[-1].offering_id, account, product, books)
 
 
