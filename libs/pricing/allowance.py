@@ -17,9 +17,11 @@ from msgspec import Struct
 
 from libs.pricing.compiled_price import CompiledPrice
 from libs.pricing.faults import Place
+from libs.pricing.unit import MONEY
 
 # The unit of a balance that several kinds of usage draw from, each by its own factor.
 GENERIC = "unit"
+EVENT = "event"
 
 
 class Recurrence(StrEnum):
@@ -107,10 +109,17 @@ class Allowance:
             return price.currency == self.unit and price.tiers is None
         if self.factors:
             return price.usage_type in self.factors and self.factors[price.usage_type][1] == price.unit
+        if self.pays_whole(price):
+            # Only where it is named: a balance of events is mostly one of what is counted in them.
+            return bool(self.covers.usage_types or self.covers.prices)
         return price.unit == self.unit
 
+    def pays_whole(self, price: CompiledPrice) -> bool:
+        """Whether one event pays for a usage as a whole, however much it is: of a price for amounts of money, by percentage or tiers."""
+        return self.unit == EVENT and price.unit == MONEY
+
     def taken_by_step(self, price: CompiledPrice) -> Fraction:
-        """What one step of a price takes: one of its numerators where the allowance is money."""
+        """What one step of a price takes: one of its numerators where the allowance is money. Not for what it pays as a whole."""
         if self.is_money:
             return Fraction(1, price.denominator)
         step = Fraction(1, 10**price.decimals)
@@ -164,12 +173,16 @@ def rolled_over(left: int, rollover: Rollover, denominator: int = 1) -> int:
 
 
 class Stock(NamedTuple):
-    """A bucket as one usage may draw from it: what a step takes, and, when it rolled over into the usage's period, how."""
+    """A bucket as one usage may draw from it: what a step takes, and, when it rolled over into the usage's period, how.
+
+    `is_whole`: one of its unit is taken, for all steps.
+    """
 
     bucket: Bucket
     step_numerator: int = 1
     step_denominator: int = 1
     rolled: Rollover | None = None
+    is_whole: bool = False
 
 
 class Drawn(NamedTuple):
@@ -201,13 +214,15 @@ def draw(stocks: Iterable[Stock], steps: int) -> Draw:
 
 
 def _take(stock: Stock, steps: int) -> tuple[Bucket, int]:
-    bucket, numerator, denominator, rolled = stock
+    bucket, numerator, denominator, rolled, is_whole = stock
     bucket = bucket.counted_in(denominator)
     if rolled is not None:
         bucket = bucket.counted_in(rolled.denominator)
     # Whole: the denominator of the bucket is a multiple of that of the step.
     count_per_step = numerator * (bucket.denominator // denominator)
-    taken = min(steps, bucket.left(rolled) // count_per_step)
+    taken = min(1 if is_whole else steps, bucket.left(rolled) // count_per_step)
+    if is_whole and taken:
+        return bucket.less(count_per_step, later=rolled is not None), steps
     return (bucket.less(taken * count_per_step, later=rolled is not None), taken) if taken else (bucket, 0)
 
 

@@ -29,7 +29,7 @@ class Take(Struct, frozen=True, gc=False):
     def use(self) -> AllowanceUse:
         """The same in the unit of the bucket."""
         source = self.source
-        quantity, denominator = self.steps * source.step_numerator, source.step_denominator
+        quantity, denominator = (1 if source.is_whole else self.steps) * source.step_numerator, source.step_denominator
         if denominator == 1:
             return AllowanceUse(allowance_id=source.allowance.id, bucket_id=source.bucket_id, quantity=Decimal(quantity))
         if not source.allowance.is_money and not source.allowance.factors:
@@ -110,4 +110,4 @@ class _Drawing:
     def _stock(self, source: Source) -> Stock:
         id = source.bucket_id
         bucket = self.changed.get(id) or self._buckets.get(id) or grant(id, source.amount)
-        return Stock(bucket, source.step_numerator, source.step_denominator, source.rolled)
+        return Stock(bucket, source.step_numerator, source.step_denominator, source.rolled, source.is_whole)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import partial
 from typing import TypeVar
 
-from libs.pricing.allowance import GENERIC, Allowance, Burns, Coverage, Recurrence, Rollover, Shared
+from libs.pricing.allowance import EVENT, GENERIC, Allowance, Burns, Coverage, Recurrence, Rollover, Shared
 from libs.pricing.allowance_sources import PERIODS_BACK_MAX, periods_valid
 from libs.pricing.book_terms import BookTerms
 from libs.pricing.compiled_price import CompiledPrice
@@ -136,6 +136,8 @@ def _refuse_contradictions(fields: Mapping[str, Node], node: Node, allowance: Al
 def _refuse_useless(node: Node, allowance: Allowance, prices: Sequence[CompiledPrice], terms: BookTerms) -> None:
     if prices and not any(allowance.covers_price(price) for price in prices):
         counted = "prices that count each usage by itself" if allowance.is_money else f"prices in {allowance.unit}"
+        if allowance.unit == EVENT:
+            counted = "prices in event, or name prices in money, whose usages it pays whole"
         if allowance.factors:
             counted = "the usage types of its factors, in their units"
         terms.reader.refuse(node, f"allowance {allowance.id!r} covers no usage price of this offering", f"cover {counted}, or remove it")

@@ -37,7 +37,8 @@ class Holder:
 
 class Source(Struct, frozen=True, gc=False):
     """A bucket that usage at one price may draw from. `amount` is what it was or will be granted; a step of the price takes
-    `step_numerator / step_denominator`; `rolled` is there when it rolled over from an earlier period.
+    `step_numerator / step_denominator`, or all steps of a usage together one, where it `is_whole`; `rolled` is there when it rolled
+    over from an earlier period.
 
     A struct, for there is one of each for every customer.
     """
@@ -51,6 +52,7 @@ class Source(Struct, frozen=True, gc=False):
     step_numerator: int
     step_denominator: int
     order: BurnOrder
+    is_whole: bool = False
 
 
 class Sources(Struct, frozen=True, gc=False):
@@ -92,6 +94,7 @@ def _named(source: Source, bucket_id: str) -> Source:
         source.step_numerator,
         source.step_denominator,
         source.order,
+        source.is_whole,
     )
 
 
@@ -138,7 +141,8 @@ def _source(allowance: Allowance, grant: _Grant, current: GrantPeriod, price: Co
     rank, expires_at = 1, grant.expires_at
     if grant.rolled is not None:
         rank, expires_at = (0 if grant.rolled.burns is Burns.FIRST else 2), _end(allowance, holder, current.end)
-    step = allowance.taken_by_step(price)
+    is_whole = allowance.pays_whole(price)
+    step = Fraction(1) if is_whole else allowance.taken_by_step(price)
     return Source(
         bucket_id=holder.bucket_id(allowance, grant.period),
         allowance=allowance,
@@ -149,6 +153,7 @@ def _source(allowance: Allowance, grant: _Grant, current: GrantPeriod, price: Co
         step_numerator=step.numerator,
         step_denominator=step.denominator,
         order=BurnOrder(allowance.priority, expires_at, rank, allowance.id, grant.period.start),
+        is_whole=is_whole,
     )
 
 

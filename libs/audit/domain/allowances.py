@@ -41,8 +41,9 @@ def check_uses(stored: Stored, parts: Sequence[Stored], priced: PricedUsage, all
         if allowance is None or price is None:
             yield _of_usage(stored, "an allowance of its offering that covers it", f"{use['allowance_id']}")
             return
-        # In steps of the quantity, or in numerators of the amount.
-        taken = amount_of(use) / allowance.taken_by_step(price)
+        # In steps of the quantity, or in numerators of the amount; an event that pays for the usage as a whole pays the rest of its steps.
+        pays_whole = allowance.pays_whole(price) and amount_of(use) == 1
+        taken = priced.steps - quantity if pays_whole else amount_of(use) / allowance.taken_by_step(price)
         quantity, money = (quantity, money + taken) if allowance.is_money else (quantity + taken, money)
     if quantity != quantity_lacks:
         yield _of_usage(stored, f"{quantity} steps paid by allowances", f"{quantity_lacks} not charged")

@@ -169,10 +169,15 @@ def _taken(uses: Sequence[AllowanceUse], terms: Mapping[str, Allowance | None], 
         allowance = terms[use.allowance_id]
         fitting = [position for position, part in enumerate(priced.parts) if allowance is None or allowance.covers_price(part.price)]
         for position in fitting or range(len(wanted)):
-            step = _step(allowance, priced.parts[position].price)
-            steps = min(wanted[position] - taken[position], int(left / step))
+            price = priced.parts[position].price
+            if allowance is not None and allowance.pays_whole(price):
+                steps, used = (wanted[position] - taken[position], Fraction(1)) if left >= 1 else (0, Fraction(0))
+            else:
+                step = _step(allowance, price)
+                steps = min(wanted[position] - taken[position], int(left / step))
+                used = steps * step
             taken[position] += steps
-            left -= steps * step
+            left -= used
     return taken
 
 
