@@ -25,11 +25,11 @@ demo: setup ## A month of real telephone traffic through the stack, to bills; DE
 	@$(UV) run --frozen tarifa demo $(DEMO)
 
 test: setup ## All tests: the fast ones first, then those on real Kafka and MongoDB
-	@$(UV) run --frozen pytest $(FAST_TESTS) -q
+	@$(UV) run --frozen pytest $(FAST_TESTS) -q -n logical
 	@$(UV) run --frozen pytest $(SLOW_TESTS) -q
 
 test-fast: setup ## The tests that need no infrastructure
-	@$(UV) run --frozen pytest $(FAST_TESTS) -q
+	@$(UV) run --frozen pytest $(FAST_TESTS) -q -n logical
 
 lint: setup ## Style, formatting, types and the directions of imports
 	@$(UV) run --frozen ruff check .

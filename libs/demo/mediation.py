@@ -36,7 +36,7 @@ class Call(NamedTuple):
         started_at = datetime.fromtimestamp(self.started_at, UTC).isoformat()[:19]
         return (
             f'{{"id":"{self.usage_id}","identifier":"{self.identifier}","usage_type":"voice","started_at":"{started_at}Z",'
-            f'"quantity":"{self.seconds}","unit":"s","called_number":"{self.called_number}","characteristics":{{}}}}'
+            f'"quantity":"{self.seconds}","unit":"s","called_number":"{self.called_number}"}}'
         ).encode()
 
 

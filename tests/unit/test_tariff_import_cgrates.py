@@ -157,7 +157,7 @@ def test_a_plain_plan_needs_no_remark() -> None:
     assert amount(books, "any", "+4930123", "2026-01-01T00:00:00Z", "61") == Fraction("0.2")
 
 
-@pytest.mark.parametrize("file", FILES.keys() - {"Timings.csv"})
+@pytest.mark.parametrize("file", sorted(FILES.keys() - {"Timings.csv"}))
 def test_a_leading_tariff_plan_id_is_passed_over(file: str) -> None:
     books, told = imported({**PLAIN, file: f"TP1,{PLAIN[file]}"})
     assert told == []
