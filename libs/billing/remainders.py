@@ -5,7 +5,7 @@ percentages taken one after the other come to the same whatever their order, and
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -38,9 +38,10 @@ class Remainder:
     @classmethod
     def of(cls, line: SummedLine, currency: str) -> "Remainder":
         """All of a line. Its amount is in minor units (AssertionError otherwise)."""
-        units = Fraction(line.amount) * 10 ** minor_unit_decimals(currency)
-        assert units.denominator == 1, f"{line.amount} {currency} is not rounded"
-        return cls(line, units, units.numerator)
+        numerator, denominator = line.amount.as_integer_ratio()
+        units, rest = divmod(numerator * 10 ** minor_unit_decimals(currency), denominator)
+        assert rest == 0, f"{line.amount} {currency} is not rounded"
+        return cls(line, Fraction(units), units)
 
 
 def take_off(remainders: Sequence[Remainder], positions: Sequence[int], wanted: Callable[[Fraction], Fraction]) -> list[Remainder]:
@@ -55,10 +56,11 @@ def take_off(remainders: Sequence[Remainder], positions: Sequence[int], wanted: 
         return left
     taken = min(max(wanted(subtotal), Fraction(0)), subtotal)
     units = max(0, billed - rounded_rest(subtotal - taken))
+    kept = 1 - taken / subtotal
     shares = divide_rounded(units, [units * remainders[position].units for position in positions], billed)
     for position, share in zip(positions, shares, strict=True):
         before = remainders[position]
-        left[position] = replace(before, exact=before.exact * (1 - taken / subtotal), units=before.units - share)
+        left[position] = Remainder(before.line, before.exact * kept, before.units - share)
     return left
 
 

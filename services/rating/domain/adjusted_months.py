@@ -59,19 +59,20 @@ def months_of(
     for product in products:
         for tenure in tenures_of(product) if product.status in CHARGED else ():
             tenures.setdefault((product.id, tenure.offering_id), []).append(tenure)
-    names: dict[tuple[str, str, Period], str] = {}
-    for charge in charges:
-        names[charge.product_id, charge.offering_id, month_of(charge, account)] = charge.product_name
+    places = [(charge.product_id, charge.offering_id, month_of(charge, account)) for charge in charges]
+    names = {place: charge.product_name for place, charge in zip(places, charges, strict=True)}
     if cut.period is not None:
         month = month_containing(cut.period.start, account.time_zone)
         product_names = {product.id: product.name for product in products}
         for product_id, offering_id in tenures:
             names.setdefault((product_id, offering_id, month), product_names[product_id])
     of_month: dict[tuple[str, str, Period], list[Charge]] = {place: [] for place in names}
-    for charge in (*earlier, *charges):
+    for charge in earlier:
         place = (charge.product_id, charge.offering_id, month_of(charge, account))
         if place in of_month:
             of_month[place].append(charge)
+    for place, charge in zip(places, charges, strict=True):
+        of_month[place].append(charge)
     return [
         AdjustedMonth(
             product_id, names[place], offering_id, period, tuple(of_month[place]), tuple(tenures.get((product_id, offering_id), ()))
