@@ -31,10 +31,13 @@ time_bands:
 offerings:
   everything:
     crossing: split
+    rounding: {point: bill}
     discounts:
       - {id: loyal, description: For loyalty, percent: 10}
     allowances:
       - {id: minutes, description: Free minutes, amount: 100 s, covers: {usage_types: voice}}
+    recurring_prices:
+      - {id: fee, description: Fee, amount: 9.995, period: month}
     usage_prices:
       - {id: day, description: By day, match: {usage_type: voice, time_band: day}, price: {amount: DAY, per: 60 s}, setup_fee: 0.10}
       - {id: evening, description: In the evening, match: {usage_type: voice, time_band: evening}, price: {amount: 0.06, per: 60 s}}
@@ -42,8 +45,8 @@ offerings:
         description: Texts
         match: {usage_type: sms}
         graduated: [{up_to: 10 message, price: {amount: 0.10, per: 1 message}}, {price: {amount: 0.05, per: 1 message}}]
-      - {id: pictures, description: Pictures, match: {usage_type: mms}, price: {amount: 0.105, per: 1 message}, rounding: {point: bill}}
-      - {id: films, description: Films, match: {usage_type: film}, price: {amount: 0.105, per: 1 message}, rounding: {point: bill}}
+      - {id: pictures, description: Pictures, match: {usage_type: mms}, price: {amount: 0.105, per: 1 message}}
+      - {id: films, description: Films, match: {usage_type: film}, price: {amount: 0.105, per: 1 message}}
 """
 
 
@@ -75,6 +78,7 @@ CORRUPTIONS = (
     Corruption("charges", {"tiers": {"$ne": None}, "sequence": 0}, {"$set": {"tiers.tiers.0.amount": 1}}, Category.CHARGE_AMOUNT),
     Corruption("charges", {"kind": "discount"}, {"$set": {"sums": {"1": -1}}}, Category.CHARGE_AMOUNT),
     Corruption("charges", {"price_id": "films"}, {"$set": {"amount": 0}}, Category.CHARGE_AMOUNT),
+    Corruption("charges", {"price_id": "fee"}, {"$inc": {"sums.200": 1}}, Category.CHARGE_AMOUNT),
     Corruption("charges", {"kind": "discount"}, {"$set": {"cut_id": "another"}}, Category.CHARGE_CUT),
     Corruption("reratings", {}, {"$inc": {"postings.0.numerator": 1}}, Category.USAGE_RERATED),
     Corruption("reratings", {}, {"$inc": {"postings.0.numerator": 1}}, Category.CHARGE_USAGES),

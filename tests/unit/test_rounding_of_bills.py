@@ -163,6 +163,25 @@ def test_a_cut_rounds_usage_and_fees_of_a_book_together_and_keeps_what_was_retur
     assert [str(line_amount(each.model_copy(update={"amount": None}))) for each in closing.made] == ["10.00", "1.01"]
 
 
+@pytest.mark.parametrize(
+    ("rounding", "expected"),
+    [
+        ("{mode: down}", ["9.99", "1.00"]),
+        ("{mode: half_down}", ["10.00", "1.00"]),
+        ("{decimals: 1}", ["10.00", "1.00"]),
+        ("{point: record, mode: down}", ["10.00", "1.01"]),
+        ("{point: bill, mode: down}", ["10.00", "1.00"]),
+        ("{point: bill, mode: up}", ["10.00", "1.01"]),
+    ],
+)
+def test_fees_are_rounded_as_their_book_says(rounding: str, expected: list[str]) -> None:
+    books = RateBooks([parse_rate_book(BOOK.replace("{point: bill}", rounding), "book.yaml")])
+    product = Product("line", "ada", "basic", "Line", "active", calendar_month("2026-03", ZONE).start)
+    closing = Cutter(books, NOW).decide(cut("c", "ada"), Owed(ACCOUNT, [], [product]), {})
+    assert isinstance(closing, Closing)
+    assert [str(line.amount) for line in closing.answer.lines] == expected
+
+
 def test_an_open_charge_shows_what_it_comes_to_alone() -> None:
     assert [str(line_amount(each)) for each in charges("0.005 0.005")] == ["0.01", "0.01"]
 
