@@ -21,6 +21,7 @@ from libs.pricing.yaml_source import Node
 
 # Each is looked at for every price; what a customer gets beyond these nobody can explain.
 ALLOWANCES_MAX = 50
+GRANT_ALIKE = "give both the same amount, recurrence, validity, expiry and rollover, or different ids"
 PRIORITY = 10
 PRIORITY_MAX = 1_000
 OPTIONAL = ("covers", "priority", "recurrence", "validity", "expires", "rollover", "shared", "factors")
@@ -143,6 +144,11 @@ def _refuse_useless(node: Node, allowance: Allowance, prices: Sequence[CompiledP
         terms.reader.refuse(node, f"allowance {allowance.id!r} covers no usage price of this offering", f"cover {counted}, or remove it")
 
 
+def granted(allowance: Allowance) -> tuple[object, ...]:
+    """What whoever shares an allowance must say alike: what makes its bucket."""
+    return allowance.amount, allowance.unit, allowance.recurrence, allowance.validity_days, allowance.rollover, allowance.expires
+
+
 def refuse_different_shares(allowances: Iterable[Allowance], terms: BookTerms) -> None:
     """Note a fault of each shared allowance that another offering of the book grants otherwise: they are one bucket."""
     known: dict[tuple[Shared, str], Allowance] = {}
@@ -150,14 +156,11 @@ def refuse_different_shares(allowances: Iterable[Allowance], terms: BookTerms) -
         if allowance.shared is Shared.PRODUCT:
             continue
         first = known.setdefault((allowance.shared, allowance.id), allowance)
-        granted, first_granted = (
-            (one.amount, one.unit, one.recurrence, one.validity_days, one.rollover, one.expires) for one in (allowance, first)
-        )
-        if granted != first_granted and allowance.place is not None and first.place is not None:
+        if granted(allowance) != granted(first) and allowance.place is not None and first.place is not None:
             terms.reader.faults.append(
                 allowance.place.fault(
                     f"allowance {allowance.id!r} is shared, and line {first.place.line} grants it otherwise",
-                    "give both the same amount, recurrence, validity, expiry and rollover, or different ids",
+                    GRANT_ALIKE,
                 )
             )
 

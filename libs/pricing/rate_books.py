@@ -7,6 +7,8 @@ from functools import partial
 
 from libs.contracts import QUANTITY_MAX, RejectionReason, UsageReceived
 from libs.contracts.adjustments import NO_ADJUSTMENTS
+from libs.pricing.allowance import Allowance, Shared
+from libs.pricing.allowance_reader import GRANT_ALIKE, granted
 from libs.pricing.compiled_price import CompiledPrice, PricedUsage
 from libs.pricing.crossing import ends_before, price_in_parts
 from libs.pricing.faults import Fault, RateBookInvalid
@@ -35,6 +37,9 @@ class RateBooks:
             versions = self._by_currency.setdefault(book.currency, {})
             for offering in book.offerings.values():
                 versions.setdefault(offering.id, []).append((book.effective_from, offering))
+        different = [fault for versions in self._by_currency.values() for fault in _different_shares(versions.values())]
+        if different:
+            raise RateBookInvalid(different)
 
         # Most offerings are neither: then a cut need not look further.
         self._adjusted = {_place(offering) for offering in _offerings(newest_first) if offering.adjustments != NO_ADJUSTMENTS}
@@ -171,3 +176,27 @@ def _simultaneous_changes(books: Iterable[RateBook]) -> Iterator[Fault]:
                     f"{book.effective_from.isoformat()} ({earlier.place.file}:{earlier.place.line})",
                     "let one of the two books take effect later, or remove the offering from it",
                 )
+
+
+def _different_shares(offerings: Iterable[Versions]) -> Iterator[Fault]:
+    """Shared allowances that two books grant differently while both are in force: of one bucket, whoever draws first would decide."""
+    shared: dict[tuple[Shared, str], list[tuple[datetime, datetime, Offering, Allowance]]] = {}
+    for versions in offerings:
+        until = NEVER
+        for effective_from, offering in versions:
+            for allowance in offering.allowances:
+                if allowance.shared is not Shared.PRODUCT:
+                    shared.setdefault((allowance.shared, allowance.id), []).append((effective_from, until, offering, allowance))
+            until = effective_from
+    for grants in shared.values():
+        grants.sort(key=lambda grant: (grant[0], grant[2].place))
+        for position, (since, _, offering, allowance) in enumerate(grants):
+            for _, until, other, earlier in grants[:position]:
+                if since < until and offering.rate_book != other.rate_book and granted(allowance) != granted(earlier):
+                    assert allowance.place is not None and earlier.place is not None, "allowances of books have places"
+                    yield allowance.place.fault(
+                        f"allowance {allowance.id!r} is shared, and rate book {other.rate_book!r} grants it otherwise at the same time "
+                        f"({earlier.place.file}:{earlier.place.line})",
+                        GRANT_ALIKE,
+                    )
+                    break

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts import UsageRated
+from libs.pricing import RateBook, RateBookInvalid, RateBooks, parse_rate_book
 from services.rating.domain.deciding import rated_fact
 from tests.drawing_world import LINE, DrawingWorld, book, product, taken, to_pay, usage
 
@@ -381,3 +382,28 @@ def test_customers_draw_in_one_batch_as_each_would_alone(starts: list[str], call
         for mine in (each for each in together if each.charge.product.id == f"line-{place}"):
             (by_itself,) = alone.rate(mine.usage)
             assert (taken(by_itself), to_pay(by_itself)) == (taken(mine), to_pay(mine))
+
+
+SHARING = """
+id: {id}
+effective_from: {since}
+currency: EUR
+offerings:
+  {offering}:
+    usage_prices: [{{id: v, description: v, match: {{usage_type: voice}}, price: {{amount: 0.01, per: 1 s}}}}]
+    allowances: [{{id: family, description: f, amount: {amount} s, shared: account}}]
+"""
+
+
+def test_books_in_force_together_grant_a_shared_allowance_alike() -> None:
+    def sharing(id: str, offering: str, amount: int, since: str = "2020-01-01") -> RateBook:
+        return parse_rate_book(SHARING.format(id=id, offering=offering, amount=amount, since=since), f"{id}.yaml")
+
+    with pytest.raises(RateBookInvalid) as refused:
+        RateBooks([sharing("one", "big", 1000), sharing("two", "small", 10, "2026-01-01")])
+    (fault,) = refused.value.faults
+    assert str(fault).startswith("two.yaml:8")
+    assert "rate book 'one' grants it otherwise at the same time (one.yaml:8)" in str(fault)
+    RateBooks([sharing("one", "big", 1000), sharing("two", "small", 1000)])
+    # One after the other is no contradiction.
+    RateBooks([sharing("one", "big", 1000), sharing("two", "big", 10, "2026-01-01"), sharing("three", "small", 10, "2026-02-01")])
