@@ -86,6 +86,7 @@ class CompiledPrice:
     tiers: ChargeTiers | None = None
     late_restarts: bool = False
     line_rounding: LineRounding | None = None
+    is_tax_included: bool = False
     record_tiers: ScaledTiers | None = None
     rungs: tuple[Rung, ...] = ()
     free_steps: int = 0
@@ -141,6 +142,12 @@ class CompiledPrice:
         if self.record_tiers.is_volume:
             return self._of_record_tiers(end - start)
         return self._of_record_tiers(end) - self._of_record_tiers(start)
+
+    def unsettled_stretches(self, stretches: Sequence[tuple[int, int]]) -> int:
+        """What several stretches of one record cost together: a volume price finds one tier for all of them, with one flat amount."""
+        if self.record_tiers is not None and self.record_tiers.is_volume:
+            return self._of_record_tiers(sum(end - start for start, end in stretches))
+        return sum(self.unsettled(*stretch) for stretch in stretches)
 
     def settled(self, numerators: Sequence[int]) -> list[int]:
         """The amounts of the parts of one record, over `exact_denominator`, as its limits and its rounding leave them, over `denominator`.
@@ -258,7 +265,7 @@ def settle(parts: Sequence[tuple[CompiledPrice, Sequence[tuple[int, int]]]], *, 
     What concerns the record as a whole, its set-up fee, limits and rounding, is as the first price says.
     """
     whole = parts[0][0]
-    numerators = [sum(price.unsettled(*stretch) for stretch in stretches) for price, stretches in parts]
+    numerators = [price.unsettled_stretches(stretches) for price, stretches in parts]
     charged = [sum(end - start for start, end in stretches) for _, stretches in parts]
     if any(charged):
         if not continued:

@@ -147,7 +147,10 @@ def _amount_steps(left: PricedUsage, terms: dict[CompiledPrice, UsagePrice]) -> 
     whole = left.price
     numerator = 0
     for part in left.parts:
-        for start, end in part.stretches or ((0, part.steps),):
+        # A volume price finds one tier for all of its part.
+        is_volume = part.price.record_tiers is not None and part.price.record_tiers.is_volume
+        whole_part = ((0, part.steps),)
+        for start, end in whole_part if is_volume else part.stretches or whole_part:
             for text, cost in _costs(part.price, terms[part.price], start, end):
                 numerator += cost
                 yield ExplanationStep("price", text, Fraction(cost, whole.exact_denominator))

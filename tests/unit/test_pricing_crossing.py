@@ -289,3 +289,17 @@ def test_a_longer_call_never_costs_less_and_parts_are_those_of_its_quantity(
     for of in (less, greater):
         assert all(part.charged_quantity >= 0 and part.numerator >= 0 for part in of.parts)
         assert len({part.price_id for part in of.parts}) == len(of.parts)
+
+
+def test_a_volume_price_finds_one_tier_for_all_that_it_covers_of_a_usage() -> None:
+    volume = "volume: [{up_to: 3600 s, price: {amount: 0.60, per: 60 s}, flat: 1}, {price: {amount: 0.30, per: 60 s}, flat: 1}]"
+    by = books(
+        book(
+            f"id: day, match: {{usage_type: voice, time_band: day}}, counted: record, {volume}",
+            "id: night, match: {usage_type: voice, time_band: night}, price: {amount: 0, per: 60 s}",
+        )
+    )
+    answer = priced(by, call("2026-03-02T19:30:00Z", 24 * 3600), "UTC")
+    (day,) = [part for part in answer.parts if part.price_id == "day"]
+    assert len(day.stretches) == 2
+    assert answer.amount == 1 + Fraction("0.30") * int(day.charged_quantity) / 60
