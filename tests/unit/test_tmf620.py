@@ -152,6 +152,11 @@ def test_each_currency_has_a_book_of_its_own():
         ({"price": {"value": 1}}, "lacks price.unit"),
         ({"priceType": "discount"}, "priceType must be recurring, oneTime or usage"),
         ({"lifecycleStatus": "Obsolete"}, "is Obsolete"),
+        ({"prodSpecCharValueUse": [characteristic("usageType", "voice"), characteristic("setUpFee", 1)]}, "'setUpFee'.*setupFee"),
+        ({"prodSpecCharValueUse": [characteristic("usageType", "voice"), characteristic("Setup Fee", 1)]}, "'Setup Fee'.*usage price"),
+        ({"priceType": "recurring", "prodSpecCharValueUse": [characteristic("setupFee", 1)]}, "'setupFee'.*recurring price.*charged"),
+        ({"priceType": "oneTime", "prodSpecCharValueUse": [characteristic("setupFee", 1)]}, "'setupFee'.*oneTime price.*chargedAt"),
+        ({"prodSpecCharValueUse": [characteristic("usageType", "voice")], "tax": [{"taxRate": 21}]}, "tax without a taxCategory"),
         ({"percentage": 10}, "has percentage, which would change nothing"),
         ({"popRelationship": [{"id": "other", "relationshipType": "discount"}]}, "has popRelationship"),
         (

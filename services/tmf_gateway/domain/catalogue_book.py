@@ -29,6 +29,8 @@ RECURRING_KEYS = tuple(key for key in RECURRING_TERMS if key != "tax_category")
 ONE_TIME_KEYS = ("charged_at", "event")
 OFFERING_KEYS = tuple(key for key in OFFERING_TERMS if key not in LISTS.values())
 BOOK_KEYS = tuple(key for key in BOOK_TERMS if key not in OFFERING_TERMS)
+# What a price's characteristics may say, by its kind.
+KNOWN_KEYS = {"usage": (*MATCH_KEYS, *USAGE_KEYS), "recurring": RECURRING_KEYS, "onetime": ONE_TIME_KEYS}
 PRICE_TYPES = {"usage_prices": "usage", "recurring_prices": "recurring", "one_time_prices": "oneTime"}
 # What TMF620 would have change an amount, and a rate book says in another way.
 NOT_COMPILED = ("percentage", "isBundle", "bundledPopRelationship", "popRelationship")
@@ -116,6 +118,7 @@ def shown_offering_terms(offering: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _term(kind: str, id: str, price: Document) -> Terms:
     used = _characteristics(price)
+    _check_known(kind, id, price)
     term: Terms = {"id": id, "description": price["name"]}
     amount = price["price"].get("value")
     if kind == "usage":
@@ -133,6 +136,21 @@ def _term(kind: str, id: str, price: Document) -> Terms:
             term |= {"charged_at": "activation", **_chosen(used, ONE_TIME_KEYS)}
     category = next((tax["taxCategory"] for tax in price.get("tax", ()) if "taxCategory" in tax), None)
     return term if category is None else {**term, "tax_category": category}
+
+
+def _check_known(kind: str, id: str, price: Document) -> None:
+    """Raises BadRequest for what would be dropped: a price that asks less than its catalogue says is noticed on the bill."""
+    known = KNOWN_KEYS[kind]
+    names = (str(characteristic.get("name", "")) for characteristic in price.get("prodSpecCharValueUse", ()))
+    unknown = next((name for name in names if _snake(name) not in known), None)
+    if unknown is not None:
+        raise BadRequest(
+            f"productOfferingPrice {id} has a characteristic {unknown[:80]!r}, which is none of a {price['priceType']} price; "
+            f"it can have {', '.join(map(_camel, known))}"
+        )
+    taxes = price.get("tax", ())
+    if taxes and not any("taxCategory" in tax for tax in taxes):
+        raise BadRequest(f"productOfferingPrice {id} has a tax without a taxCategory: name a category of the tax table, which has its rate")
 
 
 def _period(price: Document) -> str:
