@@ -22,7 +22,7 @@ from libs.periods import UnknownTimeZone
 from libs.pricing import RateBookInvalid, RateBooks, RejectedUsage
 from libs.pricing.charge_amount import exact_amount
 from libs.tariffs import BookDocument
-from libs.tariffs.trial import Trial, TrialBill, TrialUsage, UnknownTaxCategory
+from libs.tariffs.trial import Trial, TrialBill, TrialUsage, Unbillable
 
 TAX_RATES = PROJECT_ROOT / "deploy" / "tax-rates.yaml"
 # Amounts that do not end are shown with so many decimals; --json has the fraction.
@@ -73,7 +73,7 @@ def price(
         priced = trial.price(usages)
         table = parse_tax_rates(tax_rates.read_text(encoding="utf-8"), str(tax_rates)) if tax_category else None
         bill = trial.bill(priced, table, tax_category or "")
-    except (UnknownTimeZone, UnknownTaxCategory) as error:
+    except (UnknownTimeZone, Unbillable) as error:
         raise CommandError(str(error), "see --time-zone and --tax-category") from None
     except (InvalidTaxRates, OSError) as error:
         raise CommandError(str(error), "name the tax table of invoicing with --tax-rates") from None
@@ -158,6 +158,8 @@ def _tell_bill(bill: TrialBill, currency: str) -> None:
         table.add_row(escape(adjustment.description), "", "", str(adjustment.amount))
     for tax in bill.taxes:
         table.add_row(f"tax {escape(tax.category)}, {tax.rate.normalize():f} %", "", "", str(tax.amount))
+    for discount in bill.discounts:
+        table.add_row(escape(discount.description), "", "", str(discount.amount))
     table.add_row("[bold]total[/bold]", "", "", f"[bold]{bill.total}[/bold]")
     result.print(table)
 
@@ -183,6 +185,9 @@ def _as_json(priced: Sequence[TrialUsage], bill: TrialBill, currency: str, *, ex
             for adjustment in bill.adjustments
         ],
         "taxes": [{"category": tax.category, "rate": tax.rate, "amount": tax.amount} for tax in bill.taxes],
+        "discounts": [
+            {"id": discount.discount_id, "description": discount.description, "amount": discount.amount} for discount in bill.discounts
+        ],
         "total": bill.total,
     }
 

@@ -5,7 +5,7 @@ A charge is TMF's appliedCustomerBillingRate: one document per account, product,
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -156,6 +156,27 @@ class ChargeLine(Record):
     amount: Decimal
     tax_category: str | None = None
     is_tax_included: bool = False
+
+    @classmethod
+    def of(cls, charge: Charge) -> Self:
+        """The line of a charge whose amount is rounded by now."""
+        assert charge.amount is not None, f"charge {charge.id} was not closed"
+        return cls(
+            charge_id=charge.id,
+            product_id=charge.product_id,
+            product_name=charge.product_name,
+            price_id=charge.price_id,
+            kind=charge.kind,
+            description=charge.description,
+            usage_type=charge.usage_type,
+            unit=charge.unit,
+            usage_count=charge.usage_count,
+            quantity=charge.quantity,
+            period=charge.period,
+            amount=charge.amount,
+            tax_category=charge.tax_category,
+            is_tax_included=charge.is_tax_included,
+        )
 
 
 class RunType(StrEnum):

@@ -1,21 +1,37 @@
 """Usages priced on trial: what a customer who has used nothing yet would pay for them, by the functions that rating and bills use.
 
-Each usage is priced and explained in its turn, drawing from allowances that were full before the first; then the lines of a bill are
-made of them, month by month, and discounts, the spending cap and taxes on these. Fees and minimum commitments are the product's,
-not the usages', and are left out.
+Each usage is priced and explained in its turn, drawing from allowances that were full before the first. Then each month is closed
+and billed by itself, its lines with the discounts and the spending cap that they give reason to. Fees and minimum commitments are
+the product's, not the usages', and are left out.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from libs.billing import BillDraft, BillTerms, TaxTable, assemble_bill
 from libs.billing.adjustments import Adjustment, adjust
+from libs.billing.discounts import discount_holds
 from libs.billing.remainders import SummedLine
-from libs.billing.tax_table import TaxTable
-from libs.billing.taxes import TaxedAmount, levy_taxes
-from libs.contracts import AllowanceUse, AppliedTax, Charge, ChargeKind, PostalAddress, UsageReceived
+from libs.contracts import (
+    AccountChanged,
+    AccountParked,
+    AccountState,
+    AllowanceUse,
+    AppliedTax,
+    BillDiscount,
+    BillIssued,
+    BillIssuer,
+    Charge,
+    ChargeKind,
+    ChargeLine,
+    ChargesClosed,
+    RunType,
+    UsageReceived,
+)
+from libs.contracts.adjustments import DiscountDue
 from libs.money import round_to_minor_unit, sum_exactly
 from libs.periods import Period, local_date, month_containing
 from libs.pricing import PricedUsage, RateBooks, RejectedUsage
@@ -25,9 +41,8 @@ from libs.pricing.allowance_sources import Holder, find_sources
 from libs.pricing.charge_amount import line_amounts
 from libs.pricing.explanation import ExplanationStep, explain
 
-# Trials are of no account: what holds everywhere.
-NOWHERE = PostalAddress()
 TRIAL = "trial"
+_MOMENT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -42,16 +57,29 @@ class TrialUsage:
 
 @dataclass(frozen=True)
 class TrialBill:
-    """The charges, one for each price and month, and what is taken off them. `taxes` are those of all that; `total` is to be paid."""
+    """The charges, one for each price and month, and what is taken off them before tax (`adjustments`) and after (`discounts`).
+
+    `taxes` are those of all that; `total` is to be paid. All of the bills of all months together.
+    """
 
     lines: tuple[Charge, ...]
     adjustments: tuple[Adjustment, ...]
     taxes: tuple[AppliedTax, ...]
+    discounts: tuple[BillDiscount, ...]
     total: Decimal
 
 
-class UnknownTaxCategory(ValueError):
-    """The tax table has no such category."""
+@dataclass(frozen=True)
+class _Month:
+    """A month as a cut closes it."""
+
+    lines: tuple[Charge, ...]
+    adjustments: tuple[Adjustment, ...]
+    closed: ChargesClosed
+
+
+class Unbillable(ValueError):
+    """No bill can be made of the usages; the message is what invoicing would say."""
 
 
 class Trial:
@@ -70,28 +98,21 @@ class Trial:
         return [self._price(usage, _since(usages)) for usage in usages]
 
     def bill(self, priced: Sequence[TrialUsage], tax_table: TaxTable | None = None, tax_category: str = "") -> TrialBill:
-        """The lines of what was priced. `tax_category` is the account's, for prices that have none. Raises UnknownTaxCategory."""
+        """What rating's cuts and invoicing make of what was priced. `tax_category` is the account's, for prices that have none.
+
+        Without a tax table there is no tax. Raises Unbillable.
+        """
         since = _since([each.usage for each in priced])
-        months = {month_containing(each.usage.started_at, self.time_zone) for each in priced}
-        lines = self._lines(priced, months)
-        adjustments: list[Adjustment] = []
-        taxed: list[TaxedAmount] = []
-        for month in sorted(months, key=lambda month: month.start):
-            begins_at = max(month.start, since)
-            of_month = [line for line in lines if line.period == month]
-            adjusted = self._adjust(of_month, begins_at, local_date(since, self.time_zone))
-            adjustments += adjusted
-            if tax_table is not None:
-                amounts = [(_amount(line), line.tax_category) for line in of_month]
-                amounts += [(adjustment.amount, adjustment.tax_category) for adjustment in adjusted]
-                taxed += self._taxed(amounts, tax_table, tax_category, begins_at)
-        net = sum_exactly([*map(_amount, lines), *(adjustment.amount for adjustment in adjustments)])
-        levy = levy_taxes(taxed, self.currency)
-        included = sum_exactly(
-            tax.amount for amount, share in zip(taxed, levy.shares, strict=True) if amount.is_tax_included for tax in share
+        spans = {month_containing(each.usage.started_at, self.time_zone) for each in priced}
+        months = [self._close(priced, span, since) for span in sorted(spans, key=lambda span: span.start)]
+        bills = list(self._bills([month.closed for month in months], tax_table, tax_category))
+        return TrialBill(
+            lines=tuple(line for month in months for line in month.lines),
+            adjustments=tuple(adjustment for month in months for adjustment in month.adjustments),
+            taxes=_added(tax for bill in bills for tax in bill.tax_items) if tax_table is not None else (),
+            discounts=tuple(discount for bill in bills for discount in bill.discounts),
+            total=round_to_minor_unit(sum_exactly(bill.amount_due for bill in bills), self.currency),
         )
-        total = sum_exactly([net, *(tax.amount for tax in levy.items), -included])
-        return TrialBill(tuple(lines), tuple(adjustments), levy.items, round_to_minor_unit(total, self.currency))
 
     def _price(self, usage: UsageReceived, since: datetime) -> TrialUsage:
         answer = self._books.price_usage(self._offering_id, usage, time_zone=self.time_zone, currency=self.currency)
@@ -122,9 +143,46 @@ class Trial:
     def _allowance(self, allowance_id: str, at: datetime) -> Allowance | None:
         return next((allowance for allowance in self._allowances(at) if allowance.id == allowance_id), None)
 
-    def _lines(self, priced: Sequence[TrialUsage], months: Iterable[Period]) -> list[Charge]:
-        lines = [line for month in sorted(months, key=lambda month: month.start) for line in self._lines_of(priced, month)]
-        return [line.model_copy(update={"amount": amount}) for line, amount in zip(lines, line_amounts(lines), strict=True)]
+    def _close(self, priced: Iterable[TrialUsage], month: Period, since: datetime) -> _Month:
+        """The month as the cut of a bill run closes it when it is over."""
+        open_lines = self._lines_of(priced, month)
+        lines = [line.model_copy(update={"amount": amount}) for line, amount in zip(open_lines, line_amounts(open_lines), strict=True)]
+        begins_at = max(month.start, since)
+        first_day = local_date(since, self.time_zone)
+        adjustments = self._adjust(lines, begins_at, first_day)
+        closed = ChargesClosed(
+            id=TRIAL,
+            account_id=TRIAL,
+            run_type=RunType.ON_CYCLE,
+            period=month,
+            cause_id=TRIAL,
+            currency=self.currency,
+            closed_at=month.end,
+            lines=(*map(ChargeLine.of, lines), *(self._adjustment_line(adjustment, month) for adjustment in adjustments)),
+            discounts_after_tax=tuple(self._discounts_due(begins_at, first_day)),
+        )
+        return _Month(tuple(lines), tuple(adjustments), closed)
+
+    def _bills(self, months: Iterable[ChargesClosed], tax_table: TaxTable | None, tax_category: str) -> Iterator[BillIssued]:
+        terms = BillTerms(tax_table or TaxTable(), BillIssuer(name=TRIAL), TRIAL, TRIAL)
+        for closed in months:
+            account = AccountChanged(
+                id=TRIAL,
+                revision=1,
+                name=TRIAL,
+                state=AccountState.ACTIVE,
+                currency=self.currency,
+                time_zone=self.time_zone,
+                cycle=TRIAL,
+                tax_category=tax_category or TRIAL,
+                tax_exempt=tax_table is None,
+                changed_at=closed.closed_at,
+            )
+            outcome = assemble_bill(closed, account, terms)
+            if isinstance(outcome, AccountParked):
+                raise Unbillable(outcome.reason)
+            if isinstance(outcome, BillDraft):
+                yield outcome.unnumbered
 
     def _lines_of(self, priced: Iterable[TrialUsage], month: Period) -> list[Charge]:
         parts: dict[tuple[str, str], list[PricedUsage]] = {}
@@ -159,6 +217,7 @@ class Trial:
             tiers=price.tiers,
             line_rounding=price.line_rounding,
             tax_category=price.tax_category,
+            is_tax_included=self._is_tax_included(month),
             updated_at=month.start,
         )
 
@@ -170,17 +229,42 @@ class Trial:
         summed = [SummedLine(line.price_id, line.kind, line.tax_category, _amount(line), day) for line in lines]
         return adjust(offering.adjustments, summed, first_day, self.currency, None)
 
-    def _taxed(
-        self, amounts: Iterable[tuple[Decimal, str | None]], table: TaxTable, account_category: str, at: datetime
-    ) -> Iterator[TaxedAmount]:
-        offering = self._books.offering(self._offering_id, at, self.currency)
-        day = local_date(at, self.time_zone)
-        for amount, category in amounts:
-            taxes = table.taxes(category or account_category, NOWHERE, day)
-            if taxes is None:
-                known = ", ".join(table.categories(NOWHERE))
-                raise UnknownTaxCategory(f"no tax category {category or account_category!r} in the tax table, which has {known}")
-            yield TaxedAmount(amount, taxes, offering is not None and offering.is_tax_included)
+    def _discounts_due(self, begins_at: datetime, first_day: date) -> Iterator[DiscountDue]:
+        offering = self._books.offering(self._offering_id, begins_at, self.currency)
+        for discount in offering.adjustments.discounts_after_tax if offering is not None else ():
+            if discount_holds(discount, first_day, local_date(begins_at, self.time_zone)):
+                yield DiscountDue(product_id=TRIAL, product_name=self._offering_id, discount=discount)
+
+    def _adjustment_line(self, adjustment: Adjustment, month: Period) -> ChargeLine:
+        return ChargeLine(
+            charge_id=adjustment.id,
+            product_id=TRIAL,
+            product_name=self._offering_id,
+            price_id=adjustment.id,
+            kind=adjustment.kind,
+            description=adjustment.description,
+            usage_count=0,
+            quantity=Decimal(0),
+            period=month,
+            amount=adjustment.amount,
+            tax_category=adjustment.tax_category,
+            is_tax_included=self._is_tax_included(month),
+        )
+
+    def _is_tax_included(self, month: Period) -> bool:
+        """As the book says that holds when the month ends, for all of it."""
+        offering = self._books.offering(self._offering_id, month.end - _MOMENT, self.currency)
+        return offering is not None and offering.is_tax_included
+
+
+def _added(taxes: Iterable[AppliedTax]) -> tuple[AppliedTax, ...]:
+    """Each tax once, whatever the number of bills."""
+    added: dict[tuple[str, Decimal, tuple[str, ...]], AppliedTax] = {}
+    for tax in taxes:
+        place = tax.category, tax.rate, tax.on
+        before = added.get(place)
+        added[place] = tax if before is None else tax.model_copy(update={"amount": sum_exactly([before.amount, tax.amount])})
+    return tuple(added.values())
 
 
 def _since(usages: Sequence[UsageReceived]) -> datetime:

@@ -42,6 +42,12 @@ offerings:
     tax: included
     usage_prices:
       - {id: film, description: Films, match: {usage_type: film}, price: {amount: 12.10, per: 1 event}}
+  halved:
+    usage_prices:
+      - {id: film, description: Films, match: {usage_type: film}, price: {amount: 100, per: 1 event}}
+    discounts:
+      - {id: half, description: Half, percent: 50, applied: after_tax}
+      - {id: welcome, description: Welcome, fixed: 10, applied: after_tax, for_first: 1 month}
 """
 RATES = parse_tax_rates("rates: {standard: 21, reduced: 10}", "rates.yaml")
 UNITS = {"voice": "s", "data": "byte", "film": "event"}
@@ -102,6 +108,15 @@ def test_prices_that_include_tax_are_what_is_to_be_paid() -> None:
     assert ([f"{tax.category} {tax.amount}" for tax in bill.taxes], bill.total) == (["standard 2.10"], Decimal("12.10"))
 
 
+def test_discounts_after_tax_are_taken_off_each_bill() -> None:
+    tried = trial("halved")
+    march, may = used("film", "1"), used("film", "1", "2026-05-02T10:00:00+02:00")
+    bill = tried.bill(tried.price([march, may]), RATES, "standard")
+    assert [(one.discount_id, str(one.amount)) for one in bill.discounts] == [("half", "-60.50"), ("welcome", "-10.00"), ("half", "-60.50")]
+    assert ([f"{tax.category} {tax.amount}" for tax in bill.taxes], bill.total) == (["standard 42.00"], Decimal("111.00"))
+    assert tried.bill(tried.price([march])).total == Decimal("40.00"), "without tax"
+
+
 def test_each_month_is_adjusted_by_itself() -> None:
     tried = trial()
     bill = tried.bill(tried.price([used("film", "6"), used("film", "6", "2026-04-02T10:00:00+02:00")]))
@@ -141,7 +156,8 @@ def test_steps_add_up_to_the_amount_and_lines_to_the_total(tried_usages: list[Us
         else:
             assert [step.topic for step in each.steps] == ["refusal"]
     bill = tried.bill(priced)
-    assert bill.total == sum(line.amount or 0 for line in bill.lines) + sum(one.amount for one in bill.adjustments)
+    taken_off = [one.amount for one in (*bill.adjustments, *bill.discounts)]
+    assert bill.total == sum(line.amount or 0 for line in bill.lines) + sum(taken_off)
 
 
 @given(usages, st.sampled_from(["mobile-prepaid", "mobile-smart", "fibre-300", "fibre-business"]))
@@ -231,7 +247,7 @@ def test_usages_that_cannot_be_read_are_refused(folder: Path, given: Any, proble
 def test_what_is_not_there_is_refused_with_what_to_do(folder: Path) -> None:
     assert refusal(price(folder, product="premium")).problem == f"no offering premium in {folder}"
     assert refusal(price(folder, "--time-zone", "Mars/Olympus")).remedy == "see --time-zone and --tax-category"
-    assert "no tax category 'luxury'" in refusal(price(folder, "--tax-category", "luxury")).problem
+    assert "no tax rate for category 'luxury'" in refusal(price(folder, "--tax-category", "luxury")).problem
     (folder / "usage.json").unlink()
     assert "cannot be read" in refusal(price(folder)).problem
 

@@ -144,7 +144,7 @@ def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: It
         cause_id=cut.cause_id,
         currency=account.currency,
         closed_at=now,
-        lines=tuple(map(_line, charges)),
+        lines=tuple(map(ChargeLine.of, charges)),
     )
     return Closing(answer, closed, made, labels)
 
@@ -155,7 +155,7 @@ def adjusted(closing: Closing, cut: PeriodCut, adjustments: Iterable[Charge], di
     if not adjustments and not discounts_after_tax:
         return closing
     made = _closed(adjustments, cut, closing.answer.closed_at)
-    told = {"lines": (*closing.answer.lines, *map(_line, made)), "discounts_after_tax": discounts_after_tax}
+    told = {"lines": (*closing.answer.lines, *map(ChargeLine.of, made)), "discounts_after_tax": discounts_after_tax}
     return replace(closing, answer=closing.answer.model_copy(update=told), made=(*closing.made, *made))
 
 
@@ -191,26 +191,6 @@ def _closed(charges: Sequence[Charge], cut: PeriodCut, now: datetime) -> tuple[C
     told = {"state": ChargeState.CLOSED, "cut_id": cut.id, "updated_at": now}
     amounts = line_amounts(charges)
     return tuple(charge.model_copy(update={**told, "amount": amount}) for charge, amount in zip(charges, amounts, strict=True))
-
-
-def _line(charge: Charge) -> ChargeLine:
-    assert charge.amount is not None, f"charge {charge.id} was not closed"
-    return ChargeLine(
-        charge_id=charge.id,
-        product_id=charge.product_id,
-        product_name=charge.product_name,
-        price_id=charge.price_id,
-        kind=charge.kind,
-        description=charge.description,
-        usage_type=charge.usage_type,
-        unit=charge.unit,
-        usage_count=charge.usage_count,
-        quantity=charge.quantity,
-        period=charge.period,
-        amount=charge.amount,
-        tax_category=charge.tax_category,
-        is_tax_included=charge.is_tax_included,
-    )
 
 
 def _covered(cut: PeriodCut, account: Account, closed: Sequence[Charge]) -> Period:
