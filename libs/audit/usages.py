@@ -18,6 +18,7 @@ from libs.pricing.allowance import Allowance
 
 PRODUCT_FIELDS = ("offering_id", "former_offerings")
 CHARGE_FIELDS = ("offering_id", "product_id", "account_id", "price_id", "kind", "period", "sequence", "tiers", "line_rounding")
+TAX_FIELDS = ("tax_category", "is_tax_included")
 SLICE = 5_000
 # Charges kept while walking: usages of one customer lie near each other.
 KNOWN_MAX = 100_000
@@ -102,7 +103,7 @@ class _Known:
         missing = {part["charge_id"] for usage in usages for part in parts_of(usage)} - self._terms.keys()
         if not missing:
             return
-        charges = await self._by_id("charges", missing, CHARGE_FIELDS)
+        charges = await self._by_id("charges", missing, (*CHARGE_FIELDS, *TAX_FIELDS))
         for charge_id, charge in charges.items():
             self._charges[charge_id] = await self._counting(charge)
         products = await self._by_id("products", {charge["product_id"] for charge in charges.values()}, PRODUCT_FIELDS)
@@ -135,7 +136,8 @@ class _Known:
         rounding = None if charge.get("line_rounding") is None else LineRounding.model_validate(charge["line_rounding"])
         before = Decimal(0)
         if tiers is not None and charge["sequence"]:
-            same = {field: charge[field] for field in ("account_id", "product_id", "price_id", "kind")}
+            same = {field: charge[field] for field in ("account_id", "product_id", "offering_id", "price_id", "kind")}
+            same |= {"tax_category": charge.get("tax_category"), "is_tax_included": True if charge.get("is_tax_included") else {"$ne": True}}
             earlier = {**same, "period.start": charge["period"]["start"], "sequence": {"$lt": charge["sequence"]}}
             found = self._reader.find("rating", "charges", earlier, fields=("quantity", "tiers"))
             before = sum_exactly([each["quantity"] async for each in found if same_tiers(each.get("tiers"), tiers)])

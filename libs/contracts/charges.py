@@ -103,7 +103,7 @@ class Charge(Record):
     after. A charge with `tiers` owes as well what they make of its quantity: `libs.pricing.charge_amount` adds both.
     `amount` is the bill line: the exact amount rounded once, as `line_rounding` says or else half up to the currency's
     minor unit; present from the cut on. One that a cut returned keeps it.
-    `is_tax_included`, decided by the cut: the book's prices include the taxes, which the bill then takes out.
+    `is_tax_included`, decided when it is opened: its price includes the taxes, which the bill then takes out.
     `opened_at` never changes: it is TMF's date, and the order of lists (newest first, then by id).
     """
 

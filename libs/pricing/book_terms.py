@@ -23,6 +23,7 @@ class BookTerms:
     holidays: Mapping[str, frozenset[int]] = field(default_factory=dict)
     rounding: Rounding = DEFAULT_ROUNDING
     splits: bool = False
+    is_tax_included: bool = False
     declared: dict[str, Place] = field(default_factory=dict)
 
     def declare(self, node: Node | None, what: str = "price") -> str:

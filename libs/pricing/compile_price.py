@@ -10,7 +10,7 @@ from libs.pricing.tiers import scaled
 from libs.pricing.usage_price import Rate, Step, Tiers, UsagePrice
 
 
-def compile_price(price: UsagePrice, currency: str, rate_book: str) -> CompiledPrice:
+def compile_price(price: UsagePrice, currency: str, rate_book: str, *, is_tax_included: bool = False) -> CompiledPrice:
     """The price as integers."""
     model = price.model
     rates = _rates(model)
@@ -53,6 +53,7 @@ def compile_price(price: UsagePrice, currency: str, rate_book: str) -> CompiledP
         tiers=model.terms if isinstance(model, Tiers) and by_record is None else None,
         late_restarts=isinstance(model, Tiers) and model.late_restarts,
         line_rounding=price.line_rounding,
+        is_tax_included=is_tax_included,
         record_tiers=scaled(by_record.terms, steps_per_unit=10**decimals, numerators_per_amount=exact_denominator) if by_record else None,
         rungs=tuple(_rungs(model, decimals, per_step)) if isinstance(model, tuple) else (),
         free_steps=price.free_first.scaled(decimals),

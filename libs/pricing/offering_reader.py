@@ -27,6 +27,7 @@ def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool)
     fields = reader.fields(node, (), KEYS)
     rounding = read_rounding(fields.get("rounding"), terms.rounding, currency, reader)
     terms = replace(terms, rounding=rounding, splits=read_crossing(fields.get("crossing"), reader, terms.splits))
+    terms = replace(terms, is_tax_included=read_tax_inclusion(fields.get("tax"), reader))
     usage_prices = [read_usage_price(item, terms) for item in reader.items(fields.get("usage_prices"))]
     recurring_prices = [read_recurring_price(item, terms) for item in reader.items(fields.get("recurring_prices"))]
     one_time_prices = [read_one_time_price(item, terms) for item in reader.items(fields.get("one_time_prices"))]
@@ -50,7 +51,7 @@ def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool)
         tables,
         node.place,
         adjustments=adjustments,
-        is_tax_included=read_tax_inclusion(fields.get("tax"), reader),
+        is_tax_included=terms.is_tax_included,
         week=week,
         allowances=allowances,
         one_time_prices=tuple(price for price in one_time_prices if isinstance(price, OneTimePrice)),

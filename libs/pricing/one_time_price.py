@@ -29,3 +29,4 @@ class OneTimePrice:
     tax_category: str | None
     rate_book: str
     line_rounding: LineRounding | None = None
+    is_tax_included: bool = False

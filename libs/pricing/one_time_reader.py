@@ -31,6 +31,7 @@ def read_one_time_price(node: Node, terms: BookTerms) -> OneTimePrice | UsagePri
         tax_category=reader.identifier(fields.get("tax_category")) or None,
         rate_book=terms.rate_book,
         line_rounding=terms.rounding.line,
+        is_tax_included=terms.is_tax_included,
     )
 
 

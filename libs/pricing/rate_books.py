@@ -193,7 +193,8 @@ def _different_shares(offerings: Iterable[Versions]) -> Iterator[Fault]:
         for position, (since, _, offering, allowance) in enumerate(grants):
             for _, until, other, earlier in grants[:position]:
                 if since < until and offering.rate_book != other.rate_book and granted(allowance) != granted(earlier):
-                    assert allowance.place is not None and earlier.place is not None, "allowances of books have places"
+                    assert allowance.place is not None, f"{allowance.id} was read"
+                    assert earlier.place is not None, f"{earlier.id} was read"
                     yield allowance.place.fault(
                         f"allowance {allowance.id!r} is shared, and rate book {other.rate_book!r} grants it otherwise at the same time "
                         f"({earlier.place.file}:{earlier.place.line})",

@@ -96,6 +96,7 @@ class RecurringPrice:
     after: CalendarLength | None = None
     for_first: CalendarLength | None = None
     line_rounding: LineRounding | None = None
+    is_tax_included: bool = False
 
     @property
     def grid(self) -> Grid:

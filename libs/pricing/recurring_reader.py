@@ -47,6 +47,7 @@ def read_recurring_price(node: Node, terms: BookTerms) -> RecurringPrice:
         after=reader.value(fields.get("after"), parse_length, None),
         for_first=reader.value(fields.get("for_first"), parse_length, None),
         line_rounding=terms.rounding.line,
+        is_tax_included=terms.is_tax_included,
     )
     _check_anchor(price, fields, reader)
     _check_fixed_30(price, fields, reader)

@@ -66,7 +66,7 @@ def read_usage_price(node: Node, terms: BookTerms) -> UsagePrice | None:
 
 def compiled(price: UsagePrice, terms: BookTerms) -> CompiledPrice:
     """The price as integers; refused when they have too many digits."""
-    whole = compile_price(price, terms.currency, terms.rate_book)
+    whole = compile_price(price, terms.currency, terms.rate_book, is_tax_included=terms.is_tax_included)
     if greatest_numerator(whole) > NUMERATOR_MAX:
         terms.reader.faults.append(
             price.place.fault("amount, unit, increments and set-up fee have too many digits together", "use fewer decimals")

@@ -8,7 +8,6 @@ is halved, for a shorter transaction is in nobody's way.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
 
 from pymongo import AsyncMongoClient, InsertOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -193,14 +192,12 @@ class CutStore:
 
 
 def _close(charge: Charge) -> UpdateOne:
-    changed: dict[str, Any] = {
+    changed = {
         "state": charge.state.value,
         "amount": charge.amount,
         "cut_id": charge.cut_id,
         "updated_at": charge.updated_at,
     }
-    if charge.is_tax_included:
-        changed["is_tax_included"] = True
     # By id alone, MongoDB's fast path: it was read as unbilled in this transaction, which fails when somebody changed it since.
     return UpdateOne({"_id": charge.id}, {"$set": {**changed, "seal": charge.cut_id}})
 

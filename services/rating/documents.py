@@ -223,6 +223,8 @@ def opened_charge(id: str, increment: Increment, at: datetime, counted_before: D
     }
     if price.tiers is not None:
         document["tiers"] = price.tiers.model_copy(update={"counted_before": counted_before}).model_dump()
+    if price.is_tax_included:
+        document["is_tax_included"] = True
     if price.line_rounding is not None:
         document["line_rounding"] = price.line_rounding.model_dump(mode="json")
     return document

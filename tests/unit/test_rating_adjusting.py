@@ -16,7 +16,7 @@ from libs.pricing import RateBooks, parse_rate_book
 from libs.pricing.charge_amount import line_amount
 from libs.runtime import from_document, to_document
 from libs.runtime.mongo import CODEC_OPTIONS
-from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted, told_of_tax
+from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted
 from services.rating.domain.cutting import Cutter, Owed
 from services.rating.domain.holdings import Account, Product
 
@@ -271,15 +271,14 @@ discounts:
 
 def test_prices_that_include_tax_are_told_so_with_what_is_made_of_them() -> None:
     terms = books("tax: included\ndiscounts: {id: d, description: D, percent: 10}")
-    (told_so,) = told_of_tax([charge("c1", "10.00")], ADA, terms)
-    assert told_so.is_tax_included
-    assert [each.is_tax_included for each in made(terms, told_so)] == [True]
-    assert not told_of_tax([charge("c1", "10.00")], ADA, books())[0].is_tax_included
+    assert [each.is_tax_included for each in made(terms, charge("c1", "10.00", is_tax_included=True))] == [True]
+    without = books("discounts: {id: d, description: D, percent: 10}")
+    assert [each.is_tax_included for each in made(without, charge("c1", "10.00"))] == [False]
 
 
 def test_the_cut_closes_what_it_makes_and_puts_it_on_the_lines() -> None:
     terms = books("tax: included\ndiscounts: {id: d, description: D, percent: 10, scope: recurring}")
-    usage = charge("c1", "0", state=ChargeState.OPEN, sums={"100": Decimal(1000)})
+    usage = charge("c1", "0", state=ChargeState.OPEN, sums={"100": Decimal(1000)}, is_tax_included=True)
     decided: Any = Cutter(terms, NOW).decide(cut(), Owed(ADA, [usage], [product()]), {}, ())
     assert [(line.price_id, str(line.amount), line.is_tax_included) for line in decided.answer.lines] == [
         ("calls", "10.00", True),

@@ -10,7 +10,7 @@ from bson.decimal128 import Decimal128
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.contracts import Charge, ChargeTiers, LineRounding, Tier, UsageRated, UsageReceived
+from libs.contracts import Charge, ChargeTiers, FormerOffering, LineRounding, Tier, UsageRated, UsageReceived
 from libs.money import RoundingMode, sum_fractions
 from libs.pricing import RateBooks, parse_rate_book
 from libs.pricing.charge_amount import exact_amount, line_amount
@@ -250,3 +250,48 @@ def test_ids_with_terms_and_those_of_adjustments_meet_no_other():
         adjustment_charge_id("ada", "line", "p", "2026-03-01", "cut"),
     ]
     assert len(set(ids)) == 3
+
+
+TAXED = """
+id: ID
+effective_from: SINCE
+currency: USD
+offerings:
+  OFFERING: {TAXusage_prices: [{id: calls, description: Calls, match: {usage_type: voice}, price: {amount: 1, per: 1 s}CATEGORY}]}
+"""
+
+
+def taxed(id: str, since: str, offering: str = "plan", tax: str = "", category: str = "") -> str:
+    told = {"ID": id, "SINCE": since, "OFFERING": offering, "TAX": tax, "CATEGORY": category}
+    text = TAXED
+    for name, value in told.items():
+        text = text.replace(name, value, 1)
+    return text
+
+
+def in_march(by: RateBooks, product: Product = PRODUCT) -> list[Charge]:
+    """The charges of a call at the start and one at the end of March."""
+    holdings = Holdings({ADA: (Holding.of(product, product.started_at, None),)}, {"ada": Account("ada", "USD", ZONE, {})})
+    calls = [usage(f"u{day}", "voice", at=f"2026-03-{day:02}T15:00:00Z") for day in (2, 20)]
+    return [charge_of(increment) for increment in accumulate(decide(calls, {}, Rater(holdings, by, LIMITS, NOW)).rated).values()]
+
+
+def test_a_book_that_taxes_a_price_otherwise_begins_a_charge():
+    reduced = in_march(books(taxed("one", "2020-01-01"), taxed("two", "2026-03-15", category=", tax_category: reduced")))
+    assert [(charge.tax_category, charge.quantity) for charge in reduced] == [(None, 60), ("reduced", 60)]
+    included = in_march(books(taxed("one", "2020-01-01"), taxed("two", "2026-03-15", tax="tax: included, ")))
+    assert [(charge.is_tax_included, charge.quantity) for charge in included] == [(False, 60), (True, 60)]
+    for first, second in (reduced, included):
+        assert first.id == "ada|line|calls|2026-03-01|0"
+        assert second.id.startswith(f"{first.id}|")
+
+
+def test_another_offering_begins_a_charge_and_the_first_one_keeps_its_own():
+    by = books(taxed("one", "2020-01-01"), taxed("two", "2020-01-01", offering="other"))
+    changed = Product(
+        *("line", "ada", "other", "Plan", "active", PRODUCT.started_at),
+        former_offerings=(FormerOffering(offering_id="plan", until=datetime(2026, 3, 15, tzinfo=UTC)),),
+    )
+    before, after = in_march(by, changed)
+    assert [(each.offering_id, each.quantity) for each in (before, after)] == [("plan", 60), ("other", 60)]
+    assert [each.id for each in in_march(by)] == [before.id]

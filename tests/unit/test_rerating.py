@@ -14,8 +14,8 @@ from libs.contracts import AllowanceUse, Charge, ChargeKind, ChargeState, RatedP
 from libs.periods import Period
 from libs.pricing import PricedUsage, RateBooks, parse_rate_book
 from libs.pricing.charge_amount import exact_amount
-from services.rating.domain.correcting import Correction, Place, place_id, present_charge
-from services.rating.domain.deciding import UsageCharge
+from services.rating.domain.correcting import Correction, Place, place_id
+from services.rating.domain.deciding import UsageCharge, usage_charge
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import BillingMonths
 from services.rating.domain.repricing import Repricer, Shelf, Standing
@@ -80,7 +80,7 @@ class World:
             priced = self.books.price_usage("plan", usage, time_zone="UTC", currency="EUR")
             assert isinstance(priced, PricedUsage)
             month = BillingMonths().containing(usage.started_at, "UTC")
-            places = [present_charge(self.account, LINE, part.price, month) for part in priced.parts]
+            places = [usage_charge(self.account, LINE, part.price, month) for part in priced.parts]
             parts = tuple(
                 RatedPart(
                     price_id=part.price_id,

@@ -53,14 +53,6 @@ def first_adjusted(
     return min(starts, default=None)
 
 
-def told_of_tax(charges: Iterable[Charge], account: Account, books: RateBooks) -> list[Charge]:
-    """The charges, each told whether its price includes the taxes, as the book says that holds when its time ends."""
-    return [
-        charge.model_copy(update={"is_tax_included": True}) if includes_tax(charge.offering_id, charge.period, account, books) else charge
-        for charge in charges
-    ]
-
-
 def adjustments(
     account: Account,
     charges: Sequence[Charge],

@@ -6,11 +6,15 @@ cover a month, its fee is one charge. What a cut adjusts (discounts, commitments
 
 import hashlib
 from decimal import Decimal
+from functools import lru_cache
 
-from libs.contracts import ChargeTiers, LineRounding
+from libs.contracts import Charge, ChargeTiers, LineRounding
+from libs.pricing import CompiledPrice
 
 ID_LENGTH_MAX = 256
 TERMS_LENGTH = 12
+# One for each price of the books in use.
+TERMS_REMEMBERED_MAX = 10_000
 RECURRING = "recurring"
 ONE_TIME = "oneTime"
 ADJUSTED = "adjusted"
@@ -23,20 +27,42 @@ def usage_charge_id(account_id: str, product_id: str, price_id: str, month_label
     return _joined(account_id, product_id, price_id, month_label, str(sequence))
 
 
-def terms_of(tiers: ChargeTiers | None, rounding: LineRounding | None) -> str:
-    """What tells apart charges of one price whose books count the month, or round the line, otherwise; mostly nothing.
+@lru_cache(TERMS_REMEMBERED_MAX)
+def terms_of_price(price: CompiledPrice, later_offering: str | None = None) -> str:
+    """The terms of the charges at a price. `later_offering` is the product's offering, unless it is the first that it had."""
+    return terms_of(price.tiers, price.line_rounding, price.tax_category, price.is_tax_included, later_offering)
 
-    Quantities may only be added where the same becomes of them: a book that changes tiers within a month begins a charge.
+
+def terms_of_charge(charge: Charge, later_offering: str | None = None) -> str:
+    """The terms of a charge, the same as those of the price under which it was opened."""
+    return terms_of(charge.tiers, charge.line_rounding, charge.tax_category, charge.is_tax_included, later_offering)
+
+
+def terms_of(
+    tiers: ChargeTiers | None,
+    rounding: LineRounding | None,
+    tax_category: str | None = None,
+    is_tax_included: bool = False,
+    later_offering: str | None = None,
+) -> str:
+    """What tells apart charges of one price whose books count the month, round the line or tax it otherwise; mostly nothing.
+
+    Usages may only be added where the same becomes of them: a book that changes tiers or taxes within a month begins a charge, and
+    so does another offering, whose discounts are others.
     """
-    if tiers is None and rounding is None:
-        return ""
     told = [] if rounding is None else [rounding.mode.value, str(rounding.decimals)]
     if rounding is not None and rounding.point == "bill":
         told.append(rounding.point)
     if tiers is not None:
         told += [tiers.model, _told(tiers.free_quantity)]
         told += [_told(number) for tier in tiers.tiers for number in (tier.up_to, tier.amount, tier.per, tier.increment, tier.flat)]
-    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:TERMS_LENGTH]
+    if tax_category is not None:
+        told.append(f"tax:{tax_category}")
+    if is_tax_included:
+        told.append("tax-included")
+    if later_offering is not None:
+        told.append(f"offering:{later_offering}")
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:TERMS_LENGTH] if told else ""
 
 
 def _told(number: Decimal | None) -> str:

@@ -14,7 +14,7 @@ from libs.contracts import Charge, ChargeKind, ChargeState
 from libs.contracts.fact import TEXT_LENGTH_MAX
 from libs.periods import Period
 from libs.pricing import CompiledPrice
-from services.rating.domain.charge_ids import terms_of, usage_charge_id
+from services.rating.domain.charge_ids import terms_of_charge, terms_of_price, usage_charge_id
 from services.rating.domain.deciding import UsageCharge
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import BillingMonth
@@ -24,7 +24,7 @@ NOTHING = Decimal(0)
 # What a correction has from the charge that it corrects.
 TERMS = {
     *("account_id", "product_id", "product_name", "offering_id", "price_id", "usage_type", "unit", "currency"),
-    *("period", "line_rounding", "tax_category"),
+    *("period", "line_rounding", "tax_category", "is_tax_included"),
 }
 
 
@@ -50,20 +50,12 @@ def is_cut(charges: Iterable[Charge]) -> bool:
     return any(charge.state is not ChargeState.OPEN or charge.kind is ChargeKind.ADJUSTMENT for charge in charges)
 
 
-def present_charge(account: Account, product: Product, price: CompiledPrice, month: BillingMonth) -> UsageCharge:
-    """The charge that counts usage of this month at this price if it comes now."""
-    sequence = account.cuts.get(month.label, 0)
-    terms = terms_of(price.tiers, price.line_rounding)
-    id = usage_charge_id(account.id, product.id, price.price_id, month.label, sequence, terms)
-    return UsageCharge(id, account, product, price, month, sequence)
-
-
 def correction_at_price(
     account: Account, product: Product, price: CompiledPrice, month: BillingMonth, now: datetime, corrected: int | None = None
 ) -> Correction:
     """What corrects a month at a price, or, where late usage counts anew, what the sequence `corrected` of it counted."""
     sequence = account.cuts.get(month.label, 0)
-    terms = terms_of(price.tiers, price.line_rounding)
+    terms = terms_of_price(price, product.later_offering)
     continued: tuple[str, ...] = ()
     if corrected is not None:
         continued = _counted_so_far((account.id, product.id, price.price_id), month, corrected, sequence, terms)
@@ -86,6 +78,7 @@ def correction_at_price(
             tiers=price.tiers,
             line_rounding=price.line_rounding,
             tax_category=price.tax_category,
+            is_tax_included=price.is_tax_included,
             opened_at=now,
             updated_at=now,
         ),
@@ -93,10 +86,10 @@ def correction_at_price(
     )
 
 
-def correction_of_cut(charge: Charge, account: Account, month: BillingMonth, now: datetime) -> Correction:
-    """What corrects a charge that was cut, by the terms under which it was; its tiers go on from what it counted."""
+def correction_of_cut(charge: Charge, product: Product, account: Account, month: BillingMonth, now: datetime) -> Correction:
+    """What corrects a charge of the product that was cut, by the terms under which it was; its tiers go on from what it counted."""
     sequence = account.cuts.get(month.label, 0)
-    terms = terms_of(charge.tiers, charge.line_rounding)
+    terms = terms_of_charge(charge, product.later_offering)
     tiers, corrected = charge.tiers, sequence
     continued: tuple[str, ...] = ()
     if tiers is not None:

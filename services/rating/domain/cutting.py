@@ -18,7 +18,7 @@ from libs.contracts.adjustments import DiscountDue
 from libs.periods import Period, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amounts
-from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted, told_of_tax
+from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted
 from services.rating.domain.fees import WrongFeeCurrency, ending_with, fee_ids, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_at
@@ -90,8 +90,7 @@ class Cutter:
             fees = self._fees(cut, owed, charged)
         except WrongFeeCurrency as error:
             return refuse(cut, str(error))
-        unbilled, fees = (told_of_tax(charges, owed.account, self.books) for charges in (owed.unbilled, fees))
-        closing = close(cut, owed.account, unbilled, fees, self.now)
+        closing = close(cut, owed.account, owed.unbilled, fees, self.now)
         charges = (*closing.closed, *closing.made)
         made: list[Charge] = []
         if closed_before is not None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace as changed
 
 from libs.contracts import AllowanceUse, RatedPart, RejectionReason, UsageRated, UsageReceived, UsageRejected
 from libs.pricing import CompiledPrice, PricedUsage, RateBooks, RejectedUsage
-from services.rating.domain.charge_ids import terms_of, usage_charge_id
+from services.rating.domain.charge_ids import terms_of_price, usage_charge_id
 from services.rating.domain.holdings import Account, Holdings, Product, holder_at
 from services.rating.domain.limits import UsageLimits, fault_of
 from services.rating.domain.months import BillingMonth, BillingMonths
@@ -145,7 +145,7 @@ class Rater:
         charge = self._charges.get(place)
         if charge is None or charge.price is not price or not charge.month.start <= started_at < charge.month.end:
             month = self._months.containing(started_at, account.time_zone)
-            charge = self._charges[place] = _usage_charge(account, product, price, month)
+            charge = self._charges[place] = usage_charge(account, product, price, month)
         return charge
 
     def _why_nobody_holds(self, usage: UsageReceived) -> str:
@@ -158,13 +158,14 @@ class Rater:
         )
 
 
-def _usage_charge(account: Account, product: Product, price: CompiledPrice, month: BillingMonth) -> UsageCharge:
+def usage_charge(account: Account, product: Product, price: CompiledPrice, month: BillingMonth) -> UsageCharge:
+    """The charge that counts usage of this month at this price if it comes now."""
     sequence = account.cuts.get(month.label, 0)
     return UsageCharge(_charge_id(account, product, price, month, sequence), account, product, price, month, sequence)
 
 
 def _charge_id(account: Account, product: Product, price: CompiledPrice, month: BillingMonth, sequence: int) -> str:
-    terms = terms_of(price.tiers, price.line_rounding)
+    terms = terms_of_price(price, product.later_offering)
     return usage_charge_id(account.id, product.id, price.price_id, month.label, sequence, terms)
 
 

@@ -41,6 +41,7 @@ def fee_charge(account: Account, product: Product, asked: Asked, now: datetime) 
         sums={str(asked.exact.denominator): Decimal(asked.exact.numerator)},
         line_rounding=asked.price.line_rounding,
         tax_category=asked.price.tax_category,
+        is_tax_included=asked.price.is_tax_included,
         opened_at=now,
         updated_at=now,
     )

@@ -39,6 +39,13 @@ class Product:
     former_offerings: tuple[FormerOffering, ...] = ()
     changed_at: datetime | None = None
 
+    @property
+    def later_offering(self) -> str | None:
+        """Its offering, unless that is the first that it ever had: then nothing need tell it apart."""
+        if not self.former_offerings or self.former_offerings[0].offering_id == self.offering_id:
+            return None
+        return self.offering_id
+
     def as_of(self, at: datetime) -> "Product":
         """The product with the offering that it had at an instant."""
         for former in self.former_offerings:

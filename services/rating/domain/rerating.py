@@ -14,17 +14,16 @@ from fractions import Fraction
 from libs.contracts import Charge, ChargePosting, ChargeState, RatedPart, UsageRerated
 from libs.contracts.fact import ID_LENGTH_MAX
 from libs.pricing import CompiledPrice, PricedUsage, RejectedUsage
-from services.rating.domain.charge_ids import terms_of
+from services.rating.domain.charge_ids import terms_of_charge, terms_of_price
 from services.rating.domain.correcting import (
     Place,
     correction_at_price,
     correction_of_cut,
     is_cut,
     place_id,
-    present_charge,
     product_of,
 )
-from services.rating.domain.deciding import SUMMAND_MAX
+from services.rating.domain.deciding import SUMMAND_MAX, usage_charge
 from services.rating.domain.holdings import Product
 from services.rating.domain.months import BillingMonth, BillingMonths
 from services.rating.domain.repricing import Repricer, Standing
@@ -129,18 +128,17 @@ class Rerater:
         if charge.state is ChargeState.OPEN:
             return charge
         account = self._repricer.account
+        product = product_of(charge, self._repricer.products.get(charge.product_id), charge.offering_id)
         if charge.tiers is not None and (price := self._repricer.price_of_part(standing, part)) is not None and not price.late_restarts:
-            return present_charge(
-                account, product_of(charge, self._repricer.products.get(charge.product_id), charge.offering_id), price, month
-            )
-        return correction_of_cut(charge, account, month, self._now)
+            return usage_charge(account, product, price, month)
+        return correction_of_cut(charge, product, account, month, self._now)
 
     def _new_place(self, price: CompiledPrice, product: Product, month: BillingMonth, standing: Standing, *, corrects: bool) -> Place:
         """Where what a part is now is added; `corrects`: what the old parts are taken from was cut."""
         account = self._repricer.account
         if price.tiers is None and corrects:
             return correction_at_price(account, product, price, month, self._now)
-        present = present_charge(account, product, price, month)
+        present = usage_charge(account, product, price, month)
         first = self._repricer.charges[standing.first_charge_id].sequence
         if price.late_restarts and first < present.sequence:
             # It belongs to those that were cut with it, and not to what came later and counts anew.
@@ -199,7 +197,7 @@ def _part(charge_id: str, priced: PricedUsage) -> RatedPart:
 
 
 def _terms(charge: Charge) -> tuple[str, str]:
-    return charge.price_id, terms_of(charge.tiers, charge.line_rounding)
+    return charge.price_id, terms_of_charge(charge)
 
 
 def _outcome_of_parts(parts: Sequence[RatedPart], charges: Sequence[Charge]) -> _Outcome:
@@ -213,7 +211,7 @@ def _outcome_of_priced(priced: PricedUsage) -> _Outcome:
     return [
         (
             part.price_id,
-            terms_of(part.price.tiers, part.price.line_rounding),
+            terms_of_price(part.price),
             part.charged_quantity,
             Fraction(part.numerator, part.denominator),
         )
