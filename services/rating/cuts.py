@@ -26,6 +26,9 @@ from services.rating.store import NEWEST_FIRST
 
 INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1)), "fees of late products: the months cut without them"),)
 
+# An id has 256 bytes at most, so that a question stays below 3 MB: MongoDB takes 16 MB, and daily fees of many accounts ask for more.
+IDS_ASKED_AT_ONCE = 10_000
+
 CHARGES_OF_AN_ACCOUNT = [("account_id", 1), *NEWEST_FIRST]
 
 Answer = ChargesClosed | CutRefused
@@ -166,10 +169,12 @@ class CutStore:
 
     async def _charged(self, charge_ids: Sequence[str], session: AsyncClientSession) -> dict[str, Fraction]:
         """The exact amounts of those charges that exist."""
-        if not charge_ids:
-            return {}
-        found = self._charges.find({"_id": {"$in": list(charge_ids)}}, {"sums": 1}, session=session)
-        return {document["_id"]: sum_fractions(document["sums"]) async for document in found}
+        charged: dict[str, Fraction] = {}
+        for asked in range(0, len(charge_ids), IDS_ASKED_AT_ONCE):
+            ids = list(charge_ids[asked : asked + IDS_ASKED_AT_ONCE])
+            found = self._charges.find({"_id": {"$in": ids}}, {"sums": 1}, session=session)
+            charged |= {document["_id"]: sum_fractions(document["sums"]) async for document in found}
+        return charged
 
     async def _write(self, closings: Sequence[Closing], session: AsyncClientSession) -> None:
         if not closings:
