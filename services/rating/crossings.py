@@ -5,7 +5,7 @@ the other adds; but who comes last sees both, so nothing that is reached stays u
 """
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -33,15 +33,19 @@ class CrossingStore:
 
     async def charges_of(self, watched: Sequence[Watch]) -> list[Charge]:
         """The charges of the usage of these months, with what re-rating corrected."""
-        if not watched:
-            return []
-        starts = sorted({watch.month.start for watch in watched})
+        product_ids: dict[datetime, set[str]] = {}
+        for watch in watched:
+            product_ids.setdefault(watch.month.start, set()).add(watch.product.id)
+        return [charge for start, ids in sorted(product_ids.items()) for charge in await self._charges_of_month(start, ids)]
+
+    async def _charges_of_month(self, start: datetime, product_ids: Collection[str]) -> list[Charge]:
+        # Month by month: one usage that is years late must not make every product's charges of those years be read.
         query = {
-            "product_id": {"$in": sorted({watch.product.id for watch in watched})},
+            "product_id": {"$in": sorted(product_ids)},
             # No charge is opened before its month, so that the index leads past those of earlier ones.
-            "opened_at": {"$gte": starts[0] - self._early_max},
+            "opened_at": {"$gte": start - self._early_max},
             "kind": {"$in": OF_USAGE},
-            "period.start": {"$in": starts},
+            "period.start": start,
         }
         return [from_document(Charge, document) for document in await self._charges.find(query).hint(CHARGES_OF_A_PRODUCT).to_list()]
 
