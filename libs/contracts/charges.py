@@ -104,6 +104,7 @@ class Charge(Record):
     `amount` is the bill line: the exact amount rounded once, as `line_rounding` says or else half up to the currency's
     minor unit; present from the cut on. One that a cut returned keeps it.
     `is_tax_included`, decided when it is opened: its price includes the taxes, which the bill then takes out.
+    `corrected_from`, of a correction only: when the fee that it corrects begins, with which it is discounted.
     `opened_at` never changes: it is TMF's date, and the order of lists (newest first, then by id).
     """
 
@@ -132,6 +133,7 @@ class Charge(Record):
     applied_taxes: tuple[AppliedTax, ...] = ()
     tax_category: str | None = None
     is_tax_included: bool = False
+    corrected_from: Instant | None = None
     opened_at: Instant | None = None
     updated_at: Instant
 

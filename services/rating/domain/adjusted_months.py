@@ -1,11 +1,12 @@
 """A product's charges by one offering in one month, which are adjusted together, and the charges that are made of them.
 
 The month is that in which a charge's time begins, or that in which it ended when it was charged afterwards (a fee in arrears).
+A correction is of the month of the fee that it corrects.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -47,6 +48,8 @@ class AdjustedMonth:
 
 
 def month_of(charge: Charge, account: Account) -> Period:
+    if charge.corrected_from is not None:
+        return month_containing(charge.corrected_from, account.time_zone)
     is_afterwards = charge.opened_at is not None and charge.period.end <= charge.opened_at
     return month_containing(charge.period.end - _MOMENT if is_afterwards else charge.period.start, account.time_zone)
 
@@ -80,6 +83,17 @@ def months_of(
         for place in sorted(names, key=lambda place: (place[0], place[2].start, place[1]))
         for product_id, offering_id, period in [place]
     ]
+
+
+def billed_until(cut: PeriodCut, account: Account) -> datetime | None:
+    """Until when all is billed once the cut is made: the end of its period, or on demand that of the last month, now over, of which
+    a cut was made; a month without any waits for its cycle.
+    """
+    if cut.period is not None:
+        return cut.period.end
+    zone = account.time_zone
+    months = (month_containing(first_moment(date.fromisoformat(label), zone), zone) for label in account.cuts)
+    return max((month.end for month in months if month.end <= cut.requested_at), default=None)
 
 
 def days_had(tenure: Tenure, account: Account) -> tuple[datetime, datetime | None]:

@@ -20,7 +20,16 @@ from libs.contracts.adjustments import DiscountDue
 from libs.money import sum_exactly
 from libs.periods import local_date, month_containing
 from libs.pricing import RateBooks
-from services.rating.domain.adjusted_months import AdjustedMonth, charge_of, days_had, includes_tax, month_of, months_of, terms_at
+from services.rating.domain.adjusted_months import (
+    AdjustedMonth,
+    billed_until,
+    charge_of,
+    days_had,
+    includes_tax,
+    month_of,
+    months_of,
+    terms_at,
+)
 from services.rating.domain.committing import long_commitments, true_ups
 from services.rating.domain.fees import ending_with
 from services.rating.domain.holdings import Account, Product
@@ -145,8 +154,11 @@ def _differences(wanted: Iterable[Adjustment], made_before: Iterable[Charge]) ->
 
 
 def _committed_share(month: AdjustedMonth, account: Account, cut: PeriodCut) -> Fraction | None:
-    """Commitments are due when the cycle bills the end of the month, for the days on which the product had the offering."""
-    if cut.run_type is not RunType.ON_CYCLE or cut.period is None or month.period.end > cut.period.end:
+    """Commitments are due when the cycle bills the end of the month, and corrected by any cut after it, for the days on which the
+    product had the offering.
+    """
+    until = billed_until(cut, account)
+    if until is None or month.period.end > until:
         return None
     if not month.tenures:
         return None
@@ -156,4 +168,5 @@ def _committed_share(month: AdjustedMonth, account: Account, cut: PeriodCut) -> 
 
 def _line(charge: Charge, account: Account) -> SummedLine:
     assert charge.amount is not None, f"charge {charge.id} is adjusted before it is closed"
-    return SummedLine(charge.price_id, charge.kind, charge.tax_category, charge.amount, local_date(charge.period.start, account.time_zone))
+    begins_at = charge.corrected_from or charge.period.start
+    return SummedLine(charge.price_id, charge.kind, charge.tax_category, charge.amount, local_date(begins_at, account.time_zone))

@@ -13,13 +13,13 @@ from typing import Literal
 
 from libs.billing.adjustments import Adjustment
 from libs.billing.commitments import due_share, missing
-from libs.contracts import Charge, ChargeKind, PeriodCut, RunType
+from libs.contracts import Charge, ChargeKind, PeriodCut
 from libs.contracts.adjustments import MinimumCommitment
 from libs.money import minor_unit_decimals, round_to_minor_unit, sum_exactly
 from libs.periods import Period, first_moment, local_date
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amount
-from services.rating.domain.adjusted_months import AdjustedMonth, charge_of, days_had, includes_tax, month_of, terms_at
+from services.rating.domain.adjusted_months import AdjustedMonth, billed_until, charge_of, days_had, includes_tax, month_of, terms_at
 from services.rating.domain.holdings import Account
 
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
@@ -35,14 +35,15 @@ class Committed:
 
 def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: RateBooks, cut: PeriodCut) -> list[Committed]:
     """Those of the cut's products that are due with it: their period, or the product's time with the offering, is over."""
-    if cut.run_type is not RunType.ON_CYCLE or cut.period is None:
+    until = billed_until(cut, account)
+    if until is None:
         return []
     found: dict[tuple[str, str, str, datetime], Committed] = {}
     for month in months:
         for commitment in terms_at(books, month.offering_id, month.begins_at, account).long_commitments if month.tenures else ():
             period = calendar_period(commitment.period, local_date(month.period.start, account.time_zone), account.time_zone)
             ends = [tenure.subscription.end for tenure in month.tenures]
-            if period.end <= cut.period.end or all(end is not None and end <= cut.period.end for end in ends):
+            if period.end <= until or all(end is not None and end <= until for end in ends):
                 place = (month.product_id, month.offering_id, commitment.id, period.start)
                 found[place] = Committed(commitment, replace(month, period=period, charges=()))
     return list(found.values())

@@ -13,7 +13,10 @@ from services.rating.domain.holdings import Account, Product
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of a product: `exact` is not rounded, and negative for a credit."""
+    """What is asked of a product: `exact` is not rounded, and negative for a credit.
+
+    `corrected_from`, of a correction only: when the fee begins that it corrects.
+    """
 
     id: str
     offering_id: str
@@ -21,6 +24,7 @@ class Asked:
     description: str
     period: Period
     exact: Fraction
+    corrected_from: datetime | None = None
 
 
 def fee_charge(account: Account, product: Product, asked: Asked, now: datetime) -> Charge:
@@ -42,6 +46,7 @@ def fee_charge(account: Account, product: Product, asked: Asked, now: datetime) 
         line_rounding=asked.price.line_rounding,
         tax_category=asked.price.tax_category,
         is_tax_included=asked.price.is_tax_included,
+        corrected_from=asked.corrected_from,
         opened_at=now,
         updated_at=now,
     )

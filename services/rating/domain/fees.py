@@ -152,7 +152,15 @@ def _correction(candidate: _Candidate, fee: Fee | None, charged: Mapping[str, Fr
         description += f" ({fee.told or 'whole period'}{', ' if ',' in fee.told else ' '}due)"
         if fee.period.end < period.end:
             period = Period(start=fee.period.end, end=period.end)
-    return Asked(candidate.correction_ids[-1], candidate.tenure.offering_id, price, description, period, difference)
+    begins_at = _begins_at(candidate, zone)
+    return Asked(candidate.correction_ids[-1], candidate.tenure.offering_id, price, description, period, difference, begins_at)
+
+
+def _begins_at(candidate: _Candidate, zone: str) -> datetime:
+    """When the fee begins that is corrected, which was charged before anything was known to end it or to suspend it."""
+    unended = replace(candidate.tenure.subscription, end=None, suspensions=())
+    fee = fee_of(candidate.price, unended, candidate.fee_period, zone)
+    return fee.period.start if fee is not None else candidate.fee_period.lived(zone).start
 
 
 def _looked_at(tenure: Tenure, billed: Period) -> list[datetime]:

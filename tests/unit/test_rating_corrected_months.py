@@ -1,0 +1,136 @@
+"""Corrections after the bill of a month: what they come to with the discounts and commitments of that month."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from libs.contracts import Charge, ChargeKind, PeriodCut, RunType
+from libs.money import sum_exactly, sum_fractions
+from libs.periods import calendar_month
+from libs.pricing import RateBooks, parse_rate_book
+from services.rating.cuts import IDS_ASKED_AT_ONCE, CutStore
+from services.rating.domain.cutting import Closing, Cutter, Owed
+from services.rating.domain.holdings import Account, Product
+
+BOOK = """
+id: book
+effective_from: 2020-01-01
+currency: EUR
+offerings:
+  basic:
+    recurring_prices:
+      - {{id: fee, description: Fee, charged: advance, {fee}}}
+    {terms}
+"""
+LINE = Product("line", "ada", "basic", "Line", "active", datetime(2026, 1, 1, tzinfo=UTC))
+NO_FEE = "amount: 0, period: month"
+
+
+class Cuts:
+    """Cuts of one account, one after the other, with what was closed."""
+
+    def __init__(self, terms: str, fee: str = NO_FEE) -> None:
+        self.books = RateBooks([parse_rate_book(BOOK.format(fee=fee, terms=terms), "book.yaml")])
+        self.charges: dict[str, Charge] = {}
+        self.cuts: dict[str, int] = {}
+
+    def cycle(self, month: str, *usage: Charge, product: Product = LINE) -> list[str]:
+        period = calendar_month(month, "UTC")
+        return self._cut(month, period.end + timedelta(hours=3), usage, product, period=period, run_type=RunType.ON_CYCLE)
+
+    def on_demand(self, at: datetime, *usage: Charge) -> list[str]:
+        return self._cut(f"demand-{at}", at, usage, LINE, run_type=RunType.OFF_CYCLE)
+
+    def _cut(self, id: str, at: datetime, usage: tuple[Charge, ...], product: Product, **fields: Any) -> list[str]:
+        cut = PeriodCut(id=id, account_id="ada", cause_id=id, requested_at=at, **fields)
+        owed, cutter = Owed(Account("ada", "EUR", "UTC", dict(self.cuts)), usage, [product]), Cutter(self.books, at)
+        charged = {id: sum_fractions(self.charges[id].sums) for id in cutter.fee_ids(cut, owed) if id in self.charges}
+        since = cutter.adjusted_since(cut, owed, charged)
+        before = None if since is None else [charge for charge in self.charges.values() if charge.period.end > since]
+        closing = cutter.decide(cut, owed, charged, before)
+        assert isinstance(closing, Closing)
+        self.charges |= {charge.id: charge for charge in (*closing.closed, *closing.made)}
+        self.cuts |= dict.fromkeys(closing.month_labels, 1)
+        return [f"{line.price_id} {line.amount}" for line in closing.answer.lines if line.amount]
+
+    def paid(self) -> Decimal:
+        return sum_exactly(charge.amount or Decimal(0) for charge in self.charges.values())
+
+
+def usage(id: str, cents: int, month: str = "2026-03") -> Charge:
+    return Charge(
+        id=id,
+        account_id="ada",
+        product_id="line",
+        product_name="Line",
+        offering_id="basic",
+        price_id="calls",
+        kind=ChargeKind.USAGE,
+        description="Calls",
+        currency="EUR",
+        period=calendar_month(month, "UTC"),
+        sequence=0,
+        sums={"100": Decimal(cents)},
+        updated_at=datetime(2026, 3, 31, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fee", "ended", "heard", "left"),
+    [
+        ("amount: 120, period: year", "2026-03-31T12", "2026-03", "14.79"),
+        ("amount: 30, period: quarter", "2026-02-14T12", "2026-02", "7.50"),
+        # The credit is made after the period of its fee ended, and of a month in which that does not begin.
+        ("amount: 31, period: month, anchor: 15", "2026-03-20T12", "2026-04", "41.00"),
+    ],
+)
+def test_a_credit_of_a_discounted_fee_takes_the_discount_back(fee: str, ended: str, heard: str, left: str) -> None:
+    cuts = Cuts("discounts: {id: half, description: Half, percent: 50, scope: recurring}", fee)
+    gone = replace(LINE, status="terminated", ended_at=datetime.fromisoformat(f"{ended}:00+00:00"))
+    for month in ("2026-01", "2026-02", "2026-03", "2026-04"):
+        cuts.cycle(month, product=gone if month >= heard else LINE)
+    assert cuts.paid() == Decimal(left)
+
+
+def test_a_credit_takes_back_a_discount_of_the_first_months_as_its_fee_had_it() -> None:
+    cuts = Cuts("discounts: {id: half, description: Half, percent: 50, for_first: 1 month}", "amount: 120, period: year")
+    cuts.cycle("2026-01")
+    gone = replace(LINE, status="terminated", ended_at=datetime(2026, 3, 31, 12, tzinfo=UTC))
+    assert cuts.cycle("2026-03", product=gone) == ["fee -90.41", "half 45.20"]
+
+
+@pytest.mark.parametrize("length", ["month", "quarter"])
+def test_late_usage_that_is_billed_on_demand_lowers_the_commitment_of_a_month_that_is_over(length: str) -> None:
+    cuts = Cuts(f"minimum_commitment: {{id: minimum, description: Minimum, amount: 60, period: {length}}}")
+    assert cuts.cycle("2026-03", usage("c1", 2000))[-1] == "minimum 40.00"
+    assert cuts.on_demand(datetime(2026, 4, 10, tzinfo=UTC), usage("c2", 3000)) == ["calls 30.00", "minimum -30.00"]
+
+
+def test_a_commitment_waits_for_the_cycle_of_its_month() -> None:
+    cuts = Cuts("minimum_commitment: {id: minimum, description: Minimum, amount: 60}")
+    assert cuts.on_demand(datetime(2026, 3, 31, tzinfo=UTC), usage("c0", 500, "2026-02")) == ["calls 5.00"]
+    assert cuts.on_demand(datetime(2026, 4, 1, 1, tzinfo=UTC), usage("c1", 2000)) == ["calls 20.00"]
+    assert cuts.cycle("2026-03") == ["minimum 40.00"]
+
+
+def test_a_cut_asks_for_no_more_fees_at_once_than_a_message_holds() -> None:
+    asked: list[list[str]] = []
+
+    class Charges:
+        async def find(self, query: dict[str, Any], *_: Any, **__: Any) -> AsyncIterator[dict[str, Any]]:
+            asked.append(query["_id"]["$in"])
+            yield {"_id": asked[-1][-1], "sums": {"2": Decimal(3)}}
+
+    store = CutStore.__new__(CutStore)
+    store._charges = Charges()  # type: ignore[assignment]
+    ids = [f"fee-{number}" for number in range(2 * IDS_ASKED_AT_ONCE + 1)]
+    found = asyncio.run(store._charged(ids, None))  # type: ignore[arg-type]
+    assert [len(each) for each in asked] == [IDS_ASKED_AT_ONCE, IDS_ASKED_AT_ONCE, 1]
+    assert [id for each in asked for id in each] == ids
+    assert found == dict.fromkeys((each[-1] for each in asked), Fraction(3, 2))
