@@ -137,7 +137,8 @@ class _Known:
         before = Decimal(0)
         if tiers is not None and charge["sequence"]:
             same = {field: charge[field] for field in ("account_id", "product_id", "offering_id", "price_id", "kind")}
-            same |= {"tax_category": charge.get("tax_category"), "is_tax_included": True if charge.get("is_tax_included") else {"$ne": True}}
+            is_included = True if charge.get("is_tax_included") else {"$ne": True}
+            same |= {"tax_category": charge.get("tax_category"), "is_tax_included": is_included}
             earlier = {**same, "period.start": charge["period"]["start"], "sequence": {"$lt": charge["sequence"]}}
             found = self._reader.find("rating", "charges", earlier, fields=("quantity", "tiers"))
             before = sum_exactly([each["quantity"] async for each in found if same_tiers(each.get("tiers"), tiers)])
