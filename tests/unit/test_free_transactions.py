@@ -17,6 +17,7 @@ from services.rating.domain.holdings import Account
 from services.rating.domain.repricing import Repricer, Shelf, Standing
 from tests.drawing_world import DrawingWorld, book, product, taken, to_pay, usage
 from tests.unit.test_audit_allowances import stored
+from tests.unit.test_rerating_allowances import opened
 
 PRICES = """
 - {id: payments, description: Payments, match: {usage_type: payment}, percentage: {rate: RATE, fixed: 0.10, minimum: 1.75, maximum: 12}}
@@ -101,7 +102,8 @@ def test_a_transaction_paid_whole_stays_paid_when_it_is_priced_anew() -> None:
     received = [payment("a", 100), payment("b", 200)]
     rated = [rated_fact(each) for each in DrawingWorld.of(cheap).rate(*received)]
     books = DrawingWorld.of(cheap, dear.replace("2020-01-01", "2020-01-02")).books
-    repricer = Repricer(Account("ada", "EUR", "Europe/Madrid"), Shelf.of(books), {}, {"line": product("line")})
+    charges = {fact.charge_id: opened(fact.charge_id, fact.price_id, "basic") for fact in rated}
+    repricer = Repricer(Account("ada", "EUR", "Europe/Madrid"), Shelf.of(books), charges, {"line": product("line")})
     anew = [repricer.price(Standing.of(usage, fact), "basic") for usage, fact in zip(received, rated, strict=True)]
     assert [each.amount for each in anew if isinstance(each, PricedUsage)] == [0, Fraction("10.10")]
 

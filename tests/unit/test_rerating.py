@@ -92,7 +92,7 @@ class World:
                 )
                 for part, place in zip(priced.parts, places, strict=True)
             )
-            self.standings[usage.id] = Standing(usage, "ada", "line", "EUR", parts[0].charge_id, parts)
+            self.standings[usage.id] = Standing(usage, "ada", "line", "EUR", parts, parts)
             for part, place in zip(parts, places, strict=True):
                 self._open(place)
                 self._add(place.id, 1, part.charged_quantity, {part.denominator: part.numerator})
@@ -262,22 +262,13 @@ def test_corrections_of_a_month_have_its_period_and_the_sequence_of_the_next_bil
     assert exact_amount(correction) == Fraction(-5, 100)
 
 
-def test_what_an_allowance_paid_for_stays_paid() -> None:
-    thirty = AllowanceUse(allowance_id="free", bucket_id="b", quantity=Decimal(30))
+def test_usage_stays_as_it_is_where_nobody_knows_what_an_allowance_paid() -> None:
     world = World(books_of(by_minute("0.10")))
     world.rate(90)
-    standing = world.standings["u0"]
-    paid = (
-        replace(
-            standing.parts[0].__class__,
-        )
-        if False
-        else standing
-    )
-    world.standings["u0"] = replace(paid, allowances=(thirty,))
-    (fact,) = world.rerate().fresh
-    assert (fact.new[0].charged_quantity, world.total) == (60, Fraction(10, 100))
-    assert not world.rerate().fresh
+    one = AllowanceUse(allowance_id="free", bucket_id="b", quantity=Decimal(1))
+    world.standings["u0"] = replace(world.standings["u0"], allowances=(one,))
+    told = world.rerate(books_of(by_minute("0.10"), by_minute("0.20")))
+    assert (told.fresh, told.unpriced) == ([], ["u0: allowance free paid for it, which offering plan of rate book b0 does not have"])
 
 
 @pytest.mark.parametrize("is_cut", [False, True])

@@ -1,6 +1,7 @@
 """Re-rating usage that allowances paid for, wholly or in part: what they paid stays paid, and only what is left is priced anew."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -84,13 +85,13 @@ def rerated(calls: Sequence[Rated], before: RateBooks, after: RateBooks) -> Rera
     return Rerater("r", Repricer(ADA, shelf, charges, {"line": LINE}), NOW).rerate(standings)
 
 
-def opened(id: str, price_id: str) -> Charge:
+def opened(id: str, price_id: str, offering_id: str = "plan") -> Charge:
     return Charge(
         id=id,
         account_id="ada",
         product_id="line",
         product_name="Plan",
-        offering_id="plan",
+        offering_id=offering_id,
         price_id=price_id,
         kind=ChargeKind.USAGE,
         description="Calls",
@@ -146,3 +147,70 @@ def test_what_an_allowance_paid_stays_paid_in_a_book_that_has_none() -> None:
         [49],
         Fraction(49 * 20, 6000),
     )
+
+
+class Again:
+    """Calls that are re-rated again and again, each time from what stands then."""
+
+    def __init__(self, calls: Sequence[Rated], books: RateBooks, product: Product = LINE) -> None:
+        self._books = books
+        self.product = product
+        self._charges = {charge.id: opened(charge.id, charge.price.price_id) for each in calls for charge, _ in each.parts}
+        self._standings = [Standing.of(each.usage, rated_fact(each)) for each in calls]
+
+    def rerate(self, preferred: str, *, by_present_offering: bool = False) -> Reratings:
+        """By the prices of that book."""
+        shelf = Shelf.of(self._books, next(book for book in self._books.books if book.id == preferred))
+        repricer = Repricer(ADA, shelf, self._charges, {"line": self.product}, by_present_offering)
+        told = Rerater("r", repricer, NOW).rerate(self._standings)
+        facts = {fact.usage_id: fact for fact in told.fresh}
+        for part in (part for fact in told.fresh for part in fact.new):
+            offering_id = self.product.offering_id if by_present_offering else "plan"
+            self._charges.setdefault(part.charge_id, opened(part.charge_id, part.price_id, offering_id))
+        self._standings = [
+            replace(each, parts=facts[each.usage.id].new, number=each.number + 1) if each.usage.id in facts else each
+            for each in self._standings
+        ]
+        return told
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from(ALLOWANCES), unique=True),
+    st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=5),
+    st.lists(st.tuples(st.booleans(), st.sampled_from(["0.20", "0.80"]), st.sampled_from(["0", "0.50"])), min_size=1, max_size=3),
+    st.sampled_from(["split", "start"]),
+)
+def test_twice_is_once_and_the_old_book_gives_back_what_others_took(
+    allowances: list[str], calls: list[tuple[int, bool]], others: list[tuple[bool, str, str]], crossing: str
+) -> None:
+    """Whether those other books have the allowances or not."""
+    first = book("b0", *allowances, crossing=crossing)
+    texts = [
+        book(f"b{number}", *(allowances if has else ()), national=national, fee=fee)
+        for number, (has, national, fee) in enumerate(others, start=1)
+    ]
+    dated = [text.replace("2026-01-01", f"2026-01-{number:02d}") for number, text in enumerate([first, *texts], start=1)]
+    again = Again(rated(books_of(first), calls), RateBooks([parse_rate_book(text, "book.yaml") for text in dated]))
+    moved = Fraction(0)
+    for number in [*range(1, len(dated)), 0]:
+        moved += difference(again.rerate(f"b{number}"))
+        assert again.rerate(f"b{number}").fresh == []
+    assert moved == 0
+
+
+@pytest.mark.parametrize("allowance", ALLOWANCES)
+def test_an_offering_of_the_same_prices_changes_nothing_though_it_has_no_allowance(allowance: str) -> None:
+    """And from one of other prices, where it stays until another is asked for, it comes back."""
+    text = book("first", allowance, crossing="start")
+    same = book("first", crossing="start").partition("  plan:\n")[2]
+    both = books_of(f"{text}  same:\n{same}  dear:\n{same.replace('0.60', '0.80')}")
+    calls = rated(books_of(text), [(90, True), (100, True)])
+    assert Again(calls, both, replace(LINE, offering_id="same")).rerate("first", by_present_offering=True).fresh == []
+
+    moved = Again(calls, both, replace(LINE, offering_id="dear"))
+    taken = difference(moved.rerate("first", by_present_offering=True))
+    assert taken > 0
+    assert moved.rerate("first").fresh == []
+    moved.product = LINE
+    assert taken + difference(moved.rerate("first", by_present_offering=True)) == 0

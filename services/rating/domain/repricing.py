@@ -1,6 +1,7 @@
 """Pricing a rated usage anew: by the function that priced it first, with the offering it had and what allowances paid for it.
 
-Nothing is drawn from an allowance and nothing given back: what paid for a usage when it was rated pays for as much of it now.
+Nothing is drawn from an allowance and nothing given back: what paid for a usage when it was rated pays for as much of it now. What
+was taken is counted by the terms of then, in the book and offering of the first rating, whatever prices the usage since.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from fractions import Fraction
 
 from msgspec.structs import replace as changed
 
-from libs.contracts import AllowanceUse, Charge, RatedPart, UsageRated, UsageReceived, UsageRerated
+from libs.contracts import AllowanceUse, Charge, RatedPart, RejectionReason, UsageRated, UsageReceived, UsageRerated
 from libs.pricing import CompiledPrice, PricedUsage, RateBook, RateBooks, RejectedUsage
 from libs.pricing.allowance import Allowance
 from services.rating.domain.holdings import Account, Product
@@ -20,14 +21,14 @@ SINCE_EVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A rated usage with the outcome that stands. `first_charge_id` is where it was counted first; `number` counts its re-ratings;
-    `answer` is what this request made of it before."""
+    """A rated usage: `rated` is what it was first, `parts` the outcome that stands. `number` counts its re-ratings; `answer` is what
+    this request made of it before."""
 
     usage: UsageReceived
     account_id: str
     product_id: str
     currency: str
-    first_charge_id: str
+    rated: tuple[RatedPart, ...]
     parts: tuple[RatedPart, ...]
     allowances: tuple[AllowanceUse, ...] = ()
     number: int = 0
@@ -51,12 +52,17 @@ class Standing:
             account_id=rated.account_id,
             product_id=rated.product_id,
             currency=rated.currency,
-            first_charge_id=rated.charge_id,
+            rated=rated_parts,
             parts=reratings[-1].new if reratings else rated_parts,
             allowances=rated.allowances,
             number=len(reratings),
             answer=next((rerated for rerated in reratings if rerated.request_id == request_id), None),
         )
+
+    @property
+    def first_charge_id(self) -> str:
+        """The charge that counted it first."""
+        return self.rated[0].charge_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +100,29 @@ class Repricer:
     def price(self, standing: Standing, offering_id: str) -> PricedUsage | RejectedUsage:
         """What the usage costs now, without what allowances paid."""
         priced = self.shelf.price(offering_id, standing.usage, self.account)
-        return priced if isinstance(priced, RejectedUsage) else self._less_allowances(standing, priced, offering_id)
+        if isinstance(priced, RejectedUsage) or not standing.allowances:
+            return priced
+        terms = self._terms(standing, self._rated_offering(standing))
+        return terms if isinstance(terms, RejectedUsage) else _less_allowances(standing.allowances, terms, priced)
 
     def offering_of(self, standing: Standing) -> str:
-        """The offering to price by: the one under which the usage was rated, or the present one where that is asked for."""
-        charged, then, present = self._offerings(standing, standing.parts[0])
+        """The offering to price by: the one under which the outcome that stands was priced, or the present one where that is asked for."""
         if self.by_present_offering:
-            return present
+            return self._offerings(standing, standing.parts[0])[2]
+        rated = self._rated_offering(standing)
+        return rated if standing.number == 0 else self._offering_of_parts(standing, standing.parts, rated)
+
+    def _rated_offering(self, standing: Standing) -> str:
+        """The offering under which the usage was rated, whatever re-rated it since."""
+        return self._offering_of_parts(standing, standing.rated, None)
+
+    def _offering_of_parts(self, standing: Standing, parts: Sequence[RatedPart], allowing: str | None) -> str:
+        """The offering that makes these parts of the usage; `allowing` is the one that has the allowances, None for the same."""
+        charged, then, present = self._offerings(standing, parts[0])
         if then == charged:
             return charged
         # A charge goes on when its product changes to an offering with a price of the same name: then its own offering is the earlier one.
-        return next((offering for offering in (charged, then, present) if self._explains(standing, offering)), charged)
+        return next((each for each in (charged, then, present) if self._explains(standing, parts, each, allowing or each)), charged)
 
     def price_of_part(self, standing: Standing, part: RatedPart) -> CompiledPrice | None:
         """The price of a part, from the book that it was priced by; None when that book says otherwise."""
@@ -121,13 +139,14 @@ class Repricer:
             return charged, charged, charged
         return charged, product.as_of(standing.usage.started_at).offering_id, product.offering_id
 
-    def _explains(self, standing: Standing, offering_id: str) -> bool:
-        priced = self._by_own_book(standing, standing.parts[0].rate_book, offering_id)
-        if priced is None:
+    def _explains(self, standing: Standing, parts: Sequence[RatedPart], offering_id: str, allowing: str) -> bool:
+        priced = self._by_own_book(standing, parts[0].rate_book, offering_id)
+        terms = self._terms(standing, allowing)
+        if priced is None or isinstance(terms, RejectedUsage):
             return False
-        less = self._less_allowances(standing, priced, offering_id)
+        less = _less_allowances(standing.allowances, terms, priced)
         return [(each.price_id, each.charged_quantity, Fraction(each.numerator, each.denominator)) for each in less.parts] == [
-            (part.price_id, part.charged_quantity, Fraction(part.numerator, part.denominator)) for part in standing.parts
+            (part.price_id, part.charged_quantity, Fraction(part.numerator, part.denominator)) for part in parts
         ]
 
     def _by_own_book(self, standing: Standing, book_id: str, offering_id: str) -> PricedUsage | None:
@@ -137,40 +156,46 @@ class Repricer:
         priced = books.price_usage(offering_id, standing.usage, time_zone=self.account.time_zone, currency=self.account.currency)
         return None if isinstance(priced, RejectedUsage) else priced
 
-    def _less_allowances(self, standing: Standing, priced: PricedUsage, offering_id: str) -> PricedUsage:
+    def _terms(self, standing: Standing, offering_id: str) -> Mapping[str, Allowance] | RejectedUsage:
+        """The terms by which allowances paid, by id, from the book by which the usage was rated: they say what was taken, seconds or
+        money. Who does not know that leaves the usage as it is."""
         if not standing.allowances:
-            return priced
-        terms = {use.allowance_id: self._allowance(use.allowance_id, standing, offering_id) for use in standing.allowances}
-        quantities = [use for use in standing.allowances if (known := terms[use.allowance_id]) is None or not known.is_money]
-        money = [use for use in standing.allowances if (known := terms[use.allowance_id]) is not None and known.is_money]
-        covered = _taken(quantities, terms, priced, [part.steps for part in priced.parts])
-        if any(covered):
-            priced = priced.covered(covered)
-        paid = _taken(money, terms, priced, [part.numerator for part in priced.parts])
-        if any(paid):
-            parts = [changed(part, numerator=part.numerator - amount) for part, amount in zip(priced.parts, paid, strict=True)]
-            priced = changed(parts[0], others=tuple(parts[1:]))
-        return priced
-
-    def _allowance(self, allowance_id: str, standing: Standing, offering_id: str) -> Allowance | None:
-        """The terms by which an allowance paid, from the book that the usage was priced by."""
-        books = self.shelf.by_id.get(standing.parts[0].rate_book)
-        if books is None:
-            return None
-        offering = books.offering(offering_id, standing.usage.started_at, self.account.currency)
-        return None if offering is None else next((known for known in offering.allowances if known.id == allowance_id), None)
+            return {}
+        # The first part stands for the book that held when the usage began, from which was drawn.
+        book_id = standing.rated[0].rate_book
+        books = self.shelf.by_id.get(book_id)
+        offering = books.offering(offering_id, standing.usage.started_at, self.account.currency) if books is not None else None
+        known = {allowance.id: allowance for allowance in offering.allowances} if offering is not None else {}
+        missing = next((use.allowance_id for use in standing.allowances if use.allowance_id not in known), None)
+        if missing is not None:
+            detail = f"allowance {missing} paid for it, which offering {offering_id} of rate book {book_id} does not have"
+            return RejectedUsage(RejectionReason.NO_PRICE, detail)
+        return known
 
 
-def _taken(uses: Sequence[AllowanceUse], terms: Mapping[str, Allowance | None], priced: PricedUsage, wanted: Sequence[int]) -> list[int]:
+def _less_allowances(uses: Sequence[AllowanceUse], terms: Mapping[str, Allowance], priced: PricedUsage) -> PricedUsage:
+    quantities = [use for use in uses if not terms[use.allowance_id].is_money]
+    money = [use for use in uses if terms[use.allowance_id].is_money]
+    covered = _taken(quantities, terms, priced, [part.steps for part in priced.parts])
+    if any(covered):
+        priced = priced.covered(covered)
+    paid = _taken(money, terms, priced, [part.numerator for part in priced.parts])
+    if any(paid):
+        parts = [changed(part, numerator=part.numerator - amount) for part, amount in zip(priced.parts, paid, strict=True)]
+        priced = changed(parts[0], others=tuple(parts[1:]))
+    return priced
+
+
+def _taken(uses: Sequence[AllowanceUse], terms: Mapping[str, Allowance], priced: PricedUsage, wanted: Sequence[int]) -> list[int]:
     """How many steps (numerators, where allowances are money) of each part what was taken then pays for now."""
     taken = [0] * len(wanted)
     for use in uses:
         left = Fraction(use.quantity) / use.denominator
         allowance = terms[use.allowance_id]
-        fitting = [position for position, part in enumerate(priced.parts) if allowance is None or allowance.covers_price(part.price)]
+        fitting = [position for position, part in enumerate(priced.parts) if allowance.covers_price(part.price)]
         for position in fitting or range(len(wanted)):
             price = priced.parts[position].price
-            if allowance is not None and allowance.pays_whole(price):
+            if allowance.pays_whole(price):
                 steps, used = (wanted[position] - taken[position], Fraction(1)) if left >= 1 else (0, Fraction(0))
             else:
                 step = _step(allowance, price)
@@ -181,7 +206,7 @@ def _taken(uses: Sequence[AllowanceUse], terms: Mapping[str, Allowance | None], 
     return taken
 
 
-def _step(allowance: Allowance | None, price: CompiledPrice) -> Fraction:
-    if allowance is None or (allowance.factors and price.usage_type not in allowance.factors):
+def _step(allowance: Allowance, price: CompiledPrice) -> Fraction:
+    if allowance.factors and price.usage_type not in allowance.factors:
         return Fraction(1, 10**price.decimals)
     return allowance.taken_by_step(price)
