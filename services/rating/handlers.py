@@ -12,6 +12,7 @@ from libs.contracts import (
     Fact,
     PeriodCut,
     ProductChanged,
+    RerateCompleted,
     RerateRequested,
     SuspenseDiscardRequested,
     SuspenseResolved,
@@ -36,7 +37,7 @@ from services.rating.domain.deciding import Earlier, Rated, Rater, decide
 from services.rating.domain.drawing import draw_allowances, plan_draws
 from services.rating.domain.limits import UsageLimits
 from services.rating.domain.repricing import Shelf
-from services.rating.domain.rerating import Rerater
+from services.rating.domain.rerating import Rerater, Reratings
 from services.rating.domain.rerating_request import book_of, complete, ends, obstacle, progressed, refuse, rest_of
 from services.rating.domain.retrying import proceed, retry, usages_of
 from services.rating.domain.suspense import reject_malformed
@@ -178,7 +179,7 @@ async def _rerate(request: RerateRequested, store: ReratingStore, books: RateBoo
     """One step of a request. Raises Collision when somebody changed what it was decided on."""
     earlier = await store.answer(request.id)
     if earlier is not None:
-        return [earlier]
+        return [earlier] if request.dry_run else await _repeat(request, earlier, store)
     account = await store.account(request.account_id)
     if account is None:
         return [refuse(request, f"rating knows no account {request.account_id}", now)]
@@ -200,6 +201,19 @@ async def _rerate(request: RerateRequested, store: ReratingStore, books: RateBoo
     charges = await store.charges(movement.charge_id for movement in progress.movements)
     completed = complete(request, progress, charges, account.currency, now)
     return [*facts, completed if request.dry_run else await store.end(completed)]
+
+
+async def _repeat(request: RerateRequested, earlier: RerateCompleted, store: ReratingStore) -> Sequence[Fact]:
+    """One step of a request that was answered before: what it decided then, for nobody may have been told, and at its end the same answer.
+
+    Usage that came since shifts the steps, so all of them are gone through again.
+    """
+    found = await store.find(request, rest_of(request))
+    repeated = Reratings(repeated=[standing.answer for standing in found.standings if standing.answer is not None])
+    if found.resume_at >= (earlier.stopped_at or request.period.end):
+        return [*repeated.facts, earlier]
+    progress = progressed(request, repeated, len(found.standings), found.resume_at, {})
+    return [*repeated.facts, request.model_copy(update={"progress": progress})]
 
 
 async def remember_accounts(batch: Batch[AccountChanged], *, directory: Directory) -> Sequence[Fact]:

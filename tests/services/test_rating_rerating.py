@@ -204,6 +204,24 @@ async def test_a_step_that_comes_again_repeats_its_facts(ada: Ada) -> None:
     assert {fact.id: fact for fact in facts[:2]} == {fact.id: fact for fact in facts[2:]}
 
 
+async def test_a_request_that_was_answered_repeats_the_facts_of_all_its_steps(ada: Ada, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a crash between keeping its answer and telling it; usage that came since is left alone."""
+    monkeypatch.setattr(rerating_store, "RERATED_AT_A_TIME", 1)
+    await ada.calls(60, at="2026-03-02 10:00", prefix="first")
+    await ada.calls(60, at="2026-03-04 10:00", prefix="last")
+    await ada.publish_book(calls("0.05"))
+    completed = await ada.rerate(request("r1"))
+    await ada.calls(60, at="2026-03-03 10:00", prefix="late")
+    before = await ada.charges()
+    again = await ada.rerate(request("r1"))
+
+    assert await ada.charges() == before
+    assert again == completed
+    facts = await ada.rating.facts(UsageRerated)
+    assert [fact.id for fact in facts] == ["r1|first-0", "r1|last-0"] * 2
+    assert facts[:2] == facts[2:]
+
+
 async def test_a_dry_run_tells_the_same_and_changes_nothing(ada: Ada) -> None:
     await ada.calls(60, 120)
     await ada.cut()
