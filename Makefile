@@ -41,8 +41,8 @@ format: setup ## Bring the code into the project's format
 	@$(UV) run --frozen ruff check --fix .
 	@$(UV) run --frozen ruff format .
 
-bench: setup ## Measure rating, billing and the API on this machine
-	@for what in rating billing api; do $(UV) run --frozen tarifa bench $$what $(BENCH); done
+bench: setup ## Measure pricing, rating, billing and the API on this machine
+	@for what in pricing rating billing api; do $(UV) run --frozen tarifa bench $$what $(BENCH); done
 
 up: setup ## Start Kafka, MongoDB and the services
 	@$(UV) run --frozen tarifa up

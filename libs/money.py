@@ -78,33 +78,6 @@ def _round_quotient(numerator: int, denominator: int, mode: RoundingMode) -> int
     return magnitude if numerator >= 0 else -magnitude
 
 
-def split_by_largest_remainder(total: Decimal, weights: Sequence[Fraction | Decimal | int], currency: str) -> list[Decimal]:
-    """Divide `total` over `weights` in whole minor units, so that the parts add up to `total` exactly.
-
-    Remainders go to the largest fractions first, ties to the earlier part. All weights zero: everything to the first.
-    Raises ValueError when `total` is not in minor units, or there is nothing to divide over, or a weight is negative.
-    """
-    decimals = minor_unit_decimals(currency)
-    units = Fraction(total) * 10**decimals
-    if units.denominator != 1:
-        raise ValueError(f"{total} {currency} is not a whole number of minor units")
-    shares = [Fraction(weight) for weight in weights]
-    if not shares:
-        raise ValueError("nothing to divide over: no weights")
-    if any(share < 0 for share in shares):
-        raise ValueError("a weight is negative")
-    whole = sum(shares)
-    if whole == 0:
-        shares, whole = [Fraction(1)] + [Fraction(0)] * (len(shares) - 1), Fraction(1)
-    exact = [units * share / whole for share in shares]
-    parts = [part.numerator // part.denominator for part in exact]
-    missing = int(units) - sum(parts)
-    by_remainder = sorted(range(len(parts)), key=lambda index: (parts[index] - exact[index], index))
-    for index in by_remainder[:missing]:
-        parts[index] += 1
-    return [_minor_units_to_decimal(part, decimals) for part in parts]
-
-
 def divide_rounded(total: int, exact: Sequence[Fraction]) -> list[int]:
     """Round numbers of any sign so that they add up to `total`, their sum rounded up or down.
 

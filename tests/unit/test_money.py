@@ -13,7 +13,6 @@ from libs.money import (
     minor_unit_decimals,
     round_to_decimals,
     round_to_minor_unit,
-    split_by_largest_remainder,
     sum_exactly,
     sum_fractions,
 )
@@ -23,7 +22,6 @@ CURRENCIES = {"JPY": 0, "EUR": 2, "USD": 2, "KWD": 3, "CLF": 4}
 currencies = st.sampled_from(sorted(CURRENCIES))
 fractions = st.builds(Fraction, st.integers(-(10**18), 10**18), st.integers(1, 10**7))
 decimals = st.decimals(min_value=-(10**15), max_value=10**15, allow_nan=False, allow_infinity=False, places=12)
-weights = st.lists(st.builds(Fraction, st.integers(0, 10**12), st.integers(1, 10**6)), min_size=1, max_size=12)
 
 
 def minor_unit(currency: str) -> Fraction:
@@ -134,54 +132,6 @@ def test_the_ambient_decimal_context_changes_nothing(exact: Fraction, currency: 
     expected = round_to_minor_unit(exact, currency)
     with localcontext(Context(prec=3)):
         assert str(round_to_minor_unit(exact, currency)) == str(expected)
-
-
-@given(amounts(), weights)
-def test_the_parts_of_a_split_add_up_to_its_total(amount: tuple[Decimal, str], shares: list[Fraction]) -> None:
-    total, currency = amount
-    parts = split_by_largest_remainder(total, shares, currency)
-    assert len(parts) == len(shares)
-    assert sum(map(Fraction, parts)) == Fraction(total)
-
-
-@given(amounts(), weights)
-def test_each_part_lies_within_a_minor_unit_of_its_exact_share(amount: tuple[Decimal, str], shares: list[Fraction]) -> None:
-    total, currency = amount
-    whole = sum(shares)
-    exact = [Fraction(total) * share / whole for share in shares] if whole else [Fraction(total), *([Fraction(0)] * (len(shares) - 1))]
-    for part, share in zip(split_by_largest_remainder(total, shares, currency), exact, strict=True):
-        assert abs(Fraction(part) - share) < minor_unit(currency)
-
-
-@given(amounts(), st.integers(1, 50))
-def test_equal_shares_differ_by_a_minor_unit_at_most(amount: tuple[Decimal, str], count: int) -> None:
-    parts = split_by_largest_remainder(amount[0], [1] * count, amount[1])
-    assert Fraction(max(parts)) - Fraction(min(parts)) <= minor_unit(amount[1])
-
-
-@pytest.mark.parametrize(
-    ("total", "shares", "parts"),
-    [
-        ("10.00", [1, 1, 1], ["3.34", "3.33", "3.33"]),
-        ("0.05", [1, 1, 1], ["0.02", "0.02", "0.01"]),
-        ("-10.00", [1, 1, 1], ["-3.33", "-3.33", "-3.34"]),
-        ("1.00", [Fraction(1, 3), Fraction(2, 3)], ["0.33", "0.67"]),
-        ("7.00", [0, 0], ["7.00", "0.00"]),
-        ("0.00", [5, 7], ["0.00", "0.00"]),
-        ("5.00", [0, 3], ["0.00", "5.00"]),
-    ],
-)
-def test_remainders_go_to_the_largest_fractions_and_then_to_the_earlier_part(total: str, shares: list, parts: list[str]) -> None:
-    assert [str(part) for part in split_by_largest_remainder(Decimal(total), shares, "EUR")] == parts
-
-
-@pytest.mark.parametrize(
-    ("total", "shares", "fault"),
-    [("0.001", [1], "whole number of minor units"), ("1.00", [], "nothing to divide over"), ("1.00", [1, -1], "negative")],
-)
-def test_a_split_that_cannot_be_made_is_refused(total: str, shares: list[int], fault: str) -> None:
-    with pytest.raises(ValueError, match=fault):
-        split_by_largest_remainder(Decimal(total), shares, "EUR")
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 60, 6000, 7, 1024]), st.integers(-(10**20), 10**20)), max_size=30))
