@@ -7,6 +7,7 @@ service.run()
 
 import asyncio
 import gc
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -146,6 +147,8 @@ class Service:
     def run(self) -> None:
         """Be the process: serve HTTP at once, so that readiness can tell what is missing, until SIGTERM or SIGINT."""
         configure_logs(self.settings.log_format, self.settings.log_level)
+        # uvicorn raises the signal that ended it once more, and by default that would end the process before `stop`.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         # What was imported stays: never look through it again.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
