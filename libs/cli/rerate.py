@@ -108,7 +108,7 @@ def _period(start: str, end: str, zone_name: str) -> Period:
     try:
         return Period(start=_instant(start, zone_name), end=_instant(end, zone_name))
     except ValidationError as error:
-        raise CommandError(f"--from {start} --to {end}: {error.errors()[0]['msg']}") from None
+        raise CommandError(f"--from {start} --to {end}: {error.errors()[0]['ctx']['error']}") from None
 
 
 def _instant(text: str, zone_name: str) -> datetime:

@@ -46,7 +46,7 @@ def test_days_are_those_of_the_account_and_instants_may_have_an_offset() -> None
 
 @pytest.mark.parametrize(
     ("start", "end", "told"),
-    [("March", "2026-04-01", "'March' is no time"), ("2026-04-01", "2026-03-01", "a period must start before it ends")],
+    [("March", "2026-04-01", "'March' is no time"), ("2026-04-01", "2026-03-01", "--to 2026-03-01: a period must start before it ends")],
 )
 def test_what_is_no_interval_is_refused_in_words(start: str, end: str, told: str) -> None:
     with pytest.raises(CommandError) as refused:
