@@ -1,6 +1,8 @@
 """What the charges of one product in one period become by its offering's terms: discounts, then the cap, then commitments.
 
-Amounts are those of the whole period. What earlier cuts of it gave already is for the caller to subtract.
+Amounts are those of the whole period. What earlier cuts of it gave already is for the caller to subtract. What is taken off charges is
+taxed as they are, in their category, and includes tax where they do; where some do and some do not, each bears its share. A commitment
+has a tax category of its own, and what is missing to it includes tax as the amounts of its book do.
 """
 
 from collections.abc import Sequence
@@ -14,25 +16,34 @@ from libs.billing.commitments import missing
 from libs.billing.discounts import discount_holds, discount_wanted
 from libs.billing.remainders import Remainder, SummedLine, in_scope, take_off
 from libs.contracts import ChargeKind
-from libs.contracts.adjustments import Adjustments, AdjustmentScope, Discount
+from libs.contracts.adjustments import Adjustments, AdjustmentScope, Discount, MinimumCommitment
 from libs.money import minor_unit_decimals, round_to_minor_unit
 
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """A change of a product's charges, for one tax category: negative for discounts and caps, positive for commitments."""
+    """A change of a product's charges that are taxed alike: negative for discounts and caps, positive for commitments."""
 
     kind: ChargeKind
     id: str
     description: str
     tax_category: str | None
     amount: Decimal
+    is_tax_included: bool = False
 
 
 def adjust(
-    terms: Adjustments, lines: Sequence[SummedLine], product_first_day: date, currency: str, committed_share: Fraction | None
+    terms: Adjustments,
+    lines: Sequence[SummedLine],
+    product_first_day: date,
+    currency: str,
+    committed_share: Fraction | None,
+    is_tax_included: bool = False,
 ) -> list[Adjustment]:
-    """All adjustments of a month that are not zero. `committed_share`: the part of its commitments that is due; None when none is yet."""
+    """All adjustments of a month that are not zero. `committed_share`: the part of its commitments that is due; None when none is yet.
+
+    `is_tax_included`: whether the amounts of the terms include tax.
+    """
     # In an order of their own, or who bears the last cent would depend on which bill a charge came on.
     left = [Remainder.of(line, currency) for line in sorted(lines, key=_order)]
     units_per_one = 10 ** minor_unit_decimals(currency)
@@ -59,14 +70,22 @@ def adjust(
         units = missing(commitment.amount, share, spent, currency)
         if units:
             amount = round_to_minor_unit(Fraction(units, units_per_one), currency)
-            found.append(Adjustment(ChargeKind.COMMITMENT, commitment.id, commitment.description, commitment.tax_category, amount))
-            topped_up = SummedLine(commitment.id, ChargeKind.COMMITMENT, commitment.tax_category, amount, product_first_day)
-            left = [*left, Remainder.of(topped_up, currency)]
+            topped_up = true_up(commitment, amount, is_tax_included)
+            found.append(topped_up)
+            line = SummedLine(topped_up.id, topped_up.kind, topped_up.tax_category, amount, product_first_day, is_tax_included)
+            left = [*left, Remainder.of(line, currency)]
     return found
 
 
-def _order(line: SummedLine) -> tuple[str, str, str, date, Decimal]:
-    return line.tax_category or "", line.price_id, line.kind, line.first_day, line.amount
+def true_up(commitment: MinimumCommitment, amount: Decimal, is_tax_included: bool) -> Adjustment:
+    """What is charged on top for a commitment."""
+    return Adjustment(
+        ChargeKind.COMMITMENT, commitment.id, commitment.description, commitment.tax_category, amount, is_tax_included=is_tax_included
+    )
+
+
+def _order(line: SummedLine) -> tuple[str, str, str, date, Decimal, bool]:
+    return line.tax_category or "", line.price_id, line.kind, line.first_day, line.amount, line.is_tax_included
 
 
 def _positions(left: Sequence[Remainder], scope: AdjustmentScope) -> list[int]:
@@ -80,13 +99,13 @@ def _discount(discount: Discount, currency: str, subtotal: Fraction) -> Fraction
 def _taken(
     kind: ChargeKind, id: str, description: str, before: Sequence[Remainder], after: Sequence[Remainder], currency: str
 ) -> list[Adjustment]:
-    units_of: dict[str | None, int] = {}
+    units_of: dict[tuple[str | None, bool], int] = {}
     for earlier, later in zip(before, after, strict=True):
-        category = earlier.line.tax_category
-        units_of[category] = units_of.get(category, 0) + later.units - earlier.units
+        taxed = earlier.line.tax_category, earlier.line.is_tax_included
+        units_of[taxed] = units_of.get(taxed, 0) + later.units - earlier.units
     units_per_one = 10 ** minor_unit_decimals(currency)
     return [
-        Adjustment(kind, id, description, category, round_to_minor_unit(Fraction(units, units_per_one), currency))
-        for category, units in sorted(units_of.items(), key=lambda item: item[0] or "")
+        Adjustment(kind, id, description, category, round_to_minor_unit(Fraction(units, units_per_one), currency), is_included)
+        for (category, is_included), units in sorted(units_of.items(), key=lambda item: (item[0][0] or "", item[0][1]))
         if units
     ]

@@ -25,6 +25,7 @@ class SummedLine:
     tax_category: str | None
     amount: Decimal
     first_day: date
+    is_tax_included: bool = False
 
 
 @dataclass(frozen=True, slots=True)

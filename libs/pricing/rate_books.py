@@ -41,9 +41,8 @@ class RateBooks:
         if different:
             raise RateBookInvalid(different)
 
-        # Most offerings are neither: then a cut need not look further.
+        # Most offerings are not: then a cut need not look further.
         self._adjusted = {_place(offering) for offering in _offerings(newest_first) if offering.adjustments != NO_ADJUSTMENTS}
-        self._tax_included = {_place(offering) for offering in _offerings(newest_first) if offering.is_tax_included}
 
     @property
     def books(self) -> tuple[RateBook, ...]:
@@ -81,10 +80,6 @@ class RateBooks:
     def is_ever_adjusted(self, offering_id: str, currency: str) -> bool:
         """Whether the offering in any of its versions in that currency changes the sum of its charges."""
         return (offering_id, currency) in self._adjusted
-
-    def ever_includes_tax(self, offering_id: str, currency: str) -> bool:
-        """Whether the prices of any of its versions in that currency include the taxes."""
-        return (offering_id, currency) in self._tax_included
 
     def in_any_currency(self, offering_id: str, at: datetime) -> list[Offering]:
         """The offering in each currency in which it is priced at an instant."""

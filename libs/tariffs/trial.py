@@ -8,7 +8,7 @@ the product's, not the usages', and are left out.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
 from libs.billing import BillDraft, BillTerms, TaxTable, assemble_bill
@@ -42,7 +42,6 @@ from libs.pricing.charge_amount import line_amounts
 from libs.pricing.explanation import ExplanationStep, explain
 
 TRIAL = "trial"
-_MOMENT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ class Trial:
             cause_id=TRIAL,
             currency=self.currency,
             closed_at=month.end,
-            lines=(*map(ChargeLine.of, lines), *(self._adjustment_line(adjustment, month) for adjustment in adjustments)),
+            lines=(*map(ChargeLine.of, lines), *(self._adjustment_line(*numbered, month) for numbered in enumerate(adjustments))),
             discounts_after_tax=tuple(self._discounts_due(begins_at, first_day)),
         )
         return _Month(tuple(lines), tuple(adjustments), closed)
@@ -217,7 +216,7 @@ class Trial:
             tiers=price.tiers,
             line_rounding=price.line_rounding,
             tax_category=price.tax_category,
-            is_tax_included=self._is_tax_included(month),
+            is_tax_included=price.is_tax_included,
             updated_at=month.start,
         )
 
@@ -226,7 +225,7 @@ class Trial:
         if offering is None:
             return []
         day = local_date(begins_at, self.time_zone)
-        summed = [SummedLine(line.price_id, line.kind, line.tax_category, _amount(line), day) for line in lines]
+        summed = [SummedLine(line.price_id, line.kind, line.tax_category, _amount(line), day, line.is_tax_included) for line in lines]
         return adjust(offering.adjustments, summed, first_day, self.currency, None)
 
     def _discounts_due(self, begins_at: datetime, first_day: date) -> Iterator[DiscountDue]:
@@ -235,9 +234,10 @@ class Trial:
             if discount_holds(discount, first_day, local_date(begins_at, self.time_zone)):
                 yield DiscountDue(product_id=TRIAL, product_name=self._offering_id, discount=discount)
 
-    def _adjustment_line(self, adjustment: Adjustment, month: Period) -> ChargeLine:
+    def _adjustment_line(self, number: int, adjustment: Adjustment, month: Period) -> ChargeLine:
         return ChargeLine(
-            charge_id=adjustment.id,
+            # There is one of each for all charges that are taxed alike.
+            charge_id=f"{adjustment.id}|{number}",
             product_id=TRIAL,
             product_name=self._offering_id,
             price_id=adjustment.id,
@@ -248,13 +248,8 @@ class Trial:
             period=month,
             amount=adjustment.amount,
             tax_category=adjustment.tax_category,
-            is_tax_included=self._is_tax_included(month),
+            is_tax_included=adjustment.is_tax_included,
         )
-
-    def _is_tax_included(self, month: Period) -> bool:
-        """As the book says that holds when the month ends, for all of it."""
-        offering = self._books.offering(self._offering_id, month.end - _MOMENT, self.currency)
-        return offering is not None and offering.is_tax_included
 
 
 def _added(taxes: Iterable[AppliedTax]) -> tuple[AppliedTax, ...]:

@@ -1,5 +1,6 @@
 """Discounts, caps and commitments of a month: tables of what comes out, and properties of any mixture of them."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from fractions import Fraction
@@ -38,8 +39,14 @@ TIERS: Tiers = (
 )
 
 
-def line(amount: str | Decimal, category: str | None = None, kind: ChargeKind = ChargeKind.USAGE, price: str = "calls") -> SummedLine:
-    return SummedLine(price, kind, category, Decimal(amount), MARCH)
+def line(
+    amount: str | Decimal,
+    category: str | None = None,
+    kind: ChargeKind = ChargeKind.USAGE,
+    price: str = "calls",
+    is_tax_included: bool = False,
+) -> SummedLine:
+    return SummedLine(price, kind, category, Decimal(amount), MARCH, is_tax_included)
 
 
 def percent(number: str | int | Decimal, **fields: Any) -> Discount:
@@ -104,6 +111,37 @@ def test_a_discount_is_one_charge_for_each_tax_category_that_it_lowers() -> None
         Adjustments(discounts=(fixed("1.00"),)), [line("1.00"), line("1.00", "reduced"), line("1.00", "zero")], MARCH, "EUR", None
     )
     assert [(each.tax_category, str(each.amount)) for each in found] == [(None, "-0.34"), ("reduced", "-0.33"), ("zero", "-0.33")]
+
+
+@pytest.mark.parametrize(
+    ("terms", "without", "included", "expected"),
+    [
+        ({"discounts": (percent(10),)}, "30.00", "70.00", [(False, "-3.00"), (True, "-7.00")]),
+        ({"discounts": (percent(10),)}, "0.00", "70.00", [(True, "-7.00")]),
+        ({"discounts": (percent(10),)}, "30.00", "-10.00", [(False, "-3.00"), (True, "1.00")]),
+        ({"discounts": (fixed("1.00"),)}, "1.00", "2.00", [(False, "-0.33"), (True, "-0.67")]),
+        ({"discounts": (fixed("0.01"),)}, "1.00", "1.00", [(False, "-0.01")]),
+        (
+            {"discounts": (percent(10),), "spending_cap": cap("60")},
+            "50.00",
+            "50.00",
+            [(False, "-5.00"), (True, "-5.00"), (False, "-15.00"), (True, "-15.00")],
+        ),
+    ],
+)
+def test_a_discount_or_a_cap_includes_tax_where_the_charges_do_that_it_lowers(
+    terms: Any, without: str, included: str, expected: list[tuple[bool, str]]
+) -> None:
+    found = adjust(Adjustments(**terms), [line(included, is_tax_included=True), line(without)], MARCH, "EUR", None)
+    assert [(each.is_tax_included, str(each.amount)) for each in found] == expected
+
+
+@pytest.mark.parametrize("is_tax_included", [False, True])
+def test_what_is_missing_to_a_commitment_is_one_charge_that_includes_tax_as_its_book_does(is_tax_included: bool) -> None:
+    lines = [line("30.00", is_tax_included=True), line("20.00")]
+    terms = Adjustments(commitments=(commitment("70", tax_category="reduced"),))
+    (found,) = adjust(terms, lines, MARCH, "EUR", Fraction(1), is_tax_included)
+    assert (found.tax_category, found.is_tax_included, str(found.amount)) == ("reduced", is_tax_included, "20.00")
 
 
 def test_a_scope_names_prices_or_kinds_and_what_re_rating_corrects_is_usage() -> None:
@@ -269,6 +307,30 @@ def test_no_tax_category_is_left_below_nothing_when_there_are_no_credits(discoun
         before = sum(each.amount for each in lines if each.tax_category == category)
         taken = sum(each.amount for each in found if each.tax_category == category)
         assert before + taken >= 0
+
+
+@given(
+    st.lists(DISCOUNTS, max_size=3),
+    st.none() | st.builds(lambda number, scope: cap(str(number), scope=scope), st.decimals(0, 10**6, places=2), SCOPES),
+    st.lists(st.tuples(st.integers(0, 10**9), CATEGORIES, KINDS, st.booleans()), max_size=6),
+    CURRENCIES,
+)
+def test_what_is_taken_off_is_taxed_as_what_it_lowers_and_comes_to_the_same_as_if_all_were_taxed_alike(
+    discounts: list[Discount], limit: SpendingCap | None, units: Any, currency: str
+) -> None:
+    alike = lines_of([each[:3] for each in units], currency)
+    lines = [replace(each, is_tax_included=told[3]) for each, told in zip(alike, units, strict=True)]
+    numbered = tuple(each.model_copy(update={"id": f"d{number}"}) for number, each in enumerate(discounts))
+    terms = Adjustments(discounts=numbered, spending_cap=limit)
+    found = adjust(terms, lines, MARCH, currency, None)
+    assert all(each.amount < 0 for each in found)
+    for is_included in (False, True):
+        for category in {each.tax_category for each in found}:
+            before = [each.amount for each in lines if (each.tax_category, each.is_tax_included) == (category, is_included)]
+            taken = [each.amount for each in found if (each.tax_category, each.is_tax_included) == (category, is_included)]
+            assert sum(before) + sum(taken) >= 0
+    assert total(found) == total(adjust(terms, alike, MARCH, currency, None))
+    assert len({(each.id, each.tax_category, each.is_tax_included) for each in found}) == len(found)
 
 
 @given(st.decimals(0, 10**6, places=2), st.lists(st.tuples(st.integers(0, 10**8), CATEGORIES, KINDS), max_size=6))

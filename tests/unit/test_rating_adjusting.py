@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import product as product_of
 from typing import Any
 
 import bson
@@ -41,6 +42,13 @@ offerings:
 
 def books(terms: str = "", text: str = BOOK) -> RateBooks:
     return RateBooks([parse_rate_book(text + "".join(f"    {line}\n" for line in terms.strip().splitlines()), "book.yaml")])
+
+
+def switching(terms: str) -> RateBooks:
+    """Books with the same terms, of which the one in force from the middle of March on includes tax."""
+    later = BOOK.replace("id: book", "id: later", 1).replace("2020-01-01", "2026-03-15")
+    texts = (BOOK, terms), (later, f"tax: included\n{terms.strip()}")
+    return RateBooks(book for text, own_terms in texts for book in books(own_terms, text).books)
 
 
 def product(id: str = "line-1", offering: str = "basic", started: datetime = LONG_AGO, ended: datetime | None = None) -> Product:
@@ -276,6 +284,53 @@ def test_prices_that_include_tax_are_told_so_with_what_is_made_of_them() -> None
     assert [each.is_tax_included for each in made(without, charge("c1", "10.00"))] == [False]
 
 
+def test_in_a_month_in_which_a_book_begins_to_include_tax_each_discount_is_taxed_as_what_it_lowers() -> None:
+    terms = """
+discounts: {id: d, description: D, percent: 10}
+minimum_commitment: {id: m, description: M, amount: 70}
+"""
+    by = switching(terms)
+    found = made(by, charge("c1", "20.00"), charge("c2", "30.00", is_tax_included=True))
+    assert [(each.price_id, str(each.amount), each.is_tax_included) for each in found] == [
+        ("d", "-2.00", False),
+        ("d", "-3.00", True),
+        # As its terms are, which are those of the month's start.
+        ("m", "25.00", False),
+    ]
+    assert [each.id.split("|")[2] for each in found] == ["d", "d::tax-included", "m"]
+    assert [each.is_tax_included for each in made(by, charge("c3", "80.00", APRIL, is_tax_included=True), cut=cut("apr", APRIL))] == [True]
+
+
+def test_charges_made_of_one_tax_treatment_have_the_ids_that_they_always_had() -> None:
+    by = switching("discounts: {id: d, description: D, percent: 10}")
+    for included in (False, True):
+        found = made(
+            by, charge("c1", "20.00", is_tax_included=included), charge("c2", "9.00", tax_category="low", is_tax_included=included)
+        )
+        assert [(each.id, each.is_tax_included) for each in found] == [
+            ("ada|line-1|d|2026-03-01|adjusted|run%7Cada", included),
+            ("ada|line-1|d:low|2026-03-01|adjusted|run%7Cada", included),
+        ]
+
+
+def test_what_an_earlier_cut_taxed_otherwise_is_made_right_by_the_next_one() -> None:
+    by = switching("discounts: {id: d, description: D, percent: 10}")
+    first = charge("c1", "20.00")
+    as_at_the_end = [each.model_copy(update={"is_tax_included": True}) for each in made(by, first, cut=cut("demand", None))]
+    found = made(by, charge("c2", "30.00", is_tax_included=True), earlier=[first, *as_at_the_end])
+    assert {(str(each.amount), each.is_tax_included) for each in found} == {("-2.00", False), ("-1.00", True)}
+
+
+def test_a_long_commitment_includes_tax_as_its_terms_do_and_is_corrected_as_it_was_charged() -> None:
+    by = switching("minimum_commitment: {id: q, description: Q, amount: 100, period: quarter}")
+    first = made(by, charge("c1", "40.00", is_tax_included=True))
+    assert [(str(each.amount), each.is_tax_included) for each in first] == [("60.00", False)]
+    earlier = [charge("c1", "40.00", is_tax_included=True), *first]
+    late = charge("c2", "10.00", sequence=1, is_tax_included=True)
+    (corrected,) = made(by, late, cut=cut("apr", APRIL), earlier=earlier)
+    assert (str(corrected.amount), corrected.is_tax_included) == ("-10.00", False)
+
+
 def test_the_cut_closes_what_it_makes_and_puts_it_on_the_lines() -> None:
     terms = books("tax: included\ndiscounts: {id: d, description: D, percent: 10, scope: recurring}")
     usage = charge("c1", "0", state=ChargeState.OPEN, sums={"100": Decimal(1000)}, is_tax_included=True)
@@ -299,11 +354,11 @@ minimum_commitment: {id: minimum, description: Minimum, amount: 40}
 BY_TERMS = books(TERMS)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5_000), st.sampled_from([None, "reduced"]), st.integers(0, 3)), max_size=8))
-def test_a_month_comes_to_the_same_on_one_bill_as_on_several(usages: list[tuple[int, str | None, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 5_000), st.sampled_from([None, "reduced"]), st.booleans(), st.integers(0, 3)), max_size=8))
+def test_a_month_comes_to_the_same_on_one_bill_as_on_several(usages: list[tuple[int, str | None, bool, int]]) -> None:
     charges = [
-        charge(f"c{n}", Decimal(cents).scaleb(-2), tax_category=category, sequence=number)
-        for n, (cents, category, number) in enumerate(usages)
+        charge(f"c{n}", Decimal(cents).scaleb(-2), tax_category=category, is_tax_included=included, sequence=number)
+        for n, (cents, category, included, number) in enumerate(usages)
     ]
     at_once = [*charges, *made(BY_TERMS, *charges)]
     earlier: list[Charge] = []
@@ -313,9 +368,11 @@ def test_a_month_comes_to_the_same_on_one_bill_as_on_several(usages: list[tuple[
     rest = [each for each in charges if each.sequence == 3]
     earlier += [*rest, *made(BY_TERMS, *rest, earlier=earlier)]
     for price_id in ("tenth", "five", "tiers", "cap", "minimum"):
-        for category in (None, "reduced"):
+        for taxed in product_of([None, "reduced"], [False, True]):
             sums = {
-                sum(each.amount or 0 for each in bills if (each.price_id, each.tax_category) == (price_id, category))
+                sum(each.amount or 0 for each in bills if (each.price_id, each.tax_category, each.is_tax_included) == (price_id, *taxed))
                 for bills in (at_once, earlier)
             }
-            assert len(sums) == 1, (price_id, category)
+            assert len(sums) == 1, (price_id, taxed)
+    for bills in (at_once, earlier):
+        assert len({each.id for each in bills}) == len(bills)

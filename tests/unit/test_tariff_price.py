@@ -102,10 +102,31 @@ def test_discounts_cap_and_tax_are_those_of_a_bill(films: int, adjusted: list[st
     assert bill.total == Decimal(total)
 
 
+def test_what_bears_different_taxes_is_discounted_by_each() -> None:
+    tried = trial(with_allowances=False)
+    bill = tried.bill(tried.price([used("film", "1"), used("voice", "100")]), RATES, "standard")
+    assert [(one.tax_category, str(one.amount)) for one in bill.adjustments] == [(None, "-0.10"), ("reduced", "-0.40")]
+    assert [f"{tax.category} {tax.amount}" for tax in bill.taxes] == ["reduced 0.36", "standard 0.19"]
+
+
 def test_prices_that_include_tax_are_what_is_to_be_paid() -> None:
     tried = trial("inclusive")
     bill = tried.bill(tried.price([used("film", "1")]), RATES, "standard")
     assert ([f"{tax.category} {tax.amount}" for tax in bill.taxes], bill.total) == (["standard 2.10"], Decimal("12.10"))
+
+
+def test_a_month_in_which_a_book_begins_to_include_tax_is_taxed_by_what_each_usage_was_priced_with() -> None:
+    later = (
+        BOOK.replace("id: trial", "id: later", 1).replace("2026-01-01", "2026-03-15").replace("  basic:\n", "  basic:\n    tax: included\n")
+    )
+    tried = Trial(RateBooks([parse_rate_book(BOOK, "book.yaml"), parse_rate_book(later, "later.yaml")]), "basic", "Europe/Madrid", "EUR")
+    bill = tried.bill(tried.price([used("film", "1"), used("film", "1", "2026-03-20T10:00:00+01:00")]), RATES, "standard")
+    assert [(one.id, str(one.amount), one.is_tax_included) for one in bill.adjustments] == [
+        ("loyal", "-0.40", False),
+        ("loyal", "-0.40", True),
+    ]
+    # 3.60 and 0.36 of tax; 3.60 with the tax in it.
+    assert (bill.total, [str(tax.amount) for tax in bill.taxes]) == (Decimal("7.56"), ["0.69"])
 
 
 def test_discounts_after_tax_are_taken_off_each_bill() -> None:

@@ -4,8 +4,8 @@ The month is that in which a charge's time begins, or that in which it ended whe
 A correction is of the month of the fee that it corrects.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -13,6 +13,7 @@ from fractions import Fraction
 from libs.billing.adjustments import Adjustment
 from libs.contracts import Charge, PeriodCut
 from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments
+from libs.money import sum_exactly
 from libs.periods import Period, first_moment, local_date, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.recurring_price import Boundary
@@ -23,6 +24,7 @@ from services.rating.domain.months import label_of
 from services.rating.domain.tenures import Tenure, tenures_of
 
 _MOMENT = timedelta(milliseconds=1)
+_NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,35 @@ def days_had(tenure: Tenure, account: Account) -> tuple[datetime, datetime | Non
     return tenure.subscription.start, end
 
 
-def charge_of(
-    month: AdjustedMonth, adjustment: Adjustment, account: Account, cut: PeriodCut, now: datetime, is_tax_included: bool
-) -> Charge:
+def charges_to_reach(
+    wanted: Iterable[Adjustment], made_before: Iterable[Charge], month: AdjustedMonth, account: Account, cut: PeriodCut, now: datetime
+) -> list[Charge]:
+    """What the cut charges so that all adjustments of a month come to what is wanted; what is not wanted any more is undone."""
+    due = [difference for difference in _differences(wanted, made_before) if difference.amount]
+    without_tax = {(each.kind, each.id, each.tax_category) for each in due if not each.is_tax_included}
+    charges = []
+    for each in due:
+        # Only where the cut makes both need the id tell them apart.
+        is_second = each.is_tax_included and (each.kind, each.id, each.tax_category) in without_tax
+        charges.append(_charge_of(month, each, account, cut, now, "tax-included" if is_second else ""))
+    return charges
+
+
+def _differences(wanted: Iterable[Adjustment], made_before: Iterable[Charge]) -> list[Adjustment]:
+    found = {(each.kind, each.id, each.tax_category, each.is_tax_included): each for each in wanted}
+    for charge in made_before:
+        taxed = charge.tax_category, charge.is_tax_included
+        due = found.get((charge.kind, charge.price_id, *taxed))
+        if due is None:
+            due = Adjustment(charge.kind, charge.price_id, charge.description, charge.tax_category, _NOTHING, charge.is_tax_included)
+        amount = sum_exactly([due.amount, -(charge.amount or _NOTHING)])
+        found[charge.kind, charge.price_id, *taxed] = replace(due, amount=amount)
+    return list(found.values())
+
+
+def _charge_of(month: AdjustedMonth, adjustment: Adjustment, account: Account, cut: PeriodCut, now: datetime, mark: str) -> Charge:
     label = label_of(month.period, account.time_zone)
-    part = adjustment.id if adjustment.tax_category is None else f"{adjustment.id}:{adjustment.tax_category}"
+    part = ":".join([adjustment.id, adjustment.tax_category or "", mark]).rstrip(":")
     return Charge(
         id=adjustment_charge_id(account.id, month.product_id, part, label, cut.id),
         account_id=account.id,
@@ -123,7 +149,7 @@ def charge_of(
         sequence=0,
         sums=_sums(adjustment.amount),
         tax_category=adjustment.tax_category,
-        is_tax_included=is_tax_included,
+        is_tax_included=adjustment.is_tax_included,
         opened_at=now,
         updated_at=now,
     )
@@ -134,13 +160,12 @@ def _sums(amount: Decimal) -> dict[str, Decimal]:
     return {str(exact.denominator): Decimal(exact.numerator)}
 
 
-def includes_tax(offering_id: str, period: Period, account: Account, books: RateBooks) -> bool:
-    if not books.ever_includes_tax(offering_id, account.currency):
-        return False
-    offering = books.offering(offering_id, period.end - _MOMENT, account.currency)
-    return offering is not None and offering.is_tax_included
-
-
 def terms_at(books: RateBooks, offering_id: str, at: datetime, account: Account) -> Adjustments:
     offering = books.offering(offering_id, at, account.currency)
     return NO_ADJUSTMENTS if offering is None else offering.adjustments
+
+
+def includes_tax(books: RateBooks, offering_id: str, at: datetime, account: Account) -> bool:
+    """Whether the amounts of these terms include tax."""
+    offering = books.offering(offering_id, at, account.currency)
+    return offering is not None and offering.is_tax_included

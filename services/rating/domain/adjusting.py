@@ -6,24 +6,21 @@ made before. So the number of bills and their order change nothing in the sum.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 
-from libs.billing.adjustments import Adjustment, adjust
+from libs.billing.adjustments import adjust
 from libs.billing.commitments import due_share
 from libs.billing.discounts import discount_holds
 from libs.billing.remainders import SummedLine
 from libs.contracts import MADE_BY_CUTS, Charge, ChargeKind, PeriodCut, RunType
 from libs.contracts.adjustments import DiscountDue
-from libs.money import sum_exactly
 from libs.periods import local_date, month_containing
 from libs.pricing import RateBooks
 from services.rating.domain.adjusted_months import (
     AdjustedMonth,
     billed_until,
-    charge_of,
+    charges_to_reach,
     days_had,
     includes_tax,
     month_of,
@@ -35,7 +32,6 @@ from services.rating.domain.fees import ending_with
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.tenures import tenures_of
 
-NOTHING = Decimal(0)
 # Whether a discount holds is settled when it is due; besides, MongoDB has no days without a time.
 _SETTLED = {"first_months": None, "holds_from": None, "holds_until": None}
 
@@ -78,7 +74,7 @@ def adjustments(
     months = months_of(account, charges, _held(products, cut), cut, earlier)
     made = [charge for month in months for charge in _made(month, account, books, cut, now)]
     due = long_commitments(months, account, books, cut)
-    return [*made, *true_ups(due, [*earlier, *charges, *made], account, books, cut, now)] if due else made
+    return [*made, *true_ups(due, [*earlier, *charges, *made], account, cut, now)] if due else made
 
 
 def discounts_due(
@@ -130,27 +126,15 @@ def _made(month: AdjustedMonth, account: Account, books: RateBooks, cut: PeriodC
         return []
     lines = [_line(charge, account) for charge in month.charges if charge.kind not in MADE_BY_CUTS]
     share = _committed_share(month, account, cut)
-    wanted = adjust(terms, lines, local_date(month.got_at, account.time_zone), account.currency, share)
+    is_tax_included = includes_tax(books, month.offering_id, month.begins_at, account)
+    wanted = adjust(terms, lines, local_date(month.got_at, account.time_zone), account.currency, share, is_tax_included)
     made_before = [
         charge
         for charge in month.charges
         # The true-up of a longer commitment is not the month's.
         if charge.kind in MADE_BY_CUTS and charge.period == month.period and (share is not None or charge.kind is not ChargeKind.COMMITMENT)
     ]
-    differences = _differences(wanted, made_before)
-    is_tax_included = includes_tax(month.offering_id, month.period, account, books)
-    return [charge_of(month, difference, account, cut, now, is_tax_included) for difference in differences if difference.amount]
-
-
-def _differences(wanted: Iterable[Adjustment], made_before: Iterable[Charge]) -> list[Adjustment]:
-    """What is still to be charged so that all adjustments of a month come to what is wanted; what is not wanted any more is undone."""
-    found = {(each.kind, each.id, each.tax_category): each for each in wanted}
-    for charge in made_before:
-        place = (charge.kind, charge.price_id, charge.tax_category)
-        amount = charge.amount or NOTHING
-        due = found.get(place) or Adjustment(charge.kind, charge.price_id, charge.description, charge.tax_category, NOTHING)
-        found[place] = replace(due, amount=sum_exactly([due.amount, -amount]))
-    return list(found.values())
+    return charges_to_reach(wanted, made_before, month, account, cut, now)
 
 
 def _committed_share(month: AdjustedMonth, account: Account, cut: PeriodCut) -> Fraction | None:
@@ -169,4 +153,5 @@ def _committed_share(month: AdjustedMonth, account: Account, cut: PeriodCut) -> 
 def _line(charge: Charge, account: Account) -> SummedLine:
     assert charge.amount is not None, f"charge {charge.id} is adjusted before it is closed"
     begins_at = charge.corrected_from or charge.period.start
-    return SummedLine(charge.price_id, charge.kind, charge.tax_category, charge.amount, local_date(begins_at, account.time_zone))
+    first_day = local_date(begins_at, account.time_zone)
+    return SummedLine(charge.price_id, charge.kind, charge.tax_category, charge.amount, first_day, charge.is_tax_included)

@@ -11,15 +11,15 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from libs.billing.adjustments import Adjustment
+from libs.billing.adjustments import true_up
 from libs.billing.commitments import due_share, missing
-from libs.contracts import Charge, ChargeKind, PeriodCut
+from libs.contracts import Charge, PeriodCut
 from libs.contracts.adjustments import MinimumCommitment
 from libs.money import minor_unit_decimals, round_to_minor_unit, sum_exactly
 from libs.periods import Period, first_moment, local_date
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amount
-from services.rating.domain.adjusted_months import AdjustedMonth, billed_until, charge_of, days_had, includes_tax, month_of, terms_at
+from services.rating.domain.adjusted_months import AdjustedMonth, billed_until, charges_to_reach, days_had, includes_tax, month_of, terms_at
 from services.rating.domain.holdings import Account
 
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
@@ -31,6 +31,7 @@ class Committed:
 
     commitment: MinimumCommitment
     month: AdjustedMonth
+    is_tax_included: bool
 
 
 def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: RateBooks, cut: PeriodCut) -> list[Committed]:
@@ -45,30 +46,26 @@ def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: R
             ends = [tenure.subscription.end for tenure in month.tenures]
             if period.end <= until or all(end is not None and end <= until for end in ends):
                 place = (month.product_id, month.offering_id, commitment.id, period.start)
-                found[place] = Committed(commitment, replace(month, period=period, charges=()))
+                is_tax_included = includes_tax(books, month.offering_id, month.begins_at, account)
+                found[place] = Committed(commitment, replace(month, period=period, charges=()), is_tax_included)
     return list(found.values())
 
 
-def true_ups(
-    due: Iterable[Committed], charges: Sequence[Charge], account: Account, books: RateBooks, cut: PeriodCut, now: datetime
-) -> list[Charge]:
+def true_ups(due: Iterable[Committed], charges: Sequence[Charge], account: Account, cut: PeriodCut, now: datetime) -> list[Charge]:
     """What is charged for the commitments. `charges` are all that were closed in their periods, with what this cut makes of them."""
-    made = []
+    made: list[Charge] = []
     for each in due:
         commitment, month = each.commitment, each.month
         own = [charge for charge in charges if _counts(charge, month, account)]
         spent = sum_exactly(_amount(charge) for charge in own if charge.price_id != commitment.id)
-        before = sum_exactly(_amount(charge) for charge in own if charge.price_id == commitment.id)
         share = sum((due_share(month.period, *days_had(tenure, account), account.time_zone) for tenure in month.tenures), Fraction(0))
         if not commitment.is_prorated and share:
             share = Fraction(1)
         units_per_one = 10 ** minor_unit_decimals(account.currency)
         units = missing(commitment.amount, share, int(Fraction(spent) * units_per_one), account.currency)
-        amount = sum_exactly([round_to_minor_unit(Fraction(units, units_per_one), account.currency), -before])
-        if amount:
-            topped_up = Adjustment(ChargeKind.COMMITMENT, commitment.id, commitment.description, commitment.tax_category, amount)
-            is_tax_included = includes_tax(month.offering_id, month.period, account, books)
-            made.append(charge_of(month, topped_up, account, cut, now, is_tax_included))
+        wanted = true_up(commitment, round_to_minor_unit(Fraction(units, units_per_one), account.currency), each.is_tax_included)
+        before = [charge for charge in own if charge.price_id == commitment.id]
+        made += charges_to_reach([wanted], before, month, account, cut, now)
     return made
 
 
