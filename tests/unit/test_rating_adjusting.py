@@ -44,11 +44,15 @@ def books(terms: str = "", text: str = BOOK) -> RateBooks:
     return RateBooks([parse_rate_book(text + "".join(f"    {line}\n" for line in terms.strip().splitlines()), "book.yaml")])
 
 
+def changing(terms: str, later_terms: str, on: str) -> RateBooks:
+    """Books with different terms, of which the second is in force from a day on."""
+    later = BOOK.replace("id: book", "id: later", 1).replace("2020-01-01", on)
+    return RateBooks([*books(terms).books, *books(later_terms, later).books])
+
+
 def switching(terms: str) -> RateBooks:
     """Books with the same terms, of which the one in force from the middle of March on includes tax."""
-    later = BOOK.replace("id: book", "id: later", 1).replace("2020-01-01", "2026-03-15")
-    texts = (BOOK, terms), (later, f"tax: included\n{terms.strip()}")
-    return RateBooks(book for text, own_terms in texts for book in books(own_terms, text).books)
+    return changing(terms, f"tax: included\n{terms.strip()}", "2026-03-15")
 
 
 def product(id: str = "line-1", offering: str = "basic", started: datetime = LONG_AGO, ended: datetime | None = None) -> Product:
@@ -249,6 +253,22 @@ def test_a_commitment_of_a_year_is_due_for_its_days_when_the_product_ends_and_on
     assert told(made(terms, products=[product(started=MARCH.start)], cut=cut("dec", calendar_month("2026-12", MADRID)))) == ["y 306.00"]
     assert made(terms, charge("c1", "10.00")) == []
     assert made(terms, charge("c1", "10.00"), cut=cut("demand", None), products=[line]) == []
+
+
+def test_a_commitment_of_a_quarter_has_the_terms_of_its_last_month_whichever_month_is_billed() -> None:
+    by = changing(
+        *(f"minimum_commitment: {{id: q, description: Q, amount: {amount}, period: quarter}}" for amount in (90, 180)), "2026-02-20"
+    )
+    charges = [charge("c1", "30.00", FEBRUARY), charge("c2", "40.00")]
+    at_the_end = made(by, charges[1], earlier=charges[:1])
+    assert told(at_the_end) == ["q 110.00"]
+    late = charge("c3", "10.00", FEBRUARY, sequence=1)
+    assert told(made(by, late, cut=cut("apr", APRIL), earlier=[*charges, *at_the_end])) == ["q -10.00"]
+
+    left = product(ended=datetime(2026, 2, 14, 11, tzinfo=UTC))
+    in_february = made(by, charges[0], cut=cut("feb", FEBRUARY), products=[left])
+    assert told(in_february) == ["q 15.00"], "half of the quarter's 90 days"
+    assert made(by, products=[left], earlier=[charges[0], *in_february]) == []
 
 
 def test_discounts_after_tax_go_with_the_cut_to_the_bill() -> None:

@@ -1,12 +1,13 @@
 """Minimum commitments of a quarter or a year: what is missing to one when the cycle has billed its last month, or the product's last.
 
-All charges of the product by the offering count, discounts included. Like the adjustments of a month they are computed anew
-whenever a cut is about one of their months, and it charges what differs from the true-ups before.
+All charges of the product by the offering count, discounts included. The terms are those with which that last month begins. Like the
+adjustments of a month they are computed anew whenever a cut is about one of their months, and it charges what differs from the
+true-ups before.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
@@ -16,13 +17,15 @@ from libs.billing.commitments import due_share, missing
 from libs.contracts import Charge, PeriodCut
 from libs.contracts.adjustments import MinimumCommitment
 from libs.money import minor_unit_decimals, round_to_minor_unit, sum_exactly
-from libs.periods import Period, first_moment, local_date
+from libs.periods import Period, first_moment, local_date, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amount
 from services.rating.domain.adjusted_months import AdjustedMonth, billed_until, charges_to_reach, days_had, includes_tax, month_of, terms_at
 from services.rating.domain.holdings import Account
 
-_MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
+Length = Literal["quarter", "year"]
+_MONTHS_OF: Mapping[Length, int] = {"quarter": 3, "year": 12}
+_MOMENT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,22 @@ def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: R
     until = billed_until(cut, account)
     if until is None:
         return []
+    zone = account.time_zone
     found: dict[tuple[str, str, str, datetime], Committed] = {}
     for month in months:
-        for commitment in terms_at(books, month.offering_id, month.begins_at, account).long_commitments if month.tenures else ():
-            period = calendar_period(commitment.period, local_date(month.period.start, account.time_zone), account.time_zone)
-            ends = [tenure.subscription.end for tenure in month.tenures]
-            if period.end <= until or all(end is not None and end <= until for end in ends):
-                place = (month.product_id, month.offering_id, commitment.id, period.start)
-                is_tax_included = includes_tax(books, month.offering_id, month.begins_at, account)
-                found[place] = Committed(commitment, replace(month, period=period, charges=()), is_tax_included)
+        for length in _MONTHS_OF if month.tenures else ():
+            period = _calendar_period(length, local_date(month.period.start, zone), zone)
+            ends = [tenure.subscription.end or period.end for tenure in month.tenures]
+            lasts_until = min(period.end, max(ends))
+            if lasts_until > until:
+                continue
+            # Whichever of its months the cut is about, or late usage of another one would be measured by other terms.
+            terms_from = max(month_containing(lasts_until - _MOMENT, zone).start, month.got_at)
+            is_tax_included = includes_tax(books, month.offering_id, terms_from, account)
+            for commitment in terms_at(books, month.offering_id, terms_from, account).long_commitments:
+                if commitment.period == length:
+                    place = (month.product_id, month.offering_id, commitment.id, period.start)
+                    found[place] = Committed(commitment, replace(month, period=period, charges=()), is_tax_included)
     return list(found.values())
 
 
@@ -79,8 +89,8 @@ def _amount(charge: Charge) -> Decimal:
     return line_amount(charge) if charge.amount is None else charge.amount
 
 
-def calendar_period(length: Literal["month", "quarter", "year"], day: date, zone_name: str) -> Period:
-    """The calendar month, quarter or year of a local day."""
+def _calendar_period(length: Length, day: date, zone_name: str) -> Period:
+    """The calendar quarter or year of a local day."""
     count = _MONTHS_OF[length]
     first = (day.month - 1) // count * count
     years, month = divmod(first + count, 12)
