@@ -134,15 +134,17 @@ class _Known:
     async def _counting(self, charge: Document) -> CountingCharge:
         tiers = None if charge.get("tiers") is None else ChargeTiers.model_validate(charge["tiers"])
         rounding = None if charge.get("line_rounding") is None else LineRounding.model_validate(charge["line_rounding"])
-        before = Decimal(0)
+        before, usage_count_before = Decimal(0), 0
         if tiers is not None and charge["sequence"]:
             same = {field: charge[field] for field in ("account_id", "product_id", "offering_id", "price_id", "kind")}
             is_included = True if charge.get("is_tax_included") else {"$ne": True}
             same |= {"tax_category": charge.get("tax_category"), "is_tax_included": is_included}
             earlier = {**same, "period.start": charge["period"]["start"], "sequence": {"$lt": charge["sequence"]}}
-            found = self._reader.find("rating", "charges", earlier, fields=("quantity", "tiers"))
-            before = sum_exactly([each["quantity"] async for each in found if same_tiers(each.get("tiers"), tiers)])
-        return CountingCharge(charge["_id"], tiers, rounding, before)
+            found = self._reader.find("rating", "charges", earlier, fields=("quantity", "usage_count", "tiers"))
+            counted = [each async for each in found if same_tiers(each.get("tiers"), tiers)]
+            before = sum_exactly(each["quantity"] for each in counted)
+            usage_count_before = sum(each["usage_count"] for each in counted)
+        return CountingCharge(charge["_id"], tiers, rounding, before, usage_count_before)
 
     async def _by_id(self, collection: str, ids: Iterable[str], fields: Sequence[str]) -> dict[str, Document]:
         found = self._reader.find("rating", collection, {"_id": {"$in": list(ids)}}, fields=fields)

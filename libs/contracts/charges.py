@@ -76,13 +76,15 @@ class Tier(Record):
 class ChargeTiers(Record):
     """How the quantity of a charge becomes money, where that depends on all usage of the month together.
 
-    `counted_before` is what earlier sequences of the month used up already.
+    `counted_before` is what earlier sequences of the month used up already, and `usage_count_before` how many usages that was: what
+    a first tier asks even for nothing is due once. A charge that was opened when these were not counted yet does not say.
     """
 
     model: Literal["graduated", "volume", "package"]
     tiers: tuple[Tier, ...]
     free_quantity: Decimal = Decimal(0)
     counted_before: Decimal = Decimal(0)
+    usage_count_before: int | None = None
 
 
 class LineRounding(Record):

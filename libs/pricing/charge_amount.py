@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from libs.contracts import Charge, ChargeKind, ChargeState
+from libs.contracts import Charge, ChargeState
 from libs.money import (
     RoundingMode,
     divide_rounded,
@@ -20,9 +20,7 @@ from libs.pricing.tiers import tiers_amount
 def exact_amount(charge: Charge) -> Fraction:
     """What its usages added up to, and what its tiers make of its quantity."""
     exact = sum_fractions(charge.sums)
-    if charge.tiers is None or _is_left(charge):
-        return exact
-    return exact + tiers_amount(charge.tiers, charge.quantity)
+    return exact if charge.tiers is None else exact + tiers_amount(charge.tiers, charge.quantity, charge.usage_count)
 
 
 def line_amounts(charges: Sequence[Charge]) -> list[Decimal]:
@@ -68,8 +66,3 @@ def _how(charge: Charge) -> tuple[RoundingMode, int]:
     rounding = charge.line_rounding
     assert rounding is not None, f"the book of charge {charge.id} names no rounding"
     return rounding.mode, minor_unit_decimals(charge.currency) if rounding.decimals is None else rounding.decimals
-
-
-def _is_left(charge: Charge) -> bool:
-    """Whether re-rating took all usage away: then not even the flat amount of a first tier is due."""
-    return charge.kind in (ChargeKind.USAGE, ChargeKind.ADJUSTMENT) and charge.usage_count <= 0 and not charge.quantity

@@ -94,18 +94,22 @@ def scaled(tiers: ChargeTiers, *, steps_per_unit: int = 1, numerators_per_amount
     )
 
 
-def tiers_amount(tiers: ChargeTiers, quantity: Decimal) -> Fraction:
-    """What a quantity costs after `counted_before`: what both cost together, less what the earlier one cost.
+def tiers_amount(tiers: ChargeTiers, quantity: Decimal, usage_count: int = 1) -> Fraction:
+    """What the quantity of some usages costs after what was counted before: what both cost together, less what the earlier one cost.
 
-    The flat amount of the first tier is due even for nothing. What comes later may cost less than nothing, where a volume price reaches
-    a cheaper tier.
+    The flat amount of the first tier is due even for usages of nothing, and goes when all usages are taken back. What comes later may cost
+    less than nothing, where a volume price reaches a cheaper tier.
     """
     of_month, before = scaled(tiers), Fraction(tiers.counted_before)
-    whole = before + Fraction(quantity)
-    if not before:
-        return Fraction(of_month.amount(whole))
-    # Where all of it is taken back, nothing is left for which a flat amount would be due.
-    return Fraction((of_month.amount(whole) if whole else 0) - of_month.amount(before))
+    count_before = tiers.usage_count_before
+    if count_before is None:
+        # Opened before usages were counted: whether any came before, and whether any are left, shows in their quantity alone.
+        count_before, usage_count = 0, 0 if before else usage_count
+
+    def cost(counted: Fraction, count: int) -> Number:
+        return of_month.amount(counted) if counted or count > 0 else 0
+
+    return Fraction(cost(before + Fraction(quantity), count_before + usage_count) - cost(before, count_before))
 
 
 def volume_amount(tiers: ChargeTiers, counted: Decimal, priced: Decimal) -> Fraction:

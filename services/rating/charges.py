@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateOne
@@ -16,19 +15,18 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import BillIssued, BillLine, ChargeState
-from libs.money import sum_exactly
 from libs.runtime import in_transaction
 from services.rating.collisions import Collision
 from services.rating.commands import write_all
 from services.rating.documents import charge_update, opened_charge
 from services.rating.domain.accumulation import Increment
+from services.rating.domain.counted import NOTHING_COUNTED, Counted, add_counted
 from services.rating.domain.deciding import Rated, UsageCharge
 
 # Charges that are there need not be told again what they are; 200 bytes each.
 KNOWN_CHARGES_MAX = 100_000
 # A command holds 16 MB; an increment of a known charge is 2 KB at most.
 UPDATED_AT_A_TIME = 5_000
-NOTHING = Decimal(0)
 
 
 class ChargeNotForBill(Exception):
@@ -52,7 +50,7 @@ class ChargeStore:
             counting = [charge for id in missing if (charge := increments[id].charge).price.tiers is not None]
             await self._refuse_passed(counting, session)
             before = await self._counted_before(counting, session)
-            opened = [opened_charge(id, increments[id], at, before.get(id, NOTHING)) for id in missing]
+            opened = [opened_charge(id, increments[id], at, before.get(id, NOTHING_COUNTED)) for id in missing]
             await self._charges.insert_many(opened, ordered=False, session=session)
         await self._add([(id, increment) for id, increment in increments.items() if id not in missing], at, session)
 
@@ -78,15 +76,20 @@ class ChargeStore:
         if (await self._accounts.bulk_write(unpassed, ordered=False, session=session)).matched_count != len(unpassed):
             raise Collision
 
-    async def _counted_before(self, charges: Iterable[UsageCharge], session: AsyncClientSession) -> dict[str, Decimal]:
+    async def _counted_before(self, charges: Iterable[UsageCharge], session: AsyncClientSession) -> dict[str, Counted]:
         """What earlier sequences counted of these charges' tiers. They are sealed, for a sequence begins with the cut of the one before."""
         continued = {charge.id: earlier_ids for charge in charges if (earlier_ids := charge.continued_ids)}
         if not continued:
             return {}
-        ids = [id for earlier_ids in continued.values() for id in earlier_ids]
-        found = self._charges.find({"_id": {"$in": ids}}, {"quantity": 1}, session=session)
-        quantities = {document["_id"]: document["quantity"] async for document in found}
-        return {id: sum_exactly(quantities.get(one, NOTHING) for one in earlier_ids) for id, earlier_ids in continued.items()}
+        found = await self.counted([id for earlier_ids in continued.values() for id in earlier_ids], session)
+        return {id: add_counted(found[one] for one in earlier_ids if one in found) for id, earlier_ids in continued.items()}
+
+    async def counted(self, charge_ids: Sequence[str], session: AsyncClientSession | None) -> dict[str, Counted]:
+        """What those of these charges that are there counted."""
+        if not charge_ids:
+            return {}
+        found = self._charges.find({"_id": {"$in": list(charge_ids)}}, {"quantity": 1, "usage_count": 1}, session=session)
+        return {document["_id"]: Counted(document["quantity"], document["usage_count"]) async for document in found}
 
     async def _add(self, increments: Sequence[tuple[str, Increment]], at: datetime, session: AsyncClientSession) -> None:
         # By id and nothing else: any further condition takes an update off MongoDB's fast path, four times slower.

@@ -14,6 +14,7 @@ from libs.contracts import AllowanceUse, RatedPart, UsageRated, UsageReceived, U
 from libs.pricing import PricedUsage
 from libs.runtime.exact_numbers import decimal128
 from services.rating.domain.accumulation import Increment
+from services.rating.domain.counted import Counted, tiers_after
 from services.rating.domain.deciding import Earlier, Rated, UsageCharge, total_numerator
 
 INT64_MAX = 2**63 - 1
@@ -195,8 +196,8 @@ def charge_update(increment: Increment, at: datetime) -> Document:
     return {"$inc": added, "$set": {"updated_at": at}}
 
 
-def opened_charge(id: str, increment: Increment, at: datetime, counted_before: Decimal) -> Document:
-    """A new charge with its first usages; `counted_before` is what earlier sequences of its month used up of its tiers."""
+def opened_charge(id: str, increment: Increment, at: datetime, before: Counted) -> Document:
+    """A new charge with its first usages; `before` is what earlier sequences of its month counted of its tiers."""
     charge, price = increment.charge, increment.charge.price
     document: Document = {
         "_id": id,
@@ -222,7 +223,7 @@ def opened_charge(id: str, increment: Increment, at: datetime, counted_before: D
         "updated_at": at,
     }
     if price.tiers is not None:
-        document["tiers"] = price.tiers.model_copy(update={"counted_before": counted_before}).model_dump()
+        document["tiers"] = tiers_after(price.tiers, before).model_dump()
     if price.is_tax_included:
         document["is_tax_included"] = True
     if price.line_rounding is not None:

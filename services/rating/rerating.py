@@ -18,7 +18,6 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import AllowanceUse, Charge, ChargePosting, RatedPart, RerateCompleted, RerateRequested, UsageRated, UsageRerated
-from libs.money import sum_exactly
 from libs.periods import Period
 from libs.runtime import Index, from_document, in_transaction, to_document
 from libs.runtime.exact_numbers import decimal128
@@ -30,6 +29,7 @@ from services.rating.directory import Directory
 from services.rating.documents import Document, earlier_answer, opened_charge
 from services.rating.domain.accumulation import Increment
 from services.rating.domain.correcting import Correction
+from services.rating.domain.counted import Counted, add_counted, tiers_after
 from services.rating.domain.deciding import UsageCharge
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.repricing import Repricer, Shelf, Standing
@@ -39,7 +39,6 @@ from services.rating.domain.rerating import Movement, Reratings, movements_of
 RERATED_AT_A_TIME = 2_000
 USAGES_OF_AN_ACCOUNT = Index("usage", (("account_id", 1), ("started_at", 1)), "re-rating: usages of an account in an interval")
 INDEXES = (Index("reratings", (("usage_id", 1), ("number", 1)), "what stands of a usage; one re-rating at a time", unique=True),)
-NOTHING = Decimal(0)
 # MongoDB keeps milliseconds.
 _TICK = timedelta(milliseconds=1)
 _LARGE = ("numerator", "denominator")
@@ -173,19 +172,16 @@ class ReratingStore:
         charge = correction.charge
         if charge.tiers is None or not correction.continued_ids:
             return charge
-        counted = sum_exactly([charge.tiers.counted_before, await self._quantity_of(correction.continued_ids, session)])
-        return charge.model_copy(update={"tiers": charge.tiers.model_copy(update={"counted_before": counted})})
+        counted = await self._counted_by(correction.continued_ids, session)
+        return charge.model_copy(update={"tiers": tiers_after(charge.tiers, counted)})
 
     async def _opened(self, place: UsageCharge, at: datetime) -> Charge:
-        document = opened_charge(place.id, Increment(place), at, await self._quantity_of(place.continued_ids, None))
+        document = opened_charge(place.id, Increment(place), at, await self._counted_by(place.continued_ids, None))
         # As it would be read again.
         return from_document(Charge, bson.decode(bson.encode(document, codec_options=CODEC_OPTIONS), CODEC_OPTIONS))
 
-    async def _quantity_of(self, charge_ids: Sequence[str], session: AsyncClientSession | None) -> Decimal:
-        if not charge_ids:
-            return NOTHING
-        found = self._charges.find({"_id": {"$in": list(charge_ids)}}, {"quantity": 1}, session=session)
-        return sum_exactly([document["quantity"] async for document in found])
+    async def _counted_by(self, charge_ids: Sequence[str], session: AsyncClientSession | None) -> Counted:
+        return add_counted((await self._charge_store.counted(charge_ids, session)).values())
 
 
 def _standing(document: Document, reratings: Sequence[Document], request_id: str) -> Standing:

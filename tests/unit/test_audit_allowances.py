@@ -121,9 +121,9 @@ TEXTS = price("sms").tiers
 OTHER = ChargeTiers(model="graduated", tiers=(Tier(amount=Decimal("0.10"), per=Decimal(1)),))
 
 
-def counted_before(quantity: int) -> ChargeTiers:
+def counted_before(quantity: int, usage_count: int | None = None) -> ChargeTiers:
     assert TEXTS is not None
-    return TEXTS.model_copy(update={"counted_before": Decimal(quantity)})
+    return TEXTS.model_copy(update={"counted_before": Decimal(quantity), "usage_count_before": usage_count})
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,13 @@ def counted_before(quantity: int) -> ChargeTiers:
         ("sms", CountingCharge("c", TEXTS, None), False),
         ("sms", CountingCharge("c", OTHER, None), True),
         ("sms", CountingCharge("c", None, None), True),
-        ("sms", CountingCharge("c", counted_before(7), None, Decimal(7)), False),
-        ("sms", CountingCharge("c", counted_before(0), None, Decimal(7)), True),
+        ("sms", CountingCharge("c", counted_before(7, 2), None, Decimal(7), 2), False),
+        ("sms", CountingCharge("c", counted_before(0, 2), None, Decimal(0), 2), False),
+        ("sms", CountingCharge("c", counted_before(0, 2), None, Decimal(7), 2), True),
+        ("sms", CountingCharge("c", counted_before(7, 1), None, Decimal(7), 2), True),
+        # Opened when nobody counted usages.
+        ("sms", CountingCharge("c", counted_before(7), None, Decimal(7), 2), False),
+        ("sms", CountingCharge("c", counted_before(0), None, Decimal(7), 2), True),
     ],
 )
 def test_a_charge_has_the_terms_of_its_price_and_counts_from_where_the_month_stood(type: str, charge: CountingCharge, differs: bool):

@@ -140,12 +140,11 @@ def test_graduated_parts_add_up_and_grow(
         free_quantity=Decimal(free),
     )
     counted, owed = Decimal(0), Fraction(0)
-    for quantity in quantities:
-        part = tiers_amount(tiers.model_copy(update={"counted_before": counted}), quantity)
-        # Once something is counted, what comes later never lowers it.
+    for usage_count, quantity in enumerate(quantities):
+        part = tiers_amount(tiers.model_copy(update={"counted_before": counted, "usage_count_before": usage_count}), quantity)
+        # What comes later never lowers what is owed.
         assert part >= 0
-        # What nothing costs is not owed again by the charge that counts first.
-        owed = owed + part if counted else part
+        owed += part
         counted += quantity
     assert owed == tiers_amount(tiers, counted)
     told = list(scaled(tiers).parts(Fraction(counted)))

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts import Charge, ChargeKind, ThresholdCrossed, UsageRated, UsageReceived
-from libs.money import sum_exactly
 from libs.pricing import RateBooks, parse_rate_book
 from services.rating.domain.accumulation import accumulate
+from services.rating.domain.counted import Counted, add_counted
 from services.rating.domain.crossing import find_reached, rate_again, watch
 from services.rating.domain.deciding import Earlier, Rated, Rater
 from services.rating.domain.holdings import Account, Holding, Holdings, Product
@@ -95,8 +95,9 @@ class Month:
         """As the transaction of a batch does."""
         for id, increment in accumulate(batch).items():
             if id not in self.charges:
-                continued = [self.charges[one].quantity for one in increment.charge.continued_ids if one in self.charges]
-                self.charges[id] = charge_of(increment, str(sum_exactly(continued)))
+                continued = [self.charges[one] for one in increment.charge.continued_ids if one in self.charges]
+                counted = add_counted(Counted(each.quantity, each.usage_count) for each in continued)
+                self.charges[id] = charge_of(increment, counted)
                 continue
             charge = self.charges[id]
             sums = {str(at): charge.sums[str(at)] + numerator for at, numerator in increment.sums.items()}

@@ -1,6 +1,7 @@
 """What rating counts of usage whose price counts the month, and of usage that is split over several prices; with no infrastructure."""
 
 import random
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,9 +15,11 @@ from libs.contracts import Charge, ChargeTiers, FormerOffering, LineRounding, Ti
 from libs.money import RoundingMode, sum_fractions
 from libs.pricing import RateBooks, parse_rate_book
 from libs.pricing.charge_amount import exact_amount, line_amount
+from libs.pricing.tiers import tiers_amount
 from services.rating.documents import earlier_answer, opened_charge, rated_document
 from services.rating.domain.accumulation import Increment, accumulate
 from services.rating.domain.charge_ids import adjustment_charge_id, terms_of, usage_charge_id
+from services.rating.domain.counted import NOTHING_COUNTED, Counted, add_counted
 from services.rating.domain.cutting import close
 from services.rating.domain.deciding import Decisions, Earlier, Rater, decide
 from services.rating.domain.holdings import Account, Holding, Holdings, Product
@@ -94,8 +97,8 @@ def stored(document: dict) -> dict:
     return document.to_decimal() if isinstance(document, Decimal128) else document
 
 
-def charge_of(increment: Increment, counted_before: str = "0") -> Charge:
-    document = stored(opened_charge(increment.charge.id, increment, NOW, Decimal(counted_before)))
+def charge_of(increment: Increment, before: Counted = NOTHING_COUNTED) -> Charge:
+    document = stored(opened_charge(increment.charge.id, increment, NOW, before))
     return Charge.model_validate({**document, "id": document["_id"]})
 
 
@@ -163,13 +166,67 @@ def test_late_usage_goes_on_counting_or_begins_anew_as_its_price_says():
     assert plain.charge.continued_ids == []
 
 
-@given(before=st.integers(0, 300), late=st.integers(0, 300))
-def test_two_sequences_that_count_on_come_to_the_same_as_one(before: int, late: int):
-    def amount(quantity: int, counted_before: int) -> Fraction:
-        (increment,) = accumulate(decided(usage("u", quantity=str(quantity)), by=GRADUATED_BOOKS).rated).values()
-        return exact_amount(charge_of(increment, str(counted_before)))
+def in_sequences(cuts: Iterable[Sequence[int]], by: RateBooks) -> list[Charge]:
+    """The charges of a month whose usages were divided by cuts so."""
+    charges: dict[str, Charge] = {}
+    for sequence, seconds in enumerate(cuts):
+        usages = [usage(f"u-{sequence}-{place}", quantity=str(each)) for place, each in enumerate(seconds)]
+        for id, increment in accumulate(decided(*usages, by=by, cuts=sequence).rated).items():
+            earlier = [charges[one] for one in increment.charge.continued_ids if one in charges]
+            charges[id] = charge_of(increment, add_counted(Counted(each.quantity, each.usage_count) for each in earlier))
+    return list(charges.values())
 
-    assert amount(before, 0) + amount(late, before) == amount(before + late, 0)
+
+@pytest.mark.parametrize(
+    ("cuts", "amounts"),
+    [
+        ([[10]], ["3.00"]),
+        ([[10], [20]], ["3.00", "2.00"]),
+        # What a first tier asks even for nothing is asked once, by whatever usage came first.
+        ([[0]], ["2.00"]),
+        ([[0], [10]], ["2.00", "1.00"]),
+        ([[], [10]], ["3.00"]),
+        ([[0, 0], [0], [10]], ["2.00", "0.00", "1.00"]),
+        ([[10], [0], [20]], ["3.00", "0.00", "2.00"]),
+    ],
+)
+def test_a_flat_amount_is_asked_once_in_a_month(cuts: list[list[int]], amounts: list[str]):
+    by = books(book().replace("up_to: 100 s, price: {amount: 0.10, per: 1 s}", "up_to: 100 s, price: {amount: 0.10, per: 1 s}, flat: 2"))
+    assert [str(line_amount(charge)) for charge in in_sequences(cuts, by)] == amounts
+
+
+TIERED = "graduated: [{up_to: 100 s, price: {amount: 0.10, per: 1 s}}, {price: {amount: 0.05, per: 1 s}}]"
+MODELS = (
+    TIERED,
+    TIERED.replace("}},", "}, flat: 2},"),
+    TIERED.replace("}},", "}, flat: 2},").replace("graduated", "volume"),
+    "package: {amount: 3, per: 40 s, free: 50 s}",
+)
+COUNTING_BOOKS = [books(book().replace(TIERED, model)) for model in MODELS]
+
+
+@given(
+    by=st.sampled_from(COUNTING_BOOKS),
+    cuts=st.lists(st.lists(st.one_of(st.just(0), st.integers(1, 150)), max_size=3), max_size=5),
+)
+def test_however_cuts_divide_a_month_its_charges_come_to_what_one_cut_would(by: RateBooks, cuts: list[list[int]]):
+    def total(cuts: list[list[int]]) -> Fraction:
+        return sum((exact_amount(charge) for charge in in_sequences(cuts, by)), Fraction(0))
+
+    assert total(cuts) == total([[each for seconds in cuts for each in seconds]])
+
+
+@pytest.mark.parametrize(
+    ("counted_before", "quantity", "usage_count", "amount"),
+    [("0", "10", 1, "3"), ("0", "0", 1, "2"), ("0", "0", 0, "0"), ("10", "20", 1, "2"), ("10", "-10", -1, "-3"), ("10", "0", -1, "0")],
+)
+def test_a_charge_that_does_not_say_how_many_usages_came_before_means_what_it_meant(
+    counted_before: str, quantity: str, usage_count: int, amount: str
+):
+    tiers = ChargeTiers.model_validate(
+        {"model": "graduated", "tiers": [{"amount": "0.1", "per": "1", "flat": "2"}], "counted_before": counted_before}
+    )
+    assert tiers_amount(tiers, Decimal(quantity), usage_count) == Fraction(amount)
 
 
 GRADUATED_BOOKS = books()

@@ -15,6 +15,7 @@ from libs.periods import Period
 from libs.pricing import PricedUsage, RateBooks, parse_rate_book
 from libs.pricing.charge_amount import exact_amount
 from services.rating.domain.correcting import Correction, Place, place_id
+from services.rating.domain.counted import Counted, add_counted, tiers_after
 from services.rating.domain.deciding import UsageCharge, usage_charge
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import BillingMonths
@@ -130,8 +131,9 @@ class World:
             return
         charge, continued = (place.charge, place.continued_ids) if isinstance(place, Correction) else (_opened(place), place.continued_ids)
         if charge.tiers is not None:
-            counted = charge.tiers.counted_before + sum(self.charges[id].quantity for id in continued if id in self.charges)
-            charge = charge.model_copy(update={"tiers": charge.tiers.model_copy(update={"counted_before": counted})})
+            found = [self.charges[id] for id in continued if id in self.charges]
+            counted = add_counted(Counted(each.quantity, each.usage_count) for each in found)
+            charge = charge.model_copy(update={"tiers": tiers_after(charge.tiers, counted)})
         self.charges[charge.id] = charge
 
     def _add(self, charge_id: str, usage_count: int, quantity: Decimal, sums: dict[int, int]) -> None:
@@ -311,7 +313,7 @@ PRICES = st.builds(price, MODELS, IDS)
 # Where late usage counts anew, it matters what was cut when; so such prices do not come to what they would have at once.
 RESTARTING = st.builds(lambda model, id: price(f"{model}, late_usage: restart", id), MODELS.filter(_counts_month), IDS)
 ANY_PRICES = st.one_of(PRICES, RESTARTING)
-SECONDS = st.lists(st.integers(1, 200), max_size=4)
+SECONDS = st.lists(st.one_of(st.just(0), st.integers(1, 200)), max_size=4)
 
 
 def rated_at_once(books: RateBooks, seconds: Sequence[int]) -> Fraction:

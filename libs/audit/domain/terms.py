@@ -12,12 +12,13 @@ from libs.pricing import CompiledPrice
 
 @dataclass(frozen=True, slots=True)
 class CountingCharge:
-    """By what a charge makes money of its quantity. `counted_before` is what earlier sequences of its month counted."""
+    """By what a charge makes money of its quantity. `counted_before` is what earlier sequences of its month counted, of so many usages."""
 
     id: str
     tiers: ChargeTiers | None
     rounding: LineRounding | None
     counted_before: Decimal = Decimal(0)
+    usage_count_before: int = 0
 
 
 def same_tiers(stored: Mapping[str, Any] | None, tiers: ChargeTiers) -> bool:
@@ -33,13 +34,15 @@ def check_terms(charge: CountingCharge, price: CompiledPrice) -> Iterator[Differ
         if charge.tiers is not price.tiers:
             yield _of_terms(charge, f"tiers {price.tiers}", f"{charge.tiers}")
         return
-    expected = Decimal(0) if price.late_restarts else charge.counted_before
-    if charge.tiers.counted_before != expected:
-        yield _of_terms(charge, f"{expected} counted before", f"{charge.tiers.counted_before}")
+    quantity, usage_count = (Decimal(0), 0) if price.late_restarts else (charge.counted_before, charge.usage_count_before)
+    found = charge.tiers.counted_before, charge.tiers.usage_count_before
+    # A charge that was opened before usages were counted has no count of them.
+    if found not in ((quantity, usage_count), (quantity, None)):
+        yield _of_terms(charge, f"{quantity} of {usage_count} usages counted before", f"{found[0]} of {found[1]}")
 
 
 def _from_start(tiers: ChargeTiers) -> ChargeTiers:
-    return tiers.model_copy(update={"counted_before": Decimal(0)})
+    return tiers.model_copy(update={"counted_before": Decimal(0), "usage_count_before": None})
 
 
 def _of_terms(charge: CountingCharge, expected: str, found: str) -> Difference:

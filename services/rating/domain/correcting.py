@@ -30,7 +30,7 @@ TERMS = {
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What corrects cut charges, as it is opened. Its tiers go on counting from the quantities of the `continued_ids`."""
+    """What corrects cut charges, as it is opened. Its tiers go on from what the `continued_ids` counted."""
 
     charge: Charge
     continued_ids: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ def correction_of_cut(charge: Charge, product: Product, account: Account, month:
         continued = _counted_so_far((account.id, charge.product_id, charge.price_id), month, corrected, sequence, terms)
         terms = f"{corrected}.{terms}"
         if charge.kind is ChargeKind.ADJUSTMENT:
-            tiers = tiers.model_copy(update={"counted_before": NOTHING})
+            tiers = tiers.model_copy(update={"counted_before": NOTHING, "usage_count_before": None})
     opened = Charge(
         **charge.model_dump(include=TERMS),
         id=_correction_id(account.id, charge.product_id, charge.price_id, month, sequence, terms),
