@@ -10,6 +10,7 @@ from decimal import Context, Decimal, Inexact
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
+from math import lcm
 
 from iso4217 import Currency
 
@@ -83,8 +84,14 @@ def divide_rounded(total: int, exact: Sequence[Fraction]) -> list[int]:
 
     Each is rounded up or down itself, by less than one: the largest remainders up, ties to the earlier part.
     """
-    parts = [part.numerator // part.denominator for part in exact]
-    by_remainder = sorted(range(len(parts)), key=lambda index: (parts[index] - exact[index], index))
+    denominator = lcm(*(part.denominator for part in exact))
+    return divide_numerators(total, [part.numerator * (denominator // part.denominator) for part in exact], denominator)
+
+
+def divide_numerators(total: int, numerators: Sequence[int], denominator: int) -> list[int]:
+    """The same for numbers over one denominator, in integers: many lines need no fraction each."""
+    parts = [numerator // denominator for numerator in numerators]
+    by_remainder = sorted(range(len(parts)), key=lambda index: (-(numerators[index] % denominator), index))
     for index in by_remainder[: total - sum(parts)]:
         parts[index] += 1
     return parts

@@ -10,10 +10,9 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from libs.billing.taxes import divide_rounded
 from libs.contracts import ChargeKind
 from libs.contracts.adjustments import AdjustmentScope
-from libs.money import RoundingMode, minor_unit_decimals, round_to_decimals
+from libs.money import RoundingMode, divide_numerators, minor_unit_decimals, round_to_decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def take_off(remainders: Sequence[Remainder], positions: Sequence[int], wanted: 
     taken = min(max(wanted(subtotal), Fraction(0)), subtotal)
     units = max(0, billed - rounded_rest(subtotal - taken))
     kept = 1 - taken / subtotal
-    shares = divide_rounded(units, [units * remainders[position].units for position in positions], billed)
+    shares = divide_numerators(units, [units * remainders[position].units for position in positions], billed)
     for position, share in zip(positions, shares, strict=True):
         before = remainders[position]
         left[position] = Remainder(before.line, before.exact * kept, before.units - share)

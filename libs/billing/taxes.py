@@ -6,7 +6,7 @@ bill's tax and none is a whole minor unit off. Credits (negative lines) lower it
 taxes, they are taken out: its shares and what is left without tax add up to the price.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import lcm
 
 from libs.contracts import AppliedTax
-from libs.money import minor_unit_decimals, round_to_minor_unit, sum_exactly
+from libs.money import divide_numerators, minor_unit_decimals, round_to_minor_unit, sum_exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def levy_taxes(lines: Sequence[TaxedAmount], currency: str) -> Levy:
         numerators = [units[position] * factor.numerator * (denominator // factor.denominator) for position, factor in bearing[tax]]
         amount = round_to_minor_unit(Fraction(sum(numerators), denominator * units_per_one), currency)
         items.append(_applied(tax, amount))
-        parts = divide_rounded(int(Fraction(amount) * units_per_one), numerators, denominator)
+        parts = divide_numerators(int(Fraction(amount) * units_per_one), numerators, denominator)
         for (position, _), part in zip(bearing[tax], parts, strict=True):
             shares[position][tax] = _applied(tax, round_to_minor_unit(Fraction(part, units_per_one), currency))
     in_order = tuple(tuple(shares[position][tax] for tax in line.taxes) for position, line in enumerate(lines))
@@ -70,42 +70,6 @@ def levy_taxes(lines: Sequence[TaxedAmount], currency: str) -> Levy:
 def exact_taxes(line: TaxedAmount) -> tuple[Fraction, ...]:
     """What a line bears of each of its taxes before any rounding, tax on tax included."""
     return tuple(Fraction(line.amount) * factor for factor in _factors(line.taxes, line.is_tax_included))
-
-
-@dataclass(frozen=True, slots=True)
-class Taxable:
-    """An amount without tax that bears one tax, by its category."""
-
-    category: str
-    amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Taxes:
-    """`items` has one tax per category, sorted by name; `shares` has each taxable's share, in its order."""
-
-    items: tuple[AppliedTax, ...]
-    shares: tuple[AppliedTax, ...]
-
-
-def compute_taxes(taxables: Sequence[Taxable], rates: Mapping[str, Decimal], currency: str) -> Taxes:
-    """Tax of lines that bear one tax each. `rates` must know every category (KeyError otherwise)."""
-    levy = levy_taxes([TaxedAmount(taxable.amount, (Tax(taxable.category, rates[taxable.category]),)) for taxable in taxables], currency)
-    return Taxes(levy.items, tuple(share for (share,) in levy.shares))
-
-
-def divide_rounded(total: int, numerators: Sequence[int], denominator: int) -> list[int]:
-    """Round fractions of any sign to integers so that they add up to `total`, the rounded sum of the exact ones.
-
-    Every part is rounded down or up by less than one: the floor of the sum lies at or above the sum of the floors, its
-    ceiling at or below the sum of the ceilings. Ties go to the earlier part.
-    """
-    parts = [numerator // denominator for numerator in numerators]
-    missing = total - sum(parts)
-    by_remainder = sorted(range(len(parts)), key=lambda index: (-(numerators[index] % denominator), index))
-    for index in by_remainder[:missing]:
-        parts[index] += 1
-    return parts
 
 
 @lru_cache(maxsize=1024)
