@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from libs.contracts import TariffAccepted, TariffRefused
 from libs.exact_json import read_json, write_json
 from libs.pricing import parse_rate_book
-from services.tmf_gateway.domain.catalogue_book import BOOK_KEYS, book_text, shown_price, terms_by_currency
+from services.tmf_gateway.domain.book_keys import BOOK_KEYS
+from services.tmf_gateway.domain.catalogue_book import book_text, shown_price, terms_by_currency
 from services.tmf_gateway.domain.launching import answered_offering, new_offering, patched_offering, tariff_facts
 from services.tmf_gateway.domain.links import Links
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
@@ -43,6 +44,7 @@ def price(id, **attributes):
     return {id: new_resource("ProductOfferingPrice", body, id, NOW - DAY, state="Active")}
 
 
+SMS = [characteristic("usageType", "sms")]
 CALLS = price(
     "calls",
     unitOfMeasure={"amount": 60, "units": "s"},
@@ -158,6 +160,31 @@ def test_each_currency_has_a_book_of_its_own():
         ({"priceType": "oneTime", "prodSpecCharValueUse": [characteristic("setupFee", 1)]}, "'setupFee'.*oneTime price.*chargedAt"),
         ({"prodSpecCharValueUse": [characteristic("usageType", "voice")], "tax": [{"taxRate": 21}]}, "tax without a taxCategory"),
         ({"percentage": 10}, "has percentage, which would change nothing"),
+        ({"pricingLogicAlgorithm": [{"name": "loyalty"}]}, "has pricingLogicAlgorithm"),
+        ({"constraint": [{"id": "students"}]}, "has constraint.*an offering of their own"),
+        ({"place": [{"id": "Madrid"}]}, "has place.*an offering of their own"),
+        ({"productOfferingTerm": [{"name": "24 months"}]}, "has productOfferingTerm.*an offering of their own"),
+        ({"priceType": "recurring", "unitOfMeasure": {"amount": 1, "units": "GB"}}, "has unitOfMeasure, which is of a usage price"),
+        ({"recurringChargePeriodType": "month"}, "has recurringChargePeriodType, which is of a recurring price"),
+        ({"priceType": "oneTime", "recurringChargePeriodLength": 3}, "has recurringChargePeriodLength, which is of a recurring price"),
+        ({"prodSpecCharValueUse": SMS, "tax": [{"taxCategory": "a"}, {"taxCategory": "b"}]}, "has 2 taxes"),
+        ({"prodSpecCharValueUse": SMS, "tax": [{"taxCategory": "a", "taxRate": 21}]}, "has tax.taxRate.*tax table"),
+        ({"prodSpecCharValueUse": [*SMS, *SMS]}, "has the characteristic 'usageType' twice"),
+        ({"prodSpecCharValueUse": [*SMS, characteristic("setupFee", 1), characteristic("setup_fee", 2)]}, "'setup_fee' twice"),
+        ({"prodSpecCharValueUse": [*SMS, characteristic("setupFee")]}, "'setupFee' has no value"),
+        ({"prodSpecCharValueUse": [*SMS, {"name": "setupFee"}]}, "'setupFee' has no value"),
+        (
+            {"prodSpecCharValueUse": [*SMS, {"name": "setupFee", "productSpecCharacteristicValue": [{"valueFrom": "1", "valueTo": "2"}]}]},
+            "'setupFee' has a value with valueFrom",
+        ),
+        (
+            {"prodSpecCharValueUse": [*SMS, {"name": "minimum", "productSpecCharacteristicValue": [{"value": 1, "unitOfMeasure": "USD"}]}]},
+            "'minimum' has a value with unitOfMeasure",
+        ),
+        (
+            {"prodSpecCharValueUse": [*SMS, {**characteristic("minimum", 1), "validFor": {"startDateTime": "2027-01-01T00:00:00Z"}}]},
+            "'minimum' has validFor",
+        ),
         ({"popRelationship": [{"id": "other", "relationshipType": "discount"}]}, "has popRelationship"),
         (
             {"validFor": {"startDateTime": "2026-12-01T00:00:00Z"}},
@@ -169,6 +196,45 @@ def test_each_currency_has_a_book_of_its_own():
 def test_prices_that_make_no_rate_book_are_told_at_once(attributes, says):
     with pytest.raises(BadRequest, match=says):
         offering(prices=price("bad", **attributes))
+
+
+@pytest.mark.parametrize(
+    ("characteristics", "says"),
+    [
+        ([characteristic("discount", {"percent": 10})], "'discount'.*do you mean discounts"),
+        ([characteristic("minimumComitment", {"amount": 10})], "'minimumComitment'.*do you mean minimumCommitment"),
+        ([characteristic("Spending Cap", {"amount": 10})], "'Spending Cap'.*do you mean spendingCap"),
+        ([characteristic("timebands", {})], "'timebands'.*do you mean timeBands"),
+        ([characteristic("setupFee", 1)], "'setupFee', which is of a price: say it with its productOfferingPrice"),
+        ([characteristic("allowances")], "'allowances' has no value"),
+        ([characteristic("zones", {"a": ["+1"]}), characteristic("zones", {"b": ["+2"]})], "'zones' twice"),
+        ([{"productSpecCharacteristicValue": [{"value": 1}]}], "a characteristic without a name"),
+        ([characteristic("volume", {"up_to": 1})], "'volume', which is of a price"),
+    ],
+)
+def test_what_would_change_a_price_and_is_not_understood_is_refused(characteristics, says):
+    with pytest.raises(BadRequest, match=says):
+        offering(prodSpecCharValueUse=characteristics)
+    assert offering(state="Active", prodSpecCharValueUse=characteristics)["resource"]["prodSpecCharValueUse"] == characteristics
+
+
+def test_what_only_describes_an_offering_stays_with_it_and_out_of_its_book():
+    described = [
+        characteristic("colour", "red", "blue"),
+        characteristic("colour", "green"),
+        characteristic("volume", "10 GB"),
+        {"name": "x"},
+    ]
+    stored = offering(prodSpecCharValueUse=described)
+
+    assert shown(PRODUCT_OFFERING, stored)["prodSpecCharValueUse"] == described
+    assert published(stored) == published(offering())
+
+
+def test_what_changes_a_price_needs_one():
+    with pytest.raises(BadRequest, match="'spendingCap' and no productOfferingPrice"):
+        offering(prices={}, prodSpecCharValueUse=[characteristic("spendingCap", {"amount": 1})])
+    assert published(offering(prices={}, prodSpecCharValueUse=[characteristic("speed", "1 Gbit/s")])) == []
 
 
 def test_a_price_may_begin_with_its_offering():
@@ -399,7 +465,8 @@ CHARACTERISTICS = st.lists(st.tuples(NAMES, st.lists(ANYTHING, max_size=2)), max
     st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6),
 )
 def test_whatever_a_client_sends_makes_a_rate_book_or_is_refused(of_price, of_offering, kind, text):
-    attributes = {"priceType": kind, "unitOfMeasure": {"amount": 1, "units": text}, "recurringChargePeriodType": text}
+    measured = {"usage": {"unitOfMeasure": {"amount": 1, "units": text}}, "recurring": {"recurringChargePeriodType": text}}
+    attributes = {"priceType": kind, **measured.get(kind, {})}
     prices = price("p", prodSpecCharValueUse=of_price, **attributes)
     try:
         stored = offering(prices=prices, prodSpecCharValueUse=of_offering)

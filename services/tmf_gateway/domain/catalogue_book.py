@@ -14,26 +14,22 @@ from typing import Any
 
 import yaml
 
-from libs.pricing.book_reader import BOOK_TERMS
-from libs.pricing.offering_reader import KEYS as OFFERING_TERMS
-from libs.pricing.recurring_reader import OPTIONAL as RECURRING_TERMS
-from libs.pricing.usage_price_reader import MODELS
-from libs.pricing.usage_price_reader import TERMS as USAGE_TERMS
+from services.tmf_gateway.domain.book_keys import (
+    BOOK_KEYS,
+    LISTS,
+    MATCH_KEYS,
+    OFFERING_KEYS,
+    ONE_TIME_KEYS,
+    RECURRING_KEYS,
+    USAGE_KEYS,
+    camel,
+    snake,
+)
 from services.tmf_gateway.domain.refusal import BadRequest
 from services.tmf_gateway.domain.resource import Document
+from services.tmf_gateway.domain.unpriceable import check_price
 
-LISTS = {"usage": "usage_prices", "recurring": "recurring_prices", "onetime": "one_time_prices"}
-MATCH_KEYS = ("usage_type", "called", "zone", "roaming_zone", "visited_network", "time_band", "characteristics")
-USAGE_KEYS = tuple(key for key in (*MODELS, *USAGE_TERMS) if key not in ("price", "tax_category"))
-RECURRING_KEYS = tuple(key for key in RECURRING_TERMS if key != "tax_category")
-ONE_TIME_KEYS = ("charged_at", "event")
-OFFERING_KEYS = tuple(key for key in OFFERING_TERMS if key not in LISTS.values())
-BOOK_KEYS = tuple(key for key in BOOK_TERMS if key not in OFFERING_TERMS)
-# What a price's characteristics may say, by its kind.
-KNOWN_KEYS = {"usage": (*MATCH_KEYS, *USAGE_KEYS), "recurring": RECURRING_KEYS, "onetime": ONE_TIME_KEYS}
 PRICE_TYPES = {"usage_prices": "usage", "recurring_prices": "recurring", "one_time_prices": "oneTime"}
-# What TMF620 would have change an amount, and a rate book says in another way.
-NOT_COMPILED = ("percentage", "isBundle", "bundledPopRelationship", "popRelationship")
 _PERIODS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year", "annual": "year"}
 _PERIOD = re.compile(r"(?:(\d+)\s+)?([a-z]+?)s?")
 
@@ -71,12 +67,7 @@ def terms_by_currency(prices: Iterable[tuple[str, Document]]) -> dict[str, Terms
             raise BadRequest(f"productOfferingPrice {id}: priceType must be recurring, oneTime or usage for the offering to be launched")
         if not currency:
             raise BadRequest(f"productOfferingPrice {id} lacks price.unit, the currency")
-        altered = next((name for name in NOT_COMPILED if price.get(name)), None)
-        if altered:
-            raise BadRequest(
-                f"productOfferingPrice {id} has {altered}, which would change nothing: put each price in the offering by itself, and say "
-                "discounts and allowances by the offering's characteristics `discounts` and `allowances`"
-            )
+        check_price(kind, id, price)
         books.setdefault(currency, {}).setdefault(LISTS[kind], []).append(_term(kind, id, price))
     return books
 
@@ -106,7 +97,7 @@ def shown_price(list_key: str, currency: str, term: Mapping[str, Any]) -> dict[s
 def shown_characteristics(terms: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Terms as characteristics."""
     return [
-        {"name": _camel(key), "productSpecCharacteristicValue": [{"value": item} for item in (value if _is_plain_list(value) else [value])]}
+        {"name": camel(key), "productSpecCharacteristicValue": [{"value": item} for item in (value if _is_plain_list(value) else [value])]}
         for key, value in terms.items()
     ]
 
@@ -118,7 +109,6 @@ def shown_offering_terms(offering: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _term(kind: str, id: str, price: Document) -> Terms:
     used = _characteristics(price)
-    _check_known(kind, id, price)
     term: Terms = {"id": id, "description": price["name"]}
     amount = price["price"].get("value")
     if kind == "usage":
@@ -138,21 +128,6 @@ def _term(kind: str, id: str, price: Document) -> Terms:
     return term if category is None else {**term, "tax_category": category}
 
 
-def _check_known(kind: str, id: str, price: Document) -> None:
-    """Raises BadRequest for what would be dropped: a price that asks less than its catalogue says is noticed on the bill."""
-    known = KNOWN_KEYS[kind]
-    names = (str(characteristic.get("name", "")) for characteristic in price.get("prodSpecCharValueUse", ()))
-    unknown = next((name for name in names if _snake(name) not in known), None)
-    if unknown is not None:
-        raise BadRequest(
-            f"productOfferingPrice {id} has a characteristic {unknown[:80]!r}, which is none of a {price['priceType']} price; "
-            f"it can have {', '.join(map(_camel, known))}"
-        )
-    taxes = price.get("tax", ())
-    if taxes and not any("taxCategory" in tax for tax in taxes):
-        raise BadRequest(f"productOfferingPrice {id} has a tax without a taxCategory: name a category of the tax table, which has its rate")
-
-
 def _period(price: Document) -> str:
     written = str(price.get("recurringChargePeriodType", "month")).lower()
     unit = _PERIODS.get(written, written)
@@ -169,7 +144,7 @@ def _used(characteristics: Iterable[Document]) -> Iterator[tuple[str, Any]]:
     for characteristic in characteristics:
         values = [_text(value["value"]) for value in characteristic.get("productSpecCharacteristicValue", ()) if "value" in value]
         if values and "name" in characteristic:
-            yield _snake(characteristic["name"]), values[0] if len(values) == 1 else values
+            yield snake(characteristic["name"]), values[0] if len(values) == 1 else values
 
 
 def _chosen(terms: Mapping[str, Any], keys: Iterable[str]) -> Terms:
@@ -190,12 +165,3 @@ def _text(value: Any) -> Any:
 def _is_plain_list(value: Any) -> bool:
     # A list of one would come back as the one.
     return isinstance(value, list) and len(value) > 1
-
-
-def _camel(key: str) -> str:
-    first, *others = key.split("_")
-    return first + "".join(word.capitalize() for word in others)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"([A-Z])", lambda letter: f"_{letter[1].lower()}", name)

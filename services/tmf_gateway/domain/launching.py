@@ -16,6 +16,7 @@ from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 from services.tmf_gateway.domain.resource import Document
 from services.tmf_gateway.domain.schema import TEXT_LENGTH_MAX
 from services.tmf_gateway.domain.tmf620 import ACTIVE, LAUNCHED, OBSOLETE, REJECTED, RETIRED, new_resource, patched_resource
+from services.tmf_gateway.domain.unpriceable import check_offering
 
 # Short enough for the id of a rate book, with the 32 characters of an offering's id.
 BOOK_ID = "catalog-{offering_id}.{revision}.{currency}"
@@ -85,6 +86,7 @@ def _launched(offering: dict[str, Any], prices: Mapping[str, Document], now: dat
     for id, price in listed:
         if price["lifecycleStatus"] in _NEVER_SOLD:
             raise BadRequest(f"productOfferingPrice {id} is {price['lifecycleStatus']}: an offering is not launched with it")
+    check_offering(resource)
     price_lists = terms_by_currency(listed)
     for publication in offering["publications"]:
         if publication["state"] != REFUSED and publication["currency"] not in price_lists:

@@ -62,6 +62,10 @@ def _condition(filter_: Filter, resource: Resource, links: Links) -> dict[str, A
 def _on_type(filter_: Filter, resource: Resource) -> dict[str, Any]:
     if filter_.operator not in ("eq", "ne"):
         raise BadRequest("@type can be compared with = or .ne= only")
+    if resource.type_path is not None:
+        # None is what is not there.
+        wanted = [*filter_.values, *([None] if resource.definition in filter_.values else ())]
+        return {resource.type_path: {"$in" if filter_.operator == "eq" else "$nin": wanted}}
     return {} if (resource.definition in filter_.values) == (filter_.operator == "eq") else _MATCHES_NOTHING
 
 

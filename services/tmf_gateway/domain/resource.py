@@ -39,7 +39,8 @@ class Stored:
 @dataclass(frozen=True)
 class Resource:
     """`definition` names the resource in its specification; `attributes` are its first-level names; `locate` finds an
-    attribute path in the document or returns None; `newest_first` is the order of a list for which none was asked."""
+    attribute path in the document or returns None; `newest_first` is the order of a list for which none was asked; `type_path` is
+    where an @type other than `definition` lies, in documents that may have one."""
 
     api: str
     base_path: str
@@ -50,6 +51,7 @@ class Resource:
     render: Callable[[Document, Links], Representation]
     newest_first: tuple[tuple[str, int], ...]
     unread: tuple[str, ...] = field(default=())
+    type_path: str | None = None
 
     def stored(self, path: str) -> Stored:
         """Raises BadRequest for what the resource does not have, and for what cannot be compared."""

@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
-from services.tmf_gateway.domain.catalogue_book import BOOK_KEYS, BOOK_TERMS, LISTS, shown_offering_terms, shown_price
+from libs.pricing.book_reader import BOOK_TERMS
+from services.tmf_gateway.domain.book_keys import BOOK_KEYS, LISTS
+from services.tmf_gateway.domain.catalogue_book import shown_offering_terms, shown_price
 from services.tmf_gateway.domain.resource import Document
 from services.tmf_gateway.domain.tmf620 import LAUNCHED
 

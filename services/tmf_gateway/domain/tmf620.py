@@ -35,22 +35,26 @@ IN_USE = (LAUNCHED, RETIRED)
 PRICING_ATTRIBUTES = (
     *("name", "priceType", "price", "unitOfMeasure", "recurringChargePeriodType", "recurringChargePeriodLength", "tax"),
     *("prodSpecCharValueUse", "percentage", "isBundle", "bundledPopRelationship", "popRelationship", "validFor"),
+    *("pricingLogicAlgorithm", "constraint", "place", "productOfferingTerm"),
 )
 _SPELLINGS = {state.lower().replace(" ", ""): state for state in NEXT_STATES}
-_SERVER_OWNED = frozenset(("id", "href", "lastUpdate", "@type"))
+_SERVER_OWNED = frozenset(("id", "href", "lastUpdate"))
 
 
 def new_resource(definition: str, body: Mapping[str, Any], id: str, now: datetime, *, state: str) -> dict[str, Any]:
     """The document of a new resource; `state` is where one begins that does not say. Raises BadRequest."""
-    resource = {"lifecycleStatus": state, **_own(SCHEMA.conform(f"{definition}_Create", body))}
+    resource = {"lifecycleStatus": state, **_own(definition, SCHEMA.conform(f"{definition}_Create", body))}
     return {"_id": id, "revision": 1, "created_at": now, "changed_at": now, "resource": _checked(resource)}
 
 
 def patched_resource(definition: str, document: Document, patch: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The document after a merge patch; the same one when nothing changes. Raises BadRequest or Conflict."""
     refuse_shown(document, definition)
+    if patch.get("id", document["_id"]) != document["_id"]:
+        raise BadRequest("the id of a resource cannot be changed: leave it out")
     before = document["resource"]
-    after = _checked({"lifecycleStatus": before["lifecycleStatus"], **_own(SCHEMA.conform(f"{definition}_Create", merge(before, patch)))})
+    said = SCHEMA.conform(f"{definition}_Create", merge(before, patch))
+    after = _checked({"lifecycleStatus": before["lifecycleStatus"], **_own(definition, said)})
     if after == before:
         return dict(document)
     state, wanted = before["lifecycleStatus"], after["lifecycleStatus"]
@@ -87,9 +91,9 @@ def _render(definition: str) -> Callable[[Document, Links], Representation]:
         return {
             "id": document["_id"],
             "href": links.to(TMF620, _resource_name(definition), document["_id"]),
+            "@type": definition,
             **resource,
             "lastUpdate": document["changed_at"],
-            "@type": definition,
         }
 
     return render
@@ -126,6 +130,7 @@ def _resource(definition: str) -> Resource:
         _render(definition),
         newest_first=(("created_at", -1), ("_id", -1)),
         unread=("outbox", "publications"),
+        type_path="resource.@type",
     )
 
 
@@ -134,8 +139,9 @@ PRODUCT_OFFERING_PRICE = _resource("ProductOfferingPrice")
 PRODUCT_SPECIFICATION = _resource("ProductSpecification")
 
 
-def _own(resource: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in resource.items() if name not in _SERVER_OWNED}
+def _own(definition: str, resource: Mapping[str, Any]) -> dict[str, Any]:
+    """What the client says itself. A kind of resource of its own is one; the common kind is understood."""
+    return {name: value for name, value in resource.items() if name not in _SERVER_OWNED and (name, value) != ("@type", definition)}
 
 
 def _checked(resource: dict[str, Any]) -> dict[str, Any]:
