@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from datetime import MAXYEAR, date
 from fractions import Fraction
 
-from libs.contracts.adjustments import Discount, DiscountTier
+from libs.contracts.adjustments import Adjustments, Discount, DiscountTier
 from libs.money import minor_unit_decimals
 
 MONTHS = 12
+# Whether a discount holds is settled when it is due; besides, MongoDB has no days without a time.
+_SETTLED = {"first_months": None, "holds_from": None, "holds_until": None}
 
 
 def discount_wanted(discount: Discount, subtotal: Fraction, currency: str) -> Fraction:
@@ -30,6 +32,19 @@ def discount_holds(discount: Discount, product_first_day: date, first_day: date)
     if discount.holds_until is not None and first_day >= discount.holds_until:
         return False
     return discount.first_months is None or first_day < _months_later(product_first_day, discount.first_months)
+
+
+def discounts_of_bill(terms: Adjustments, product_first_day: date, first_day: date, *, is_whole_month: bool = True) -> list[Discount]:
+    """The discounts after tax of a bill whose time begins on `first_day`, for the bill to compute.
+
+    A bill of a part of a month has those only that do not depend on what the rest brings: percentages without a maximum.
+    """
+    return [
+        discount.model_copy(update=_SETTLED)
+        for discount in terms.discounts_after_tax
+        if is_whole_month or (discount.model == "percent" and discount.maximum is None)
+        if discount_holds(discount, product_first_day, first_day)
+    ]
 
 
 def _wanted(discount: Discount, amount: Fraction) -> Fraction:

@@ -10,9 +10,10 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from libs.contracts import ChargeKind
+from libs.contracts import Charge, ChargeKind
 from libs.contracts.adjustments import AdjustmentScope
 from libs.money import RoundingMode, divide_numerators, minor_unit_decimals, round_to_decimals
+from libs.periods import local_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,13 @@ class SummedLine:
     amount: Decimal
     first_day: date
     is_tax_included: bool = False
+
+    @classmethod
+    def of(cls, charge: Charge, zone_name: str) -> "SummedLine":
+        """A charge, closed (AssertionError otherwise). The time of a correction begins with the fee that it corrects."""
+        assert charge.amount is not None, f"charge {charge.id} is adjusted before it is closed"
+        first_day = local_date(charge.corrected_from or charge.period.start, zone_name)
+        return cls(charge.price_id, charge.kind, charge.tax_category, charge.amount, first_day, charge.is_tax_included)
 
 
 @dataclass(frozen=True, slots=True)

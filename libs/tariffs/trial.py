@@ -8,12 +8,12 @@ the product's, not the usages', and are left out.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from libs.billing import BillDraft, BillTerms, TaxTable, assemble_bill
 from libs.billing.adjustments import Adjustment, adjust
-from libs.billing.discounts import discount_holds
+from libs.billing.discounts import discounts_of_bill
 from libs.billing.remainders import SummedLine
 from libs.contracts import (
     AccountChanged,
@@ -31,7 +31,7 @@ from libs.contracts import (
     RunType,
     UsageReceived,
 )
-from libs.contracts.adjustments import DiscountDue
+from libs.contracts.adjustments import NO_ADJUSTMENTS, DiscountDue
 from libs.money import round_to_minor_unit, sum_exactly
 from libs.periods import Period, local_date, month_containing
 from libs.pricing import PricedUsage, RateBooks, RejectedUsage
@@ -148,7 +148,9 @@ class Trial:
         lines = [line.model_copy(update={"amount": amount}) for line, amount in zip(open_lines, line_amounts(open_lines), strict=True)]
         begins_at = max(month.start, since)
         first_day = local_date(since, self.time_zone)
-        adjustments = self._adjust(lines, begins_at, first_day)
+        offering = self._books.offering(self._offering_id, begins_at, self.currency)
+        terms = NO_ADJUSTMENTS if offering is None else offering.adjustments
+        adjustments = adjust(terms, [SummedLine.of(line, self.time_zone) for line in lines], first_day, self.currency, None)
         closed = ChargesClosed(
             id=TRIAL,
             account_id=TRIAL,
@@ -158,7 +160,10 @@ class Trial:
             currency=self.currency,
             closed_at=month.end,
             lines=(*map(ChargeLine.of, lines), *(self._adjustment_line(*numbered, month) for numbered in enumerate(adjustments))),
-            discounts_after_tax=tuple(self._discounts_due(begins_at, first_day)),
+            discounts_after_tax=tuple(
+                DiscountDue(product_id=TRIAL, product_name=self._offering_id, discount=discount)
+                for discount in discounts_of_bill(terms, first_day, local_date(begins_at, self.time_zone))
+            ),
         )
         return _Month(tuple(lines), tuple(adjustments), closed)
 
@@ -220,20 +225,6 @@ class Trial:
             updated_at=month.start,
         )
 
-    def _adjust(self, lines: Iterable[Charge], begins_at: datetime, first_day: date) -> list[Adjustment]:
-        offering = self._books.offering(self._offering_id, begins_at, self.currency)
-        if offering is None:
-            return []
-        day = local_date(begins_at, self.time_zone)
-        summed = [SummedLine(line.price_id, line.kind, line.tax_category, _amount(line), day, line.is_tax_included) for line in lines]
-        return adjust(offering.adjustments, summed, first_day, self.currency, None)
-
-    def _discounts_due(self, begins_at: datetime, first_day: date) -> Iterator[DiscountDue]:
-        offering = self._books.offering(self._offering_id, begins_at, self.currency)
-        for discount in offering.adjustments.discounts_after_tax if offering is not None else ():
-            if discount_holds(discount, first_day, local_date(begins_at, self.time_zone)):
-                yield DiscountDue(product_id=TRIAL, product_name=self._offering_id, discount=discount)
-
     def _adjustment_line(self, number: int, adjustment: Adjustment, month: Period) -> ChargeLine:
         return ChargeLine(
             # There is one of each for all charges that are taxed alike.
@@ -264,8 +255,3 @@ def _added(taxes: Iterable[AppliedTax]) -> tuple[AppliedTax, ...]:
 
 def _since(usages: Sequence[UsageReceived]) -> datetime:
     return min(usage.started_at for usage in usages)
-
-
-def _amount(line: Charge) -> Decimal:
-    assert line.amount is not None, f"line {line.id} was not rounded"
-    return line.amount

@@ -129,6 +129,14 @@ def test_a_month_in_which_a_book_begins_to_include_tax_is_taxed_by_what_each_usa
     assert (bill.total, [str(tax.amount) for tax in bill.taxes]) == (Decimal("7.56"), ["0.69"])
 
 
+def test_a_discount_from_a_day_within_the_month_is_not_for_usage_of_that_month_as_on_a_bill() -> None:
+    from_the_tenth = BOOK.replace("{id: loyal, description: Loyal, percent: 10}", "{id: d, description: D, percent: 10, from: 2026-03-10}")
+    tried = Trial(RateBooks([parse_rate_book(from_the_tenth, "book.yaml")]), "basic", "Europe/Madrid", "EUR")
+    for day, expected in (("2026-03-15", []), ("2026-04-15", ["-0.40"])):
+        bill = tried.bill(tried.price([used("film", "1", f"{day}T10:00:00+02:00")]))
+        assert [str(one.amount) for one in bill.adjustments] == expected, day
+
+
 def test_discounts_after_tax_are_taken_off_each_bill() -> None:
     tried = trial("halved")
     march, may = used("film", "1"), used("film", "1", "2026-05-02T10:00:00+02:00")

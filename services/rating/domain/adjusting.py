@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from libs.billing.adjustments import adjust
 from libs.billing.commitments import due_share
-from libs.billing.discounts import discount_holds
+from libs.billing.discounts import discounts_of_bill
 from libs.billing.remainders import SummedLine
 from libs.contracts import MADE_BY_CUTS, Charge, ChargeKind, PeriodCut, RunType
 from libs.contracts.adjustments import DiscountDue
@@ -31,9 +31,6 @@ from services.rating.domain.committing import long_commitments, true_ups
 from services.rating.domain.fees import ending_with
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.tenures import tenures_of
-
-# Whether a discount holds is settled when it is due; besides, MongoDB has no days without a time.
-_SETTLED = {"first_months": None, "holds_from": None, "holds_until": None}
 
 
 def are_adjusted(
@@ -80,10 +77,7 @@ def adjustments(
 def discounts_due(
     account: Account, charges: Sequence[Charge], products: Sequence[Product], books: RateBooks, cut: PeriodCut, now: datetime
 ) -> tuple[DiscountDue, ...]:
-    """The discounts after tax of the products that the cut has charges of, for the bill to compute.
-
-    A bill on demand gets those only that do not depend on what the rest of the month brings: percentages without a maximum.
-    """
+    """The discounts after tax of the products that the cut has charges of, for the bill to compute."""
     if not _may_be_adjusted(account, charges, products, books):
         return ()
     names = {charge.product_id: charge.product_name for charge in charges}
@@ -99,12 +93,9 @@ def discounts_due(
         got_at = tenure.subscription.start
         begins_at = max(starts, got_at)
         got_on, begins_on = (local_date(at, account.time_zone) for at in (got_at, begins_at))
-        for discount in terms_at(books, tenure.offering_id, begins_at, account).discounts_after_tax:
-            is_final = cut.run_type is RunType.ON_CYCLE or (discount.model == "percent" and discount.maximum is None)
-            if is_final and discount_holds(discount, got_on, begins_on):
-                due.append(
-                    DiscountDue(product_id=product.id, product_name=names[product.id], discount=discount.model_copy(update=_SETTLED))
-                )
+        terms = terms_at(books, tenure.offering_id, begins_at, account)
+        for discount in discounts_of_bill(terms, got_on, begins_on, is_whole_month=cut.run_type is RunType.ON_CYCLE):
+            due.append(DiscountDue(product_id=product.id, product_name=names[product.id], discount=discount))
     return tuple(due)
 
 
@@ -124,7 +115,7 @@ def _made(month: AdjustedMonth, account: Account, books: RateBooks, cut: PeriodC
     terms = terms_at(books, month.offering_id, month.begins_at, account)
     if not terms.change_charges:
         return []
-    lines = [_line(charge, account) for charge in month.charges if charge.kind not in MADE_BY_CUTS]
+    lines = [SummedLine.of(charge, account.time_zone) for charge in month.charges if charge.kind not in MADE_BY_CUTS]
     share = _committed_share(month, account, cut)
     is_tax_included = includes_tax(books, month.offering_id, month.begins_at, account)
     wanted = adjust(terms, lines, local_date(month.got_at, account.time_zone), account.currency, share, is_tax_included)
@@ -148,10 +139,3 @@ def _committed_share(month: AdjustedMonth, account: Account, cut: PeriodCut) -> 
         return None
     shares = [due_share(month.period, *days_had(tenure, account), account.time_zone) for tenure in month.tenures]
     return sum(shares, Fraction(0))
-
-
-def _line(charge: Charge, account: Account) -> SummedLine:
-    assert charge.amount is not None, f"charge {charge.id} is adjusted before it is closed"
-    begins_at = charge.corrected_from or charge.period.start
-    first_day = local_date(begins_at, account.time_zone)
-    return SummedLine(charge.price_id, charge.kind, charge.tax_category, charge.amount, first_day, charge.is_tax_included)
