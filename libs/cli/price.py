@@ -53,8 +53,8 @@ def price(
 ) -> None:
     """Price usages in an offering, as rating and billing would, and say why. Exit 1 when one has no price.
 
-    A list is priced in its order, as all that a customer used: months are counted, allowances drawn, discounts taken off. Fees are not
-    usages: see `tarifa tariff show`.
+    A list is priced in its order, as all that a customer used: months are counted, allowances drawn, discounts taken off. Fees and
+    commitments are not part of a usage's price: see `tarifa tariff show`.
     """
     documents = [find_document(book, books, published=published)] if book else read_documents(books, published=published)
     documents = [document for document in documents if product in document.offerings]
@@ -162,6 +162,7 @@ def _tell_bill(bill: TrialBill, currency: str) -> None:
         table.add_row(escape(discount.description), "", "", str(discount.amount))
     table.add_row("[bold]total[/bold]", "", "", f"[bold]{bill.total}[/bold]")
     result.print(table)
+    result.print("Fees and commitments are not part of a usage's price: see `tarifa tariff show`.", soft_wrap=True)
 
 
 def _as_json(priced: Sequence[TrialUsage], bill: TrialBill, currency: str, *, explain: bool) -> dict[str, Any]:

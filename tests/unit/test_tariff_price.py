@@ -233,6 +233,12 @@ def test_it_is_told_why_step_by_step(folder: Path) -> None:
     ]
 
 
+def test_what_no_usage_costs_is_said_to_be_left_out(folder: Path) -> None:
+    left_out = "Fees and commitments are not part of a usage's price"
+    assert left_out in " ".join(CliRunner().invoke(app, ["price", "--help"], env={"COLUMNS": "160"}).stdout.split())
+    assert left_out in price(folder, "--explain").stdout
+
+
 def test_machines_are_told_fractions(folder: Path) -> None:
     write(folder, [{"id": "a", "usage_type": "voice", "started_at": "2026-03-02T10:00:00Z", "quantity": 121.5, "unit": "s"}])
     told = json.loads(price(folder, "--json", "--explain").stdout)
