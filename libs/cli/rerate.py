@@ -46,7 +46,7 @@ def rerate(
     end: Annotated[str, typer.Option("--to", metavar="T", help="Until before when.")],
     book: Annotated[str | None, typer.Option(help="By this rate book for the offerings that it has, whenever it takes effect.")] = None,
     present_offering: Annotated[
-        bool, typer.Option("--present-offering", help="By the offering that a product has now, not the one that it had.")
+        bool, typer.Option("--present-offering", help="By the offering that a product has now, not the one by which its usage stands.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would differ, and change nothing.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Although the same was asked for today.")] = False,

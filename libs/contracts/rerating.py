@@ -71,7 +71,8 @@ class RerateRequested(RecordFact, topic="rerating.requested.v1", key="account_id
     """Price the usage of an account that started within `period` anew, by the rate books of today.
 
     `rate_book`: by this one for the offerings that it has, whenever it takes effect. `by_present_offering`: by the offering
-    that each product has now; else by the one under which the usage was rated. `dry_run` only tells what would differ.
+    that each product has now; else by the one by which the usage stands: it was rated by it, or re-rated by it when it was
+    the present one. `dry_run` only tells what would differ.
     Rating works through many in steps: it asks itself for the rest, with the `progress` so far.
     """
 

@@ -75,6 +75,7 @@ CORRUPTIONS = (
     Corruption("usage", {"allowances": {"$exists": True}}, {"$inc": {"charged_quantity": 1}}, Category.USAGE_PRICE),
     Corruption("buckets", {}, {"$inc": {"used": 1}}, Category.BUCKET),
     Corruption("charges", {"tiers": {"$ne": None}, "sequence": 1}, {"$set": {"tiers.counted_before": 0}}, Category.CHARGE_TERMS),
+    Corruption("charges", {"tiers": {"$ne": None}, "sequence": 1}, {"$set": {"tiers.usage_count_before": 0}}, Category.CHARGE_TERMS),
     Corruption("charges", {"tiers": {"$ne": None}, "sequence": 0}, {"$set": {"tiers.tiers.0.amount": 1}}, Category.CHARGE_AMOUNT),
     Corruption("charges", {"kind": "discount"}, {"$set": {"sums": {"1": -1}}}, Category.CHARGE_AMOUNT),
     Corruption("charges", {"price_id": "films"}, {"$set": {"amount": 0}}, Category.CHARGE_AMOUNT),

@@ -316,6 +316,7 @@ async def test_usage_keeps_its_offering_unless_the_present_one_is_asked_for(ada:
     assert (await ada.rerate(request("r1"))).rerated_count == 0
     completed = await ada.rerate(request("r2", by_present_offering=True))
     assert (completed.rerated_count, completed.after) == (1, Decimal("0.30"))
+    # It stands by the other offering now, which a plain request keeps to.
     assert (await ada.rerate(request("r3"))).rerated_count == 0
 
 

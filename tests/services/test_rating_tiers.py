@@ -110,14 +110,17 @@ async def test_late_usage_of_a_month_without_any_begins_where_the_month_stands(r
 
 async def test_on_demand_bills_within_a_month_add_up_to_what_one_bill_would_say(rating: RatingWorld) -> None:
     await rating.customer("ada", ADA, offering="counted")
-    for step, seconds in enumerate((70, 50, 30)):
+    for step, seconds in enumerate((0, 70, 50, 30)):
         await rating.publish(call(f"u-{step}", ADA, seconds=seconds))
         await rating.settle()
         await rating.publish(cut_now(f"now-{step}", "ada"))
         await rating.settle()
 
     usage_lines = [line.amount for closed in await rating.facts(ChargesClosed) for line in closed.lines if line.kind == "usage"]
-    assert usage_lines == [Decimal("7.00"), Decimal("4.00"), Decimal("1.50")]
+    assert usage_lines == [Decimal("0.00"), Decimal("7.00"), Decimal("4.00"), Decimal("1.50")]
+    charges = {charge.sequence: charge for charge in await rating.charges(kind="usage")}
+    tiers = [charges[sequence].tiers for sequence in range(4)]
+    assert [(each.counted_before, each.usage_count_before) for each in tiers if each] == [(0, 0), (0, 1), (70, 2), (120, 3)]
 
 
 async def test_tiers_are_gone_through_once_while_two_workers_rate_and_cuts_are_made(rating: RatingWorld, rate_books_dir: Path) -> None:

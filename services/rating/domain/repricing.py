@@ -1,4 +1,4 @@
-"""Pricing a rated usage anew: by the function that priced it first, with the offering it had and what allowances paid for it.
+"""Pricing a rated usage anew: by the function that priced it first, with the offering by which it stands and what allowances paid.
 
 Nothing is drawn from an allowance and nothing given back: what paid for a usage when it was rated pays for as much of it now. What
 was taken is counted by the terms of then, in the book and offering of the first rating, whatever prices the usage since.
@@ -106,7 +106,7 @@ class Repricer:
         return terms if isinstance(terms, RejectedUsage) else _less_allowances(standing.allowances, terms, priced)
 
     def offering_of(self, standing: Standing) -> str:
-        """The offering to price by: the one under which the outcome that stands was priced, or the present one where that is asked for."""
+        """The offering to price by: the one by which the outcome that stands was priced, or the present one where that is asked for."""
         if self.by_present_offering:
             return self._offerings(standing, standing.parts[0])[2]
         rated = self._rated_offering(standing)
