@@ -62,6 +62,19 @@ def round_to_integer(value: Fraction, mode: RoundingMode) -> int:
     return _round_quotient(value.numerator, value.denominator, mode)
 
 
+def to_minor_units(amount: Decimal, currency: str) -> int:
+    """An amount that is rounded, in whole cents or what the currency has (AssertionError otherwise)."""
+    numerator, denominator = amount.as_integer_ratio()
+    units, rest = divmod(numerator * 10 ** minor_unit_decimals(currency), denominator)
+    assert rest == 0, f"{amount} {currency} is not rounded"
+    return units
+
+
+def from_minor_units(units: int, currency: str) -> Decimal:
+    """The amount of so many cents."""
+    return _minor_units_to_decimal(units, minor_unit_decimals(currency))
+
+
 def _round_quotient(numerator: int, denominator: int, mode: RoundingMode) -> int:
     magnitude, rest = divmod(abs(numerator), denominator)
     match mode:

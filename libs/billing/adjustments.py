@@ -17,7 +17,7 @@ from libs.billing.discounts import discount_holds, discount_wanted
 from libs.billing.remainders import Remainder, SummedLine, in_scope, take_off
 from libs.contracts import ChargeKind
 from libs.contracts.adjustments import Adjustments, AdjustmentScope, Discount, MinimumCommitment
-from libs.money import minor_unit_decimals, round_to_minor_unit
+from libs.money import from_minor_units, minor_unit_decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def adjust(
         share = committed_share if commitment.is_prorated or committed_share == 0 else Fraction(1)
         units = missing(commitment.amount, share, spent, currency)
         if units:
-            amount = round_to_minor_unit(Fraction(units, units_per_one), currency)
+            amount = from_minor_units(units, currency)
             topped_up = true_up(commitment, amount, is_tax_included)
             found.append(topped_up)
             line = SummedLine(topped_up.id, topped_up.kind, topped_up.tax_category, amount, product_first_day, is_tax_included)
@@ -103,9 +103,8 @@ def _taken(
     for earlier, later in zip(before, after, strict=True):
         taxed = earlier.line.tax_category, earlier.line.is_tax_included
         units_of[taxed] = units_of.get(taxed, 0) + later.units - earlier.units
-    units_per_one = 10 ** minor_unit_decimals(currency)
     return [
-        Adjustment(kind, id, description, category, round_to_minor_unit(Fraction(units, units_per_one), currency), is_included)
+        Adjustment(kind, id, description, category, from_minor_units(units, currency), is_included)
         for (category, is_included), units in sorted(units_of.items(), key=lambda item: (item[0][0] or "", item[0][1]))
         if units
     ]

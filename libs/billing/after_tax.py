@@ -9,17 +9,16 @@ from libs.billing.discounts import discount_wanted
 from libs.billing.remainders import rounded_rest
 from libs.contracts import BillDiscount, BillLine
 from libs.contracts.adjustments import DiscountDue
-from libs.money import minor_unit_decimals, round_to_minor_unit, sum_exactly
+from libs.money import from_minor_units, sum_exactly, to_minor_units
 
 
 def discounts_after_tax(due: Iterable[DiscountDue], lines: Iterable[BillLine], currency: str) -> tuple[BillDiscount, ...]:
     """Each discount in its order on what the ones before it left of its product, rounded so that percentages commute."""
-    units_per_one = 10 ** minor_unit_decimals(currency)
     amounts: dict[str, list[Decimal]] = defaultdict(list)
     for line in lines:
         amounts[line.product_id] += [line.amount, *(tax.amount for tax in line.taxes)]
-    exact = {product_id: Fraction(sum_exactly(parts)) * units_per_one for product_id, parts in amounts.items()}
-    billed = {product_id: units.numerator for product_id, units in exact.items()}
+    billed = {product_id: to_minor_units(sum_exactly(parts), currency) for product_id, parts in amounts.items()}
+    exact = {product_id: Fraction(units) for product_id, units in billed.items()}
     discounts = []
     for each in due:
         left = exact.get(each.product_id, Fraction(0))
@@ -35,7 +34,7 @@ def discounts_after_tax(due: Iterable[DiscountDue], lines: Iterable[BillLine], c
                     product_id=each.product_id,
                     product_name=each.product_name,
                     description=each.discount.description,
-                    amount=round_to_minor_unit(Fraction(-taken, units_per_one), currency),
+                    amount=from_minor_units(-taken, currency),
                 )
             )
     return tuple(discounts)

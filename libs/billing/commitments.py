@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from libs.money import minor_unit_decimals, round_to_minor_unit
+from libs.money import round_to_minor_unit, to_minor_units
 from libs.periods import Period, last_date, local_date
 
 
@@ -23,7 +23,7 @@ def missing(minimum: Decimal, share: Fraction, spent: int, currency: str) -> int
     The minimum is rounded on its own, and the rounded charges are taken from it: the bill shows both, and adds up.
     """
     due = round_to_minor_unit(Fraction(minimum) * share, currency)
-    return max(0, int(Fraction(due) * 10 ** minor_unit_decimals(currency)) - spent)
+    return max(0, to_minor_units(due, currency) - spent)
 
 
 def _day_count(start: datetime, end: datetime, zone_name: str) -> int:

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from libs.contracts import Charge, ChargeKind
 from libs.contracts.adjustments import AdjustmentScope
-from libs.money import RoundingMode, divide_numerators, minor_unit_decimals, round_to_decimals
+from libs.money import RoundingMode, divide_numerators, round_to_decimals, to_minor_units
 from libs.periods import local_date
 
 
@@ -46,9 +46,7 @@ class Remainder:
     @classmethod
     def of(cls, line: SummedLine, currency: str) -> "Remainder":
         """All of a line. Its amount is in minor units (AssertionError otherwise)."""
-        numerator, denominator = line.amount.as_integer_ratio()
-        units, rest = divmod(numerator * 10 ** minor_unit_decimals(currency), denominator)
-        assert rest == 0, f"{line.amount} {currency} is not rounded"
+        units = to_minor_units(line.amount, currency)
         return cls(line, Fraction(units), units)
 
 

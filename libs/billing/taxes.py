@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import lcm
 
 from libs.contracts import AppliedTax
-from libs.money import divide_numerators, minor_unit_decimals, round_to_minor_unit, sum_exactly
+from libs.money import divide_numerators, from_minor_units, minor_unit_decimals, round_to_minor_unit, sum_exactly, to_minor_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def levy_taxes(lines: Sequence[TaxedAmount], currency: str) -> Levy:
         numerators = [units[position] * factor.numerator * (denominator // factor.denominator) for position, factor in bearing[tax]]
         amount = round_to_minor_unit(Fraction(sum(numerators), denominator * units_per_one), currency)
         items.append(_applied(tax, amount))
-        parts = divide_numerators(int(Fraction(amount) * units_per_one), numerators, denominator)
+        parts = divide_numerators(to_minor_units(amount, currency), numerators, denominator)
         for (position, _), part in zip(bearing[tax], parts, strict=True):
-            shares[position][tax] = _applied(tax, round_to_minor_unit(Fraction(part, units_per_one), currency))
+            shares[position][tax] = _applied(tax, from_minor_units(part, currency))
     in_order = tuple(tuple(shares[position][tax] for tax in line.taxes) for position, line in enumerate(lines))
     return Levy(tuple(items), in_order, tuple(map(_net_amount, lines, in_order)))
 

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from libs.money import (
     RoundingMode,
     UnknownCurrency,
+    from_minor_units,
     minor_unit_decimals,
     round_to_decimals,
     round_to_minor_unit,
     sum_exactly,
     sum_fractions,
+    to_minor_units,
 )
 
 CURRENCIES = {"JPY": 0, "EUR": 2, "USD": 2, "KWD": 3, "CLF": 4}
@@ -33,6 +35,16 @@ def amounts(draw: st.DrawFn) -> tuple[Decimal, str]:
     """A whole number of minor units, with its currency."""
     currency = draw(currencies)
     return Decimal(draw(st.integers(-(10**14), 10**14))).scaleb(-CURRENCIES[currency]), currency
+
+
+@given(amounts())
+def test_a_rounded_amount_is_a_whole_number_of_minor_units_and_nothing_else_is(amount_in: tuple[Decimal, str]) -> None:
+    amount, currency = amount_in
+    units = to_minor_units(amount, currency)
+    assert units == Fraction(amount) / minor_unit(currency)
+    assert str(from_minor_units(units, currency)) == str(round_to_minor_unit(amount, currency))
+    with pytest.raises(AssertionError, match="is not rounded"):
+        to_minor_units(amount + Decimal("0.00001"), currency)
 
 
 @pytest.mark.parametrize(("currency", "count"), CURRENCIES.items())

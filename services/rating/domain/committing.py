@@ -16,7 +16,7 @@ from libs.billing.adjustments import true_up
 from libs.billing.commitments import due_share, missing
 from libs.contracts import Charge, PeriodCut
 from libs.contracts.adjustments import MinimumCommitment
-from libs.money import minor_unit_decimals, round_to_minor_unit, sum_exactly
+from libs.money import from_minor_units, sum_exactly, to_minor_units
 from libs.periods import Period, first_moment, local_date, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amount
@@ -71,9 +71,8 @@ def true_ups(due: Iterable[Committed], charges: Sequence[Charge], account: Accou
         share = sum((due_share(month.period, *days_had(tenure, account), account.time_zone) for tenure in month.tenures), Fraction(0))
         if not commitment.is_prorated and share:
             share = Fraction(1)
-        units_per_one = 10 ** minor_unit_decimals(account.currency)
-        units = missing(commitment.amount, share, int(Fraction(spent) * units_per_one), account.currency)
-        wanted = true_up(commitment, round_to_minor_unit(Fraction(units, units_per_one), account.currency), each.is_tax_included)
+        units = missing(commitment.amount, share, to_minor_units(spent, account.currency), account.currency)
+        wanted = true_up(commitment, from_minor_units(units, account.currency), each.is_tax_included)
         before = [charge for charge in own if charge.price_id == commitment.id]
         made += charges_to_reach([wanted], before, month, account, cut, now)
     return made
