@@ -31,6 +31,11 @@ WITH_OUTBOX = (ACCOUNTS, PRODUCTS, ON_DEMAND_REQUESTS, SUBSCRIPTIONS, *CATALOGUE
 # A document that is to go stays until its end was told, marked `removed`.
 REMOVABLE = (SUBSCRIPTIONS, *CATALOGUE)
 PRESENT = {"removed": {"$exists": False}}
+# How often an offering was stored that refers to this document. It only rises; who saw an older count looks again.
+REFERENCES = "references_count"
+# What an offering that is to be stored refers to, as it was read: documents by collection and id. It is not stored.
+REFERRED = "referred"
+Referred = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 INDEXES = (
     *(Index(collection, (("outbox.revision", 1),), "what is still to be published") for collection in WITH_OUTBOX),
@@ -74,23 +79,50 @@ class GatewayStore:
         """A document by its id."""
         return await self._database[collection].find_one({"_id": id})
 
-    async def add(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> None:
+    async def add(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
         """Store a new document with what is to be published about it."""
         await self._database[collection].insert_one({**document, "outbox": outbox(document["revision"], facts)})
+        return True
 
     async def replace(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
         """Store the next revision of a document; False when somebody else did so first."""
         return await self._replace(collection, document, facts, session=None)
 
-    async def add_product(self, product: Mapping[str, Any], facts: Sequence[Fact]) -> None:
+    async def add_offering(self, offering: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
+        """Store a new offering; False when something that it refers to is no longer as it was read."""
+        offering, referred = _apart(offering)
+
+        async def work(session: AsyncClientSession) -> bool:
+            if not await self._refer(referred, session):
+                return False
+            document = {**offering, "outbox": outbox(offering["revision"], facts)}
+            await self._database[PRODUCT_OFFERINGS].insert_one(document, session=session)
+            return True
+
+        return await in_transaction(self._client, work)
+
+    async def replace_offering(self, offering: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
+        """Store the next revision of an offering; False when somebody else did so first, or changed what it refers to."""
+        offering, referred = _apart(offering)
+
+        async def work(session: AsyncClientSession) -> bool:
+            if await self._refer(referred, session) and await self._replace(PRODUCT_OFFERINGS, offering, facts, session):
+                return True
+            await session.abort_transaction()
+            return False
+
+        return await in_transaction(self._client, work)
+
+    async def add_product(self, product: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
         """Store a new product that holds its identifiers. Raises Conflict when another product holds one of them."""
 
-        async def work(session: AsyncClientSession) -> None:
+        async def work(session: AsyncClientSession) -> bool:
             await self._hold(product, session)
             document = {**product, "outbox": outbox(product["revision"], facts)}
             await self._database[PRODUCTS].insert_one(document, session=session)
+            return True
 
-        await in_transaction(self._client, work)
+        return await in_transaction(self._client, work)
 
     async def replace_product(self, product: Mapping[str, Any], released: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
         """Store the next revision of a product in place of `released`; False when somebody else did so first.
@@ -221,11 +253,22 @@ class GatewayStore:
     ) -> bool:
         changes = {name: value for name, value in document.items() if name not in ("_id", "outbox")}
         result = await self._database[collection].update_one(
-            {"_id": document["_id"], "revision": document["revision"] - 1},
+            {"_id": document["_id"], "revision": document["revision"] - 1, REFERENCES: document.get(REFERENCES)},
             {"$set": changes, "$push": {"outbox": {"$each": outbox(document["revision"], facts)}}},
             session=session,
         )
         return result.modified_count == 1
+
+    async def _refer(self, referred: Referred, session: AsyncClientSession) -> bool:
+        """Count a reference to each; False when one was changed or removed since it was read. Whoever changes or removes one
+        replaces what he read, count included, so that he has seen this offering, or one of the two comes too late."""
+        for collection, documents in referred.items():
+            for id in sorted(documents):
+                unchanged = {"_id": id, "revision": documents[id]["revision"], **PRESENT}
+                result = await self._database[collection].update_one(unchanged, {"$inc": {REFERENCES: 1}}, session=session)
+                if not result.matched_count:
+                    return False
+        return True
 
     async def _hold(self, product: Mapping[str, Any], session: AsyncClientSession) -> None:
         for identifier in sorted(product["identifiers"], key=_holding_id):
@@ -244,6 +287,10 @@ class GatewayStore:
 
 def _holding_id(identifier: Mapping[str, Any]) -> str:
     return f"{identifier['kind']}:{identifier['value']}"
+
+
+def _apart(offering: Mapping[str, Any]) -> tuple[dict[str, Any], Referred]:
+    return {name: value for name, value in offering.items() if name != REFERRED}, offering[REFERRED]
 
 
 def _before_end(state: str) -> Any:

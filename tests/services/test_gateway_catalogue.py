@@ -1,5 +1,6 @@
 """A CRM keeps its catalogue over HTTP, launches an offering, and customers are charged by it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -8,8 +9,10 @@ import pytest
 
 from libs.contracts import HubEventRaised, TariffPublished, TariffRefused, UsageRated
 from libs.exact_json import read_json, write_json
+from services.tmf_gateway.domain.launching import new_offering
 from services.tmf_gateway.domain.links import TMF620
 from services.tmf_gateway.specifications import swagger
+from services.tmf_gateway.store import PRODUCT_OFFERING_PRICES, PRODUCT_OFFERINGS, REFERRED, GatewayStore
 from tests.gateway_client import GatewayDoor, assert_conforms, open_gateway
 from tests.usages import usage_of
 from tests.world import read_facts
@@ -220,6 +223,60 @@ async def test_references_lead_somewhere(door):
     for reference in ({"productOfferingPrice": [{"id": "gone"}]}, {"productSpecification": {"id": "gone"}}):
         refused = await door.http.post(OFFERINGS, json={"name": "Mobile", **reference})
         assert (refused.status_code, "gone does not exist" in refused.json()["message"]) == (400, True)
+
+
+async def test_an_offering_comes_too_late_for_a_price_that_was_deleted_after_it_was_read(door):
+    store = GatewayStore(door.service.client, door.service.database)
+    price = await created(door, PRICES, **PER_MINUTE)
+    read = await store.present(PRODUCT_OFFERING_PRICES, [price["id"]])
+    offering = new_offering({"name": "Mobile", "productOfferingPrice": [{"id": price["id"]}]}, "late", read, datetime.now(UTC))
+    assert (await door.http.delete(price["href"])).status_code == 204
+
+    assert not await store.add_offering({**offering, REFERRED: {PRODUCT_OFFERING_PRICES: read}}, [])
+    assert await store.find(PRODUCT_OFFERINGS, "late") is None
+
+
+async def test_a_deletion_comes_too_late_for_a_price_that_an_offering_has_got_since(door):
+    store = GatewayStore(door.service.client, door.service.database)
+    price = await created(door, PRICES, **PER_MINUTE)
+    read = await store.find(PRODUCT_OFFERING_PRICES, price["id"])
+    await created(door, OFFERINGS, name="Mobile", productOfferingPrice=[{"id": price["id"]}])
+
+    assert not await store.remove(PRODUCT_OFFERING_PRICES, {**read, "revision": read["revision"] + 1}, [])
+    assert (await door.http.get(price["href"])).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "reference"), [(PRICES, "productOfferingPrice"), (SPECIFICATIONS, "productSpecification")])
+async def test_nothing_is_deleted_while_an_offering_comes_to_refer_to_it(door, path, reference):
+    statuses = set()
+    for number in range(15):
+        referred = await created(door, path, **{**PER_MINUTE, "name": f"raced {number}"} if path == PRICES else {"name": "raced"})
+        named = {"id": referred["id"]}
+        body = {"name": "Mobile", reference: [named] if path == PRICES else named}
+        posted, deleted = await asyncio.gather(door.http.post(OFFERINGS, json=body), door.http.delete(referred["href"]))
+        statuses.add((posted.status_code, deleted.status_code))
+
+    assert statuses <= {(201, 409), (400, 204)}, statuses
+
+
+async def test_a_price_does_not_change_while_an_offering_is_launched_with_it(door):
+    for cents in range(1, 16):
+        price = await created(door, PRICES, **PER_MINUTE)
+        body = {"name": "Mobile", "lifecycleStatus": "Launched", "productOfferingPrice": [{"id": price["id"]}]}
+        cheaper = {"price": {"unit": "EUR", "value": cents / 1000}}
+        launch, patch = await asyncio.gather(door.http.post(OFFERINGS, json=body), door.http.patch(price["href"], json=cheaper))
+        assert (launch.status_code, patch.status_code) in ((201, 200), (201, 409))
+        stored = await door.service.database[PRODUCT_OFFERINGS].find_one({"_id": launch.json()["id"]})
+        value = (await door.http.get(price["href"])).json()["price"]["value"]
+        assert f"amount: '{value}'" in stored["publications"][-1]["text"]
+
+
+async def test_offerings_that_share_a_price_are_made_side_by_side(door):
+    price, specification = await created(door, PRICES, **PER_MINUTE), await created(door, SPECIFICATIONS, name="Mobile line")
+    body = {"name": "Mobile", "productOfferingPrice": [{"id": price["id"]}], "productSpecification": {"id": specification["id"]}}
+    answers = await asyncio.gather(*(door.http.post(OFFERINGS, json=body) for _ in range(20)))
+
+    assert {answer.status_code for answer in answers} == {201}
 
 
 async def test_every_event_is_as_the_specification_draws_it(door):

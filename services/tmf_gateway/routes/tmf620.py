@@ -1,7 +1,7 @@
 """TMF620 Product Catalog Management v4: offerings, their prices and specifications."""
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from services.tmf_gateway.gateway import Gateway
 from services.tmf_gateway.http import now
 from services.tmf_gateway.routes.reading import add_reading
 from services.tmf_gateway.routes.writing import add_deleting, add_writing
-from services.tmf_gateway.store import PRESENT, PRODUCT_OFFERING_PRICES, PRODUCT_OFFERINGS, PRODUCT_SPECIFICATIONS
+from services.tmf_gateway.store import PRESENT, PRODUCT_OFFERING_PRICES, PRODUCT_OFFERINGS, PRODUCT_SPECIFICATIONS, REFERRED
 
 Stored = dict[str, Any]
 Body = dict[str, Any]
@@ -45,19 +45,23 @@ def tmf620_routes(gateway: Gateway) -> APIRouter:
 
 
 def _add_offerings(routes: APIRouter, gateway: Gateway) -> None:
-    async def prices(resource: Body) -> dict[str, Stored]:
-        """The prices that it refers to, and its specification is there."""
+    async def referred(resource: Body) -> dict[str, dict[str, Stored]]:
+        """The prices and the specification that it refers to, by collection and id. Raises BadRequest."""
         specification = resource.get("productSpecification")
         id = specification.get("id") if isinstance(specification, dict) else None
-        if isinstance(id, str) and not await gateway.store.present(PRODUCT_SPECIFICATIONS, [id]):
+        specifications = await gateway.store.present(PRODUCT_SPECIFICATIONS, [id] if isinstance(id, str) else [])
+        if isinstance(id, str) and not specifications:
             raise BadRequest(f"productSpecification {id} does not exist")
-        return await gateway.store.present(PRODUCT_OFFERING_PRICES, price_ids(resource))
+        prices = await gateway.store.present(PRODUCT_OFFERING_PRICES, price_ids(resource))
+        return {PRODUCT_SPECIFICATIONS: specifications, PRODUCT_OFFERING_PRICES: prices}
 
     async def opened(body: Body) -> Stored:
-        return new_offering(body, uuid.uuid4().hex, await prices(body), now())
+        found = await referred(body)
+        return {**new_offering(body, uuid.uuid4().hex, found[PRODUCT_OFFERING_PRICES], now()), REFERRED: found}
 
     async def patched(before: Stored, patch: Body) -> Stored:
-        return patched_offering(before, patch, await prices(merge(before["resource"], patch)), now())
+        found = await referred(merge(before["resource"], patch))
+        return {**patched_offering(before, patch, found[PRODUCT_OFFERING_PRICES], now()), REFERRED: found}
 
     def facts_of(after: Stored, before: Stored | None) -> list[Fact]:
         return [change_event(PRODUCT_OFFERING, after, before, gateway.links, state="lifecycleStatus"), *tariff_facts(after, before)]
@@ -67,7 +71,19 @@ def _add_offerings(routes: APIRouter, gateway: Gateway) -> None:
         if offering["resource"]["lifecycleStatus"] in IN_USE:
             raise Conflict(f"customers have this offering: it is {offering['resource']['lifecycleStatus']}, not Obsolete")
 
-    _add(routes, gateway, PRODUCT_OFFERING, PRODUCT_OFFERINGS, opened, patched, deletable, facts_of)
+    store = gateway.store
+    _add(
+        routes,
+        gateway,
+        PRODUCT_OFFERING,
+        PRODUCT_OFFERINGS,
+        opened,
+        patched,
+        deletable,
+        facts_of,
+        store.add_offering,
+        store.replace_offering,
+    )
 
 
 def _add_prices(routes: APIRouter, gateway: Gateway) -> None:
@@ -109,6 +125,8 @@ def _add(
     patched: Callable[[Stored, Body], Awaitable[Stored]],
     deletable: Callable[[Stored], Awaitable[None]],
     facts_of: Callable[[Stored, Stored | None], list[Fact]] | None = None,
+    add: Callable[[Stored, Sequence[Fact]], Awaitable[bool]] | None = None,
+    replace: Callable[[Stored, Sequence[Fact]], Awaitable[bool]] | None = None,
 ) -> None:
     def change_facts(after: Stored, before: Stored | None) -> list[Fact]:
         return [change_event(resource, after, before, gateway.links, state="lifecycleStatus")]
@@ -126,8 +144,8 @@ def _add(
         opened=opened,
         patched=patched,
         facts_of=facts_of or change_facts,
-        add=partial(gateway.store.add, collection),
-        replace=lambda after, _, facts: gateway.store.replace(collection, after, facts),
+        add=add or partial(gateway.store.add, collection),
+        replace=lambda after, _, facts: (replace or partial(gateway.store.replace, collection))(after, facts),
     )
     add_deleting(routes, gateway, resource, collection, deletable=deletable, facts_of=end_facts)
 

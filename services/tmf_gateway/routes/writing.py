@@ -29,22 +29,25 @@ def add_writing(
     opened: Callable[[Body], Awaitable[Stored]],
     patched: Callable[[Stored, Body], Awaitable[Stored]],
     facts_of: Callable[[Stored, Stored | None], Sequence[Fact]],
-    add: Callable[[Stored, Sequence[Fact]], Awaitable[None]],
+    add: Callable[[Stored, Sequence[Fact]], Awaitable[bool]],
     replace: Callable[[Stored, Stored, Sequence[Fact]], Awaitable[bool]],
     complete: Complete = as_they_are,
 ) -> None:
     """Take new resources and merge patches. `opened` and `patched` make the document to store, `add` and `replace` store it
-    with its facts, `complete` adds to the document of an answer what lies elsewhere."""
+    with its facts unless somebody was quicker, `complete` adds to the document of an answer what lies elsewhere."""
     path = f"{resource.base_path}/{resource.name}"
 
     @routes.post(path, name=f"open {resource.name}")
     async def post(request: Request) -> Response:
-        document = await opened(await read_object(request, JSON))
-        facts = facts_of(document, None)
-        await add(document, facts)
-        await gateway.outbox.send(collection, document, facts)
-        shown = resource.render(document, gateway.links)
-        return json_response(shown, 201, {"Location": shown["href"]})
+        body = await read_object(request, JSON)
+        for _ in range(ATTEMPTS_MAX):
+            document = await opened(body)
+            facts = facts_of(document, None)
+            if await add(document, facts):
+                await gateway.outbox.send(collection, document, facts)
+                shown = resource.render(document, gateway.links)
+                return json_response(shown, 201, {"Location": shown["href"]})
+        raise Conflict(f"what this {resource.name} refers to is being changed by others; ask again")
 
     @routes.patch(f"{path}/{{id}}", name=f"change {resource.name}")
     async def patch(request: Request) -> Response:
