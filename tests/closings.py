@@ -1,18 +1,42 @@
-"""What rating closes, as small as it can be: charges of an account, and the requests that follow a bill."""
+"""What rating closes, as small as it can be: a charge, its line, those of an account, and the requests that follow a bill."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from libs.billing import BillTerms, TaxTable
-from libs.contracts import BillIssuer, BillState, BillStateRequested, ChargeKind, ChargeLine, ChargesClosed, RunType
+from libs.contracts import BillIssuer, BillState, BillStateRequested, Charge, ChargeKind, ChargeLine, ChargesClosed, RunType
 from libs.periods import Period, calendar_month
 
 CLOSED_AT = datetime(2026, 4, 1, 3, tzinfo=UTC)
 MARCH = calendar_month("2026-03", "Europe/Madrid")
 RATES = {"standard": Decimal(21), "reduced": Decimal(10), "zero": Decimal(0), "us-communications": Decimal("8.25")}
 TERMS = BillTerms(tax_table=TaxTable.of_rates(RATES), issuer=BillIssuer(name="Tarifa Telecom"), locale="en", template_version="bill-1")
+
+
+def usage_charge(id: str, exact: Fraction | Decimal, **fields: Any) -> Charge:
+    """What calls came to, of the one product of an account; open unless said otherwise."""
+    numerator, denominator = exact.as_integer_ratio()
+    return Charge(
+        **{
+            "id": id,
+            "account_id": "ada",
+            "product_id": "line-1",
+            "product_name": "Mobile",
+            "offering_id": "basic",
+            "price_id": "calls",
+            "kind": ChargeKind.USAGE,
+            "description": "Calls",
+            "currency": "EUR",
+            "period": MARCH,
+            "sequence": 0,
+            "sums": {str(denominator): Decimal(numerator)},
+            "updated_at": CLOSED_AT,
+            **fields,
+        }
+    )
 
 
 def line(charge_id: str, amount: str | Decimal, **fields: Any) -> ChargeLine:

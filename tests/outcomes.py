@@ -1,20 +1,23 @@
-"""Facts that invoicing and rating answer a cut with, as small as they can be; and the account that was cut."""
+"""Facts that invoicing and rating answer a cut with, as small as they can be; the account that was cut, and the bill of closed charges."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from libs.billing import BillDraft, BillTerms, assemble_bill
 from libs.contracts import (
     AccountChanged,
     AccountParked,
     AccountState,
     BillIssued,
     BillSkipped,
+    ChargesClosed,
     CutRefused,
     PostalAddress,
     RunType,
 )
 from libs.periods import calendar_month
+from tests.closings import TERMS
 
 AT = datetime(2026, 4, 2, 8, tzinfo=UTC)
 
@@ -35,6 +38,14 @@ def account(account_id: str, **fields: Any) -> AccountChanged:
             **fields,
         }
     )
+
+
+def bill_of(charges: ChargesClosed, bill_no: str = "2026-00000001", *, terms: BillTerms = TERMS, **account_fields: Any) -> BillIssued:
+    """The bill that invoicing makes of them, for an account in their currency."""
+    owner = account(charges.account_id, **{"currency": charges.currency, **account_fields})
+    draft = assemble_bill(charges, owner, terms)
+    assert isinstance(draft, BillDraft), draft
+    return draft.numbered(bill_no)
 
 
 def issued(account_id: str, cause_id: str, run_type: RunType, amount: str = "12.10", currency: str = "EUR") -> BillIssued:

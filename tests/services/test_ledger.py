@@ -7,15 +7,14 @@ from decimal import Decimal
 
 import pytest
 
-from libs.billing import BillDraft, assemble_bill
-from libs.contracts import BillIssued, ChargesClosed, Fact
+from libs.contracts import Fact
 from libs.periods import Period, calendar_month
 from libs.runtime import RuntimeSettings, Service, from_document
 from libs.runtime.lag import LagReader, lag_reader
 from services.ledger.domain.entry import Entry, post_bill, receivables
 from services.ledger.store import LedgerStore
-from tests.closings import TERMS, closed, on_demand
-from tests.outcomes import account
+from tests.closings import closed, on_demand
+from tests.outcomes import bill_of
 from tests.world import build_service
 
 WAIT_S = 30.0
@@ -45,13 +44,6 @@ async def books(settings: RuntimeSettings) -> AsyncIterator[Books]:
     service = build_service("ledger", settings)
     async with service.running(), lag_reader(settings) as lag:
         yield Books(service, lag)
-
-
-def bill_of(charges: ChargesClosed, bill_no: str) -> BillIssued:
-    owner = account(charges.account_id, currency=charges.currency)
-    draft = assemble_bill(charges, owner, TERMS)
-    assert isinstance(draft, BillDraft), draft
-    return draft.numbered(bill_no)
 
 
 def month(number: int) -> Period:

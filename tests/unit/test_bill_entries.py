@@ -1,23 +1,21 @@
 """What a bill books in the ledger: postings that add up to zero, and balances that follow from them."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.billing import BillDraft, assemble_bill
 from libs.contracts import BillIssued
 from libs.contracts.adjustments import Discount, DiscountDue
 from services.ledger.domain.entry import UnbalancedEntry, post_bill, receivables
-from tests.closings import TERMS, closed
-from tests.outcomes import account
+from tests.closings import closed
+from tests.outcomes import bill_of
 
 
-def bill(account_id: str, *amounts: str, currency: str = "EUR") -> BillIssued:
-    draft = assemble_bill(closed(account_id, *amounts, currency=currency), account(account_id, currency=currency), TERMS)
-    assert isinstance(draft, BillDraft), draft
-    return draft.numbered("2026-00000001")
+def bill(account_id: str, *amounts: str, **charges: Any) -> BillIssued:
+    return bill_of(closed(account_id, *amounts, **charges))
 
 
 def test_a_bill_debits_what_is_owed_and_credits_revenue_and_tax():
@@ -32,9 +30,7 @@ def test_a_bill_debits_what_is_owed_and_credits_revenue_and_tax():
 def test_a_discount_after_tax_lowers_what_is_owed_and_neither_revenue_nor_tax():
     half = Discount(id="half", description="Half", model="percent", percent=Decimal(50), is_after_tax=True)
     due = (DiscountDue(product_id="line-1", product_name="Mobile", discount=half),)
-    draft = assemble_bill(closed("ada", "100.00", discounts_after_tax=due), account("ada"), TERMS)
-    assert isinstance(draft, BillDraft), draft
-    assert [(posting.ledger_account, posting.amount) for posting in post_bill(draft.numbered("1")).postings] == [
+    assert [(posting.ledger_account, posting.amount) for posting in post_bill(bill("ada", "100.00", discounts_after_tax=due)).postings] == [
         ("receivable", Decimal("60.50")),
         ("discount", Decimal("60.50")),
         ("revenue", Decimal("-100.00")),

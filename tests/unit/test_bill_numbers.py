@@ -4,18 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from libs.billing import BillDraft, assemble_bill
 from libs.contracts import BillIssued, RunType
 from services.invoicing.domain.series import InvalidSeries, InvoiceSeries, bill_numbers
-from tests.closings import TERMS, closed, on_demand
-from tests.outcomes import account
+from tests.closings import closed, on_demand
+from tests.outcomes import bill_of
 
 
 def bill(run_type: RunType = RunType.ON_CYCLE, **charges) -> BillIssued:
     cut = closed("ada", "1.00", **charges) if run_type is RunType.ON_CYCLE else on_demand("ada", "1.00", request_id="r1", **charges)
-    draft = assemble_bill(cut, account("ada"), TERMS)
-    assert isinstance(draft, BillDraft)
-    return draft.unnumbered
+    return bill_of(cut)
 
 
 def test_a_year_starts_in_the_accounts_zone():

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from libs.billing import BillDraft, assemble_bill, change_state
+from libs.billing import change_state
 from libs.contracts import BillIssued, BillState, BillStateChanged, BillStateRefused
-from tests.closings import CLOSED_AT, TERMS, asks, closed
-from tests.outcomes import account
+from tests.closings import CLOSED_AT, asks, closed
+from tests.outcomes import bill_of
 
 LATER = CLOSED_AT + timedelta(days=3)
 
@@ -31,10 +31,9 @@ CASES = [(row[0], asked, outcome) for row in _ROWS for asked, outcome in zip(_HE
 
 
 def bill_in(where: str, amount: str = "100.00") -> BillIssued:
-    draft = assemble_bill(closed("ada", amount), account("ada"), TERMS)
-    assert isinstance(draft, BillDraft)
     state, _, held_from = where.partition(":")
-    bill = draft.numbered("1").model_copy(update={"state": BillState(state), "held_from": BillState(held_from) if held_from else None})
+    told = {"state": BillState(state), "held_from": BillState(held_from) if held_from else None}
+    bill = bill_of(closed("ada", amount)).model_copy(update=told)
     if "partiallyPaid" in where:
         return bill.model_copy(update={"remaining_amount": Decimal("1.00")})
     return bill.model_copy(update={"remaining_amount": Decimal("0.00")}) if state == "settled" else bill

@@ -20,6 +20,7 @@ from libs.runtime.mongo import CODEC_OPTIONS
 from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted
 from services.rating.domain.cutting import Cutter, Owed
 from services.rating.domain.holdings import Account, Product
+from tests.closings import usage_charge
 
 MADRID = "Europe/Madrid"
 FEBRUARY, MARCH = calendar_month("2026-02", MADRID), calendar_month("2026-03", MADRID)
@@ -60,25 +61,8 @@ def product(id: str = "line-1", offering: str = "basic", started: datetime = LON
 
 
 def charge(id: str, amount: str | Decimal, period: Period = MARCH, **fields: Any) -> Charge:
-    return Charge(
-        **{
-            "id": id,
-            "account_id": "ada",
-            "product_id": "line-1",
-            "product_name": "Mobile",
-            "offering_id": "basic",
-            "price_id": "calls",
-            "kind": ChargeKind.USAGE,
-            "description": "Calls",
-            "currency": "EUR",
-            "period": period,
-            "sequence": 0,
-            "state": ChargeState.CLOSED,
-            "amount": Decimal(amount),
-            "updated_at": NOW,
-            **fields,
-        }
-    )
+    rounded = Decimal(amount)
+    return usage_charge(id, rounded, **{"period": period, "state": ChargeState.CLOSED, "amount": rounded, **fields})
 
 
 def cut(id: str = "run|ada", period: Period | None = MARCH, **fields: Any) -> PeriodCut:

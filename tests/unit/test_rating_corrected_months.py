@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from libs.contracts import Charge, ChargeKind, PeriodCut, RunType
+from libs.contracts import Charge, PeriodCut, RunType
 from libs.money import sum_exactly, sum_fractions
 from libs.periods import calendar_month
 from libs.pricing import RateBooks, parse_rate_book
 from services.rating.cuts import IDS_ASKED_AT_ONCE, CutStore
 from services.rating.domain.cutting import Closing, Cutter, Owed
 from services.rating.domain.holdings import Account, Product
+from tests.closings import usage_charge
 
 BOOK = """
 id: book
@@ -64,21 +65,7 @@ class Cuts:
 
 
 def usage(id: str, cents: int, month: str = "2026-03") -> Charge:
-    return Charge(
-        id=id,
-        account_id="ada",
-        product_id="line",
-        product_name="Line",
-        offering_id="basic",
-        price_id="calls",
-        kind=ChargeKind.USAGE,
-        description="Calls",
-        currency="EUR",
-        period=calendar_month(month, "UTC"),
-        sequence=0,
-        sums={"100": Decimal(cents)},
-        updated_at=datetime(2026, 3, 31, tzinfo=UTC),
-    )
+    return usage_charge(id, Fraction(cents, 100), product_id="line", period=calendar_month(month, "UTC"))
 
 
 @pytest.mark.parametrize(

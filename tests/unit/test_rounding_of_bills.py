@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from libs.audit.domain.charges import check_amount, check_amounts_together
 from libs.audit.domain.difference import Category
-from libs.contracts import Charge, ChargeKind, ChargeState, LineRounding
+from libs.contracts import Charge, ChargeState, LineRounding
 from libs.money import RoundingMode, divide_rounded, round_to_decimals
 from libs.periods import calendar_month
 from libs.pricing import PricedUsage, RateBooks, parse_rate_book
@@ -20,6 +20,7 @@ from libs.tariffs.trial import Trial
 from services.rating.domain.charge_ids import terms_of
 from services.rating.domain.cutting import Closing, Cutter, Owed
 from services.rating.domain.holdings import Account, Product
+from tests.closings import usage_charge
 from tests.rating_world import ZONE, cut
 from tests.unit.test_rate_book_reference import columns, examples
 from tests.usages import usage_of
@@ -27,6 +28,8 @@ from tests.usages import usage_of
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 BILL = LineRounding(point="bill")
 ACCOUNT = Account("ada", "EUR", ZONE)
+MARCH = calendar_month("2026-03", ZONE)
+PRODUCT = Product("line-1", "ada", "basic", "Line", "active", MARCH.start)
 BOOK = """
 id: book
 effective_from: 2026-01-01
@@ -44,24 +47,8 @@ offerings:
 
 
 def charge(number: int, exact: Fraction, rounding: LineRounding | None = BILL, currency: str = "EUR") -> Charge:
-    return Charge(
-        id=f"{number:03}",
-        account_id="ada",
-        product_id="line",
-        product_name="Line",
-        offering_id="basic",
-        price_id="calls",
-        kind=ChargeKind.USAGE,
-        description="Calls",
-        currency=currency,
-        period=calendar_month("2026-03", ZONE),
-        sequence=0,
-        usage_count=1,
-        quantity=Decimal(1),
-        sums={str(exact.denominator): Decimal(exact.numerator)},
-        line_rounding=rounding,
-        updated_at=NOW,
-    )
+    used = {"usage_count": 1, "quantity": Decimal(1), "period": MARCH}
+    return usage_charge(f"{number:03}", exact, currency=currency, line_rounding=rounding, **used)
 
 
 def charges(exact: str, rounding: LineRounding | None = BILL, currency: str = "EUR") -> list[Charge]:
@@ -152,10 +139,9 @@ def test_numbers_of_any_sign_divide_into_rounded_ones(exact: list[Fraction], mod
 
 def test_a_cut_rounds_usage_and_fees_of_a_book_together_and_keeps_what_was_returned() -> None:
     books = RateBooks([parse_rate_book(BOOK, "book.yaml")])
-    product = Product("line", "ada", "basic", "Line", "active", calendar_month("2026-03", ZONE).start)
     earlier = [returned(each) for each in closed(charges("0.005 0.005"), "returned")]
     usage = charge(9, Fraction("0.0001"))
-    closing = Cutter(books, NOW).decide(cut("c", "ada"), Owed(ACCOUNT, [*earlier, usage], [product]), {})
+    closing = Cutter(books, NOW).decide(cut("c", "ada"), Owed(ACCOUNT, [*earlier, usage], [PRODUCT]), {})
     assert isinstance(closing, Closing)
     # 0.0001, 9.999 and 1.005 are 11.0041; each by itself, 11.01.
     amounts = {line.price_id + line.charge_id[:3]: str(line.amount) for line in closing.answer.lines}
@@ -176,8 +162,7 @@ def test_a_cut_rounds_usage_and_fees_of_a_book_together_and_keeps_what_was_retur
 )
 def test_fees_are_rounded_as_their_book_says(rounding: str, expected: list[str]) -> None:
     books = RateBooks([parse_rate_book(BOOK.replace("{point: bill}", rounding), "book.yaml")])
-    product = Product("line", "ada", "basic", "Line", "active", calendar_month("2026-03", ZONE).start)
-    closing = Cutter(books, NOW).decide(cut("c", "ada"), Owed(ACCOUNT, [], [product]), {})
+    closing = Cutter(books, NOW).decide(cut("c", "ada"), Owed(ACCOUNT, [], [PRODUCT]), {})
     assert isinstance(closing, Closing)
     assert [str(line.amount) for line in closing.answer.lines] == expected
 

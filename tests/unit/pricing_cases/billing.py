@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from libs.billing import BillDraft, BillTerms, TaxTable, assemble_bill
+from libs.billing import BillTerms, TaxTable
 from libs.billing.adjustments import adjust
 from libs.billing.commitments import due_share
 from libs.billing.credit_notes import credit_line
@@ -20,8 +20,8 @@ from libs.pricing.recurring_share import Subscription
 from libs.pricing.tiers import tiers_amount
 from services.rating.domain.cutting import Closing, Cutter, Owed
 from services.rating.domain.holdings import Account, Product
-from tests.closings import closed
-from tests.outcomes import account
+from tests.closings import closed, usage_charge
+from tests.outcomes import bill_of
 from tests.unit.pricing_cases import Case
 from tests.unit.pricing_cases.usage_prices import RAT_41_TIERS
 from tests.usages import usage_of
@@ -48,24 +48,8 @@ def product(id: str = "line", offering: str = "basic", ended: datetime | None = 
 
 def used(amount: Decimal, state: ChargeState = ChargeState.OPEN) -> Charge:
     """What a product used up to now in February."""
-    exact = Fraction(amount)
-    return Charge(
-        id=f"calls-{state}",
-        account_id="ada",
-        product_id="line",
-        product_name="Line",
-        offering_id="basic",
-        price_id="calls",
-        kind=ChargeKind.USAGE,
-        description="Calls",
-        currency="EUR",
-        period=FEBRUARY,
-        sequence=0,
-        state=state,
-        sums={str(exact.denominator): Decimal(exact.numerator)},
-        amount=None if state is ChargeState.OPEN else amount,
-        updated_at=LONG_AGO,
-    )
+    rounded = None if state is ChargeState.OPEN else amount
+    return usage_charge(f"calls-{state}", Fraction(amount), product_id="line", period=FEBRUARY, state=state, amount=rounded)
 
 
 def cut(by: RateBooks, unbilled: Sequence[Charge], products: Sequence[Product], earlier: Sequence[Charge] = ()) -> ChargesClosed:
@@ -78,9 +62,7 @@ def cut(by: RateBooks, unbilled: Sequence[Charge], products: Sequence[Product], 
 
 def billed(charges: ChargesClosed, rate: Decimal) -> BillIssued:
     terms = BillTerms(TaxTable.of_rates({"standard": rate}), BillIssuer(name="Tarifa"), "en", "bill-1")
-    draft = assemble_bill(charges, account("ada", time_zone="UTC"), terms)
-    assert isinstance(draft, BillDraft), draft
-    return draft.unnumbered
+    return bill_of(charges, terms=terms, time_zone="UTC")
 
 
 def percentage(words: str) -> Decimal:
