@@ -26,7 +26,7 @@ async def audit(settings: RuntimeSettings, books: RateBooks, say: Say) -> Findin
             "usages received": partial(audit_received, settings, reader, findings),
             "usages in suspense": partial(audit_suspense, reader, findings),
             "prices of usages": partial(audit_prices, reader, books, findings),
-            "re-ratings": partial(audit_reratings, reader, findings),
+            "re-ratings": partial(audit_reratings, reader, books, findings),
             "buckets of allowances": partial(audit_buckets, reader, findings),
             "charges": partial(audit_charges, reader, findings),
             "charges that are rounded together": partial(audit_amounts_together, reader, findings),

@@ -83,6 +83,12 @@ CORRUPTIONS = (
     Corruption("charges", {"kind": "discount"}, {"$set": {"cut_id": "another"}}, Category.CHARGE_CUT),
     Corruption("reratings", {}, {"$inc": {"postings.0.numerator": 1}}, Category.USAGE_RERATED),
     Corruption("reratings", {}, {"$inc": {"postings.0.numerator": 1}}, Category.CHARGE_USAGES),
+    # Another price than the dearer book's, posted as it should be; and one that allowances paid less of.
+    Corruption("reratings", {}, {"$inc": {"new.0.numerator": 1, "postings.0.numerator": 1}}, Category.USAGE_PRICE),
+    Corruption("reratings", {"allowances": {"$ne": []}}, {"$inc": {"new.0.charged_quantity": 1}}, Category.USAGE_PRICE),
+    Corruption("reratings", {"allowances": {"$ne": []}}, {"$inc": {"allowances.0.quantity": 1}}, Category.USAGE_RERATED),
+    # The same price from a book that gives another one.
+    Corruption("reratings", {}, {"$set": {"new.$[].rate_book": "today"}}, Category.USAGE_PRICE),
 )
 
 
@@ -93,7 +99,7 @@ async def findings_of(rating: RatingWorld, books: Path) -> Findings:
         await audit_charges(reader, findings)
         await audit_amounts_together(reader, findings)
         await audit_buckets(reader, findings)
-        await audit_reratings(reader, findings)
+        await audit_reratings(reader, load_rate_books(books), findings)
     return findings
 
 

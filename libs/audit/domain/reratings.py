@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from libs.audit.domain.allowances import amount_of
 from libs.audit.domain.difference import Category, Difference
 from libs.audit.domain.usages import parts_of
 
@@ -19,14 +20,14 @@ def check_reratings(usage_id: str, usages: Sequence[Stored], reratings: Sequence
     if not usages or "charge_id" not in usages[0]:
         yield _of_usage(usage_id, "a rated usage", "none")
         return
-    stands = _outcome(parts_of(usages[0]))
+    stands = outcome_of(parts_of(usages[0]))
     for number, rerating in enumerate(reratings, 1):
         if rerating["number"] != number:
             yield _of_usage(usage_id, f"re-rating {number}", f"{rerating['number']}")
             return
-        old, new = _outcome(rerating["old"]), _outcome(rerating["new"])
+        old, new = outcome_of(rerating["old"]), outcome_of(rerating["new"])
         if old != stands:
-            yield _of_usage(usage_id, f"re-rating {number} to begin from {_shown(stands)}", _shown(old))
+            yield _of_usage(usage_id, f"re-rating {number} to begin from {told(stands)}", told(old))
         posted = sum((_amount(posting) for posting in rerating["postings"]), Fraction(0))
         differs = sum((amount for _, _, amount in new), Fraction(0)) - sum((amount for _, _, amount in old), Fraction(0))
         if posted != differs:
@@ -35,10 +36,13 @@ def check_reratings(usage_id: str, usages: Sequence[Stored], reratings: Sequence
         grown = sum((quantity for _, quantity, _ in new), Fraction(0)) - sum((quantity for _, quantity, _ in old), Fraction(0))
         if moved != grown:
             yield _of_usage(usage_id, f"re-rating {number} to move a quantity of {grown}", f"{moved}")
+        if _uses(rerating) != _uses(usages[0]):
+            yield _of_usage(usage_id, f"re-rating {number} to leave what allowances paid", "something else")
         stands = new
 
 
-def _outcome(parts: Sequence[Stored]) -> Outcome:
+def outcome_of(parts: Sequence[Stored]) -> Outcome:
+    """What stored parts come to."""
     return [(part["price_id"], Fraction(part["charged_quantity"]), _amount(part)) for part in parts]
 
 
@@ -46,8 +50,13 @@ def _amount(part: Stored) -> Fraction:
     return Fraction(int(part["numerator"]), int(part["denominator"]))
 
 
-def _shown(outcome: Outcome) -> str:
+def told(outcome: Outcome) -> str:
+    """For people."""
     return " and ".join(f"{price_id}: {quantity} for {amount}" for price_id, quantity, amount in outcome)
+
+
+def _uses(stored: Stored) -> list[tuple[str, str, Fraction]]:
+    return [(use["allowance_id"], use["bucket_id"], amount_of(use)) for use in stored.get("allowances", ())]
 
 
 def _of_usage(usage_id: str, expected: str, found: str) -> Difference:

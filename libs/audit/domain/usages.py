@@ -62,6 +62,20 @@ def parts_of(stored: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return stored.get("parts") or [stored]
 
 
+def received_usage(stored: Mapping[str, Any]) -> UsageReceived:
+    """A stored usage as it was received."""
+    return UsageReceived(
+        id=stored["_id"],
+        identifier=stored["identifier"],
+        usage_type=stored["usage_type"],
+        started_at=stored["started_at"],
+        quantity=Decimal(stored["quantity"]),
+        unit=stored["unit"],
+        called_number=stored.get("called_number"),
+        characteristics=stored.get("characteristics", {}),
+    )
+
+
 def check_price(
     stored: Mapping[str, Any], priced: PricedUsage | RejectedUsage, allowances: Mapping[str, Allowance] | None = None
 ) -> Iterator[Difference]:

@@ -5,18 +5,15 @@ was taken is counted by the terms of then, in the book and offering of the first
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from fractions import Fraction
-
-from msgspec.structs import replace as changed
 
 from libs.contracts import AllowanceUse, Charge, RatedPart, RejectionReason, UsageRated, UsageReceived, UsageRerated
 from libs.pricing import CompiledPrice, PricedUsage, RateBook, RateBooks, RejectedUsage
 from libs.pricing.allowance import Allowance
+from libs.pricing.allowance_kept import less_allowances
+from libs.pricing.books_alone import each_alone
 from services.rating.domain.holdings import Account, Product
-
-SINCE_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +72,8 @@ class Shelf:
 
     @classmethod
     def of(cls, today: RateBooks, preferred: RateBook | None = None) -> "Shelf":
-        """Books by themselves hold for ever, whenever they take effect."""
-        alone = {book.id: RateBooks([replace(book, effective_from=SINCE_EVER)]) for book in today.books}
-        return cls(today, alone, preferred)
+        """Those of today are there by themselves as well."""
+        return cls(today, each_alone(today), preferred)
 
     def price(self, offering_id: str, usage: UsageReceived, account: Account) -> PricedUsage | RejectedUsage:
         """Price a usage by the book that goes before, where it has the offering, or else by those of today."""
@@ -103,7 +99,7 @@ class Repricer:
         if isinstance(priced, RejectedUsage) or not standing.allowances:
             return priced
         terms = self._terms(standing, self._rated_offering(standing))
-        return terms if isinstance(terms, RejectedUsage) else _less_allowances(standing.allowances, terms, priced)
+        return terms if isinstance(terms, RejectedUsage) else less_allowances(standing.allowances, terms, priced)
 
     def offering_of(self, standing: Standing) -> str:
         """The offering to price by: the one by which the outcome that stands was priced, or the present one where that is asked for."""
@@ -144,7 +140,7 @@ class Repricer:
         terms = self._terms(standing, allowing)
         if priced is None or isinstance(terms, RejectedUsage):
             return False
-        less = _less_allowances(standing.allowances, terms, priced)
+        less = less_allowances(standing.allowances, terms, priced)
         return [(each.price_id, each.charged_quantity, Fraction(each.numerator, each.denominator)) for each in less.parts] == [
             (part.price_id, part.charged_quantity, Fraction(part.numerator, part.denominator)) for part in parts
         ]
@@ -171,42 +167,3 @@ class Repricer:
             detail = f"allowance {missing} paid for it, which offering {offering_id} of rate book {book_id} does not have"
             return RejectedUsage(RejectionReason.NO_PRICE, detail)
         return known
-
-
-def _less_allowances(uses: Sequence[AllowanceUse], terms: Mapping[str, Allowance], priced: PricedUsage) -> PricedUsage:
-    quantities = [use for use in uses if not terms[use.allowance_id].is_money]
-    money = [use for use in uses if terms[use.allowance_id].is_money]
-    covered = _taken(quantities, terms, priced, [part.steps for part in priced.parts])
-    if any(covered):
-        priced = priced.covered(covered)
-    paid = _taken(money, terms, priced, [part.numerator for part in priced.parts])
-    if any(paid):
-        parts = [changed(part, numerator=part.numerator - amount) for part, amount in zip(priced.parts, paid, strict=True)]
-        priced = changed(parts[0], others=tuple(parts[1:]))
-    return priced
-
-
-def _taken(uses: Sequence[AllowanceUse], terms: Mapping[str, Allowance], priced: PricedUsage, wanted: Sequence[int]) -> list[int]:
-    """How many steps (numerators, where allowances are money) of each part what was taken then pays for now."""
-    taken = [0] * len(wanted)
-    for use in uses:
-        left = Fraction(use.quantity) / use.denominator
-        allowance = terms[use.allowance_id]
-        fitting = [position for position, part in enumerate(priced.parts) if allowance.covers_price(part.price)]
-        for position in fitting or range(len(wanted)):
-            price = priced.parts[position].price
-            if allowance.pays_whole(price):
-                steps, used = (wanted[position] - taken[position], Fraction(1)) if left >= 1 else (0, Fraction(0))
-            else:
-                step = _step(allowance, price)
-                steps = min(wanted[position] - taken[position], int(left / step))
-                used = steps * step
-            taken[position] += steps
-            left -= used
-    return taken
-
-
-def _step(allowance: Allowance, price: CompiledPrice) -> Fraction:
-    if allowance.factors and price.usage_type not in allowance.factors:
-        return Fraction(1, 10**price.decimals)
-    return allowance.taken_by_step(price)

@@ -1,0 +1,36 @@
+"""What a usage is priced by, as far as pricing asks: an offering, and the time zone and currency of the account that pays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from libs.audit.domain.usages import received_usage
+from libs.pricing import PricedUsage, RateBooks, RejectedUsage
+from libs.pricing.allowance import Allowance
+
+
+@dataclass(frozen=True, slots=True)
+class OfferingTerms:
+    """An offering, and whose account pays."""
+
+    offering_id: str
+    time_zone: str
+    currency: str
+
+    def price(self, usage: Mapping[str, Any], books: RateBooks) -> PricedUsage | RejectedUsage:
+        """The price of a stored usage by these books, without what allowances pay."""
+        return books.price_usage(self.offering_id, received_usage(usage), time_zone=self.time_zone, currency=self.currency)
+
+    def books_of(self, usage: Mapping[str, Any], books: RateBooks) -> list[str]:
+        """The books that price it now, or the one that refuses to; one that takes effect in the past may do so for what others priced."""
+        priced = self.price(usage, books)
+        if isinstance(priced, PricedUsage):
+            return [part.rate_book for part in priced.parts]
+        offering = books.offering(self.offering_id, usage["started_at"], self.currency)
+        return [] if offering is None else [offering.rate_book]
+
+    def allowances(self, at: datetime, books: RateBooks) -> dict[str, Allowance]:
+        """Those of the offering at an instant, by id."""
+        offering = books.offering(self.offering_id, at, self.currency)
+        return {} if offering is None else {allowance.id: allowance for allowance in offering.allowances}
