@@ -28,6 +28,8 @@ from libs.contracts import (
     ChargeKind,
     ChargeLine,
     ChargesClosed,
+    ChargeTiers,
+    LineRounding,
     RunType,
     UsageReceived,
 )
@@ -58,7 +60,8 @@ class TrialUsage:
 class TrialBill:
     """The charges, one for each price and month, and what is taken off them before tax (`adjustments`) and after (`discounts`).
 
-    `taxes` are those of all that; `total` is to be paid. All of the bills of all months together.
+    A price that a newer book counts, rounds or taxes otherwise has one for each. `taxes` are those of all that; `total` is to be paid.
+    All of the bills of all months together.
     """
 
     lines: tuple[Charge, ...]
@@ -189,20 +192,23 @@ class Trial:
                 yield outcome.unnumbered
 
     def _lines_of(self, priced: Iterable[TrialUsage], month: Period) -> list[Charge]:
-        parts: dict[tuple[str, str], list[PricedUsage]] = {}
+        # As rating adds up usages: where the same becomes of them, whichever book prices them.
+        parts: dict[tuple[str, ChargeTiers | None, LineRounding | None, str | None, bool], list[PricedUsage]] = {}
         for each in priced:
             if isinstance(each.answer, PricedUsage) and month.start <= each.usage.started_at < month.end:
                 for part in each.answer.parts:
-                    parts.setdefault((part.price_id, part.rate_book), []).append(part)
-        return [self._line(month, of_price) for of_price in parts.values()]
+                    price = part.price
+                    terms = price.price_id, price.tiers, price.line_rounding, price.tax_category, price.is_tax_included
+                    parts.setdefault(terms, []).append(part)
+        return [self._line(number, month, alike) for number, alike in enumerate(parts.values())]
 
-    def _line(self, month: Period, parts: Sequence[PricedUsage]) -> Charge:
+    def _line(self, number: int, month: Period, parts: Sequence[PricedUsage]) -> Charge:
         price = parts[0].price
         sums: Counter[int] = Counter()
         for part in parts:
             sums[part.denominator] += part.numerator
         return Charge(
-            id=f"{price.price_id}:{price.rate_book}",
+            id=f"{price.price_id}:{number}",
             account_id=TRIAL,
             product_id=TRIAL,
             product_name=self._offering_id,

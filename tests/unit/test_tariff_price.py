@@ -85,6 +85,18 @@ def test_what_counts_the_month_is_counted_over_the_list() -> None:
     assert [(line.price_id, line.quantity, line.amount) for line in bill.lines] == [("data", 12_000_000, Decimal("11.00"))]
 
 
+def test_a_newer_book_that_counts_alike_goes_on_counting_in_the_same_line() -> None:
+    later = BOOK.replace("id: trial", "id: later", 1).replace("2026-01-01", "2026-03-15").replace("amount: 4,", "amount: 5,")
+    tried = Trial(RateBooks([parse_rate_book(BOOK, "book.yaml"), parse_rate_book(later, "later.yaml")]), "basic", "Europe/Madrid", "EUR")
+    afterwards = "2026-03-20T10:00:00+01:00"
+    bill = tried.bill(
+        tried.price(
+            [used(*each) for each in (("data", "8000000"), ("film", "1"), ("data", "4000000", afterwards), ("film", "1", afterwards))]
+        )
+    )
+    assert [(line.price_id, str(line.amount)) for line in bill.lines] == [("data", "11.00"), ("film", "9.00")]
+
+
 @pytest.mark.parametrize(
     ("films", "adjusted", "taxes", "total"),
     [
