@@ -1,4 +1,4 @@
-"""The `tarifa` command as a process beside the services of a test."""
+"""The `tarifa` command as a process beside the services of a test, and how it refuses within a test's own process."""
 
 import asyncio
 import json
@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from typer.testing import Result
+
+from libs.cli.errors import CommandError
 from libs.runtime import RuntimeSettings
 
 
@@ -24,6 +27,12 @@ class CommandOutcome:
     def json(self) -> Any:
         """What it told machines. Raises ValueError when that is not JSON."""
         return json.loads(self.out)
+
+
+def refusal(outcome: Result) -> CommandError:
+    """What was wrong, of a command that refused."""
+    assert isinstance(outcome.exception, CommandError), outcome.output
+    return outcome.exception
 
 
 async def run_tarifa(settings: RuntimeSettings, *arguments: str) -> CommandOutcome:

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from libs.cli import app
-from libs.cli.errors import CommandError
+from tests.command_line import refusal
 
 OLD = """
 id: old
@@ -33,11 +33,6 @@ def books(tmp_path: Path) -> Path:
 
 def tariff(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["tariff", *map(str, arguments)], env={"COLUMNS": "200"})
-
-
-def refusal(outcome: Result) -> CommandError:
-    assert isinstance(outcome.exception, CommandError), outcome.output
-    return outcome.exception
 
 
 def test_sound_books_are_told_in_a_line(books: Path) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from libs.cli import app
-from libs.cli.errors import CommandError
 from libs.pricing import PricedUsage, RateBooks, parse_rate_book
 from libs.tariffs.cgrates import FILES, Remark, RemarkKind, import_tariff_plan, read_tariff_plan
+from tests.command_line import refusal
 from tests.usages import usage_of
 
 DATA = Path(__file__).parents[1] / "data"
@@ -449,15 +449,10 @@ def test_the_command_tells_machines_everything() -> None:
 
 
 def test_the_command_refuses_with_what_to_do(tmp_path: Path) -> None:
-    def refusal(*arguments: str | Path) -> CommandError:
-        outcome = run(*arguments)
-        assert isinstance(outcome.exception, CommandError), outcome.output
-        return outcome.exception
-
-    assert refusal(tmp_path).problem == f"no CSV file in {tmp_path}"
-    assert refusal(FOLDER).remedy == "say where to write them with --output"
-    assert refusal(FOLDER, "--currency", "EURO").problem == "'EURO' is not an ISO 4217 currency code"
-    strict = refusal(FOLDER, "--strict", "--output", tmp_path / "plan.yaml")
+    assert refusal(run(tmp_path)).problem == f"no CSV file in {tmp_path}"
+    assert refusal(run(FOLDER)).remedy == "say where to write them with --output"
+    assert refusal(run(FOLDER, "--currency", "EURO")).problem == "'EURO' is not an ISO 4217 currency code"
+    strict = refusal(run(FOLDER, "--strict", "--output", tmp_path / "plan.yaml"))
     assert (strict.problem, strict.exit_code) == ("4 things did not come over as they stand", 1)
     (tmp_path / "Rates.csv").write_text(PLAIN["Rates.csv"])
-    assert refusal(tmp_path).problem == f"nothing in {tmp_path} can be priced"
+    assert refusal(run(tmp_path)).problem == f"nothing in {tmp_path} can be priced"

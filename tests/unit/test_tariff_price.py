@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 
 from libs.billing import parse_tax_rates
 from libs.cli import app
-from libs.cli.errors import CommandError
 from libs.contracts import UsageReceived
 from libs.pricing import PricedUsage, RateBooks, load_rate_books, parse_rate_book
 from libs.tariffs.trial import Trial
+from tests.command_line import refusal
 from tests.usages import usage_of
 
 BOOK = """
@@ -221,11 +221,6 @@ def write(folder: Path, given: Any) -> None:
 def price(folder: Path, *arguments: str, product: str = "basic") -> Result:
     command = ["price", "--books", str(folder), "--product", product, "--usage", str(folder / "usage.json"), *arguments]
     return CliRunner().invoke(app, command, env={"COLUMNS": "160"})
-
-
-def refusal(outcome: Result) -> CommandError:
-    assert isinstance(outcome.exception, CommandError), outcome.output
-    return outcome.exception
 
 
 def test_a_usage_is_priced_in_a_line(folder: Path) -> None:
