@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -16,7 +16,11 @@ class Module:
 
     path: str
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax, which is read when first asked for: some checks want the text alone."""
+        return ast.parse(self.text)
 
     @property
     def service(self) -> str | None:
@@ -48,14 +52,18 @@ class Module:
 def modules(*folders: str) -> Iterator[Module]:
     """Every module below these folders of the repository; of libs and services when none is named."""
     for folder in folders or ("libs", "services"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            yield _read(path)
+        yield from map(_read, _below(folder))
+
+
+@cache
+def _below(folder: str) -> tuple[Path, ...]:
+    return tuple(sorted((ROOT / folder).rglob("*.py")))
 
 
 @cache
 def _read(path: Path) -> Module:
     text = path.read_text(encoding="utf-8")
-    return Module(path.relative_to(ROOT).as_posix(), text, ast.parse(text))
+    return Module(path.relative_to(ROOT).as_posix(), text)
 
 
 @cache
@@ -67,7 +75,17 @@ def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
 @cache
 def calls(tree: ast.AST) -> tuple[tuple[ast.Call, str], ...]:
     """Every call with what is called, as written: `datetime.now`."""
-    return tuple((node, ast.unparse(node.func)) for node in nodes(tree) if isinstance(node, ast.Call))
+    return tuple((node, written(node.func)) for node in nodes(tree) if isinstance(node, ast.Call))
+
+
+def written(expression: ast.expr) -> str:
+    """The expression as source; ast.unparse takes most of all checks' time when names with dots go through it too."""
+    names: list[str] = []
+    inner = expression
+    while isinstance(inner, ast.Attribute):
+        names.append(inner.attr)
+        inner = inner.value
+    return ".".join([inner.id, *reversed(names)]) if isinstance(inner, ast.Name) else ast.unparse(expression)
 
 
 def report(findings: list[str], remedy: str) -> str:

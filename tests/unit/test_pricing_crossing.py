@@ -6,12 +6,13 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts import RejectionReason, UsageReceived
 from libs.pricing import PricedUsage, RateBooks, RejectedUsage, parse_rate_book
 from libs.pricing.local_time import local_minute, same_offset_until
+from tests.examples import examples
 from tests.usages import usage_of
 
 BANDS = "time_bands:\n  day: {hours: 08:00-20:00}\n  night: {hours: 20:00-08:00}\n  small: {hours: 02:00-03:00}\n"
@@ -106,7 +107,7 @@ def test_the_clocks_decide_how_much_of_a_call_lies_in_a_band(zone: str, starts: 
     assert sum(parts(answer).values()) == hours * 3600
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     zone=st.sampled_from(["UTC", "Europe/Madrid", "America/New_York", "Australia/Sydney", "Australia/Lord_Howe", "America/St_Johns"]),
     start=STARTS,
@@ -253,7 +254,7 @@ ANY_STEPS = st.sampled_from(["1", "60", "60/1", "30/6", "0.5", "none", "1/60"])
 ZONES = st.sampled_from(["UTC", "Europe/Madrid", "Australia/Lord_Howe", "America/Santiago"])
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(
     increments=ANY_STEPS,
     start=STARTS,
@@ -277,7 +278,7 @@ def test_splitting_over_equal_prices_changes_neither_quantity_nor_amount(
     assert sum(parts(priced(split, of, zone)).values()) == priced(whole, of, zone).charged_quantity
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(increments=ANY_STEPS, start=STARTS, zone=ZONES, some=st.integers(0, 200_000), more=st.integers(0, 200_000))
 def test_a_longer_call_never_costs_less_and_parts_are_those_of_its_quantity(
     increments: str, start: datetime, zone: str, some: int, more: int

@@ -16,6 +16,7 @@ from libs.pricing.explanation import explain
 from libs.pricing.local_time import local_minute
 from libs.pricing.specificity import specificity
 from libs.pricing.tiers import scaled, tiers_amount
+from tests.examples import examples
 from tests.usages import usage_of
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -234,7 +235,7 @@ def matched(number: int, match: tuple[dict[str, set[str]], list[str], list[str],
     return f"id: p{number}, match: {{{', '.join(parts)}}}, price: {{amount: 1, per: 1 s}}"
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(
     matches=st.lists(MATCHES, min_size=1, max_size=5),
     given_characteristics=st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyzw"), max_size=3),
@@ -318,7 +319,7 @@ def two_bands(day: str, other: str, crossing: str) -> RateBooks:
     return books(day_price, f"id: other, match: {{usage_type: voice}}, {other}", top=TOP % crossing)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(
     day=terms(),
     other=terms(),
@@ -349,7 +350,7 @@ def test_any_price_prices_any_usage_and_its_explanation_adds_up(
     assert answer.covered([part.steps for part in answer.parts]).amount == 0
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     price=terms().filter(lambda said: "volume" not in said), some=st.decimals(0, 20_000, places=3), more=st.decimals(0, 20_000, places=3)
 )
@@ -360,7 +361,7 @@ def test_more_of_a_record_never_costs_less_but_by_volume(price: str, some: Decim
     assert less.charged_quantity <= greater.charged_quantity
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     rate=RATE,
     quantity=st.decimals(0, 20_000, places=3),
@@ -376,7 +377,7 @@ def test_rounding_a_record_moves_at_most_half_a_unit_or_less_than_one_where_the_
     assert {"up": 0 <= moved < 1, "down": -1 < moved <= 0}.get(mode, abs(moved) <= Fraction(1, 2))
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(price=terms(), quantity=st.decimals(0, 20_000, places=3), share=st.fractions(0, 1))
 def test_what_an_allowance_covers_of_a_usage_never_makes_it_dearer_but_by_volume(price: str, quantity: Decimal, share: Fraction) -> None:
     answer = priced(one(price), usage(quantity))

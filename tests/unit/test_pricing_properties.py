@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from libs.contracts import QUANTITY_MAX, UsageReceived
 from libs.pricing import Fault, PricedUsage, RateBookInvalid, RateBooks, RejectedUsage, parse_rate_book
+from tests.examples import examples
 from tests.usages import usage_of
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -119,7 +120,7 @@ def test_more_never_costs_less(
 PREFIXES = st.from_regex(r"\+[12]{0,4}", fullmatch=True)
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(
     matches=st.lists(st.tuples(PREFIXES, st.sampled_from(["", "day", "night"])), unique=True, min_size=1, max_size=12),
     called=st.from_regex(r"\+[123]{0,6}", fullmatch=True),
@@ -170,7 +171,7 @@ EVERYTHING = books(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(of=ANY_USAGE, time_zone=st.sampled_from(["UTC", "Australia/Lord_Howe", "Pacific/Kiritimati", "America/Adak"]))
 def test_any_usage_that_can_be_decoded_is_priced_or_refused(of: UsageReceived, time_zone: str) -> None:
     decoded = UsageReceived.from_message(of.to_message())
@@ -203,7 +204,7 @@ offerings:
 """
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     start=st.integers(0, len(SOUND)),
     length=st.integers(0, 12),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from libs.pricing import PricedUsage, RateBooks, parse_rate_book
 from libs.pricing.local_time import minute_of_week
 from libs.pricing.time_band import DAYS, minute_name, parse_days, parse_hours
+from tests.examples import examples
 from tests.usages import usage_of
 
 BOOK = """
@@ -219,7 +220,7 @@ def holds(part: tuple[set[int], tuple[int, int], str], calendars: dict[str, set[
     return False
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(
     parts=st.lists(PARTS, min_size=1, max_size=3),
     calendars=st.fixed_dictionaries({"a": DATES, "b": DATES}),

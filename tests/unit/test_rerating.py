@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts import AllowanceUse, Charge, ChargeKind, ChargeState, RatedPart, UsageReceived
@@ -21,6 +21,7 @@ from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import BillingMonths
 from services.rating.domain.repricing import Repricer, Shelf, Standing
 from services.rating.domain.rerating import Rerater, Reratings, movements_of, rerated_id
+from tests.examples import examples
 
 NOW = datetime(2026, 4, 10, tzinfo=UTC)
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -322,7 +323,7 @@ def rated_at_once(books: RateBooks, seconds: Sequence[int]) -> Fraction:
     return world.total
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(ANY_PRICES, SECONDS, SECONDS, SECONDS)
 def test_the_same_book_changes_nothing(text: str, first: list[int], second: list[int], third: list[int]) -> None:
     world = World(books_of(text))
@@ -334,7 +335,7 @@ def test_the_same_book_changes_nothing(text: str, first: list[int], second: list
         world.cut()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(PRICES, min_size=2, max_size=4), st.lists(st.tuples(SECONDS, st.booleans()), min_size=1, max_size=4))
 def test_charges_and_corrections_come_to_what_the_new_price_asks(texts: list[str], months: list[tuple[list[int], bool]]) -> None:
     """Whatever was cut in between, and however often prices changed."""
@@ -348,7 +349,7 @@ def test_charges_and_corrections_come_to_what_the_new_price_asks(texts: list[str
         assert not world.rerate().fresh
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.sampled_from([PRICES, RESTARTING]).flatmap(lambda prices: st.lists(prices, min_size=2, max_size=3)),
     st.lists(st.tuples(SECONDS, st.booleans()), min_size=1, max_size=4),
@@ -364,7 +365,7 @@ def test_they_come_to_what_the_same_cuts_would_have_made_of_the_new_price(texts:
     assert world.total == from_the_start.total
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(ANY_PRICES, ANY_PRICES, SECONDS, SECONDS, st.booleans())
 def test_the_old_price_coming_back_gives_back_what_it_took(
     old: str, new: str, first: list[int], late: list[int], cut_between: bool

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts import Charge, ChargeKind, UsageReceived
@@ -19,6 +19,7 @@ from services.rating.domain.holdings import Account, Holding, Holdings, Product
 from services.rating.domain.limits import UsageLimits
 from services.rating.domain.repricing import Repricer, Shelf, Standing
 from services.rating.domain.rerating import Rerater, Reratings
+from tests.examples import examples
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 LINE = Product("line", "ada", "plan", "Plan", "active", datetime(2025, 1, 1, tzinfo=UTC))
@@ -106,7 +107,7 @@ def difference(reratings: Reratings) -> Fraction:
     return sum((Fraction(posting.numerator, posting.denominator) for fact in reratings.fresh for posting in fact.postings), Fraction(0))
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     st.lists(st.sampled_from(ALLOWANCES), unique=True),
     st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=5),
@@ -174,7 +175,7 @@ class Again:
         return told
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.lists(st.sampled_from(ALLOWANCES), unique=True),
     st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=5),
