@@ -109,6 +109,33 @@ async def test_a_cheaper_price_is_in_force_from_its_launch_on_and_the_dearer_one
     assert cheap["id"] in second["text"]
 
 
+async def test_each_call_costs_what_the_price_of_its_day_asks(door):
+    february, march = {"endDateTime": "2026-03-01T00:00:00Z"}, {"startDateTime": "2026-03-01T00:00:00Z"}
+    dear = await created(door, PRICES, **PER_MINUTE, validFor=february)
+    cheap = await created(door, PRICES, **{**PER_MINUTE, "price": {"unit": "EUR", "value": 0.06}}, validFor=march)
+    planned = await created(door, PRICES, name="Fee", priceType="recurring", price={"unit": "EUR", "value": 1})
+    offering = await launched(door, dear, cheap, validFor={"startDateTime": "2026-01-01T00:00:00Z"})
+    assert offering["statusReason"].count("in force as rate book") == 2
+    references = [{"id": price["id"]} for price in (dear, cheap, planned)]
+    assert (await door.http.patch(offering["href"], json={"productOfferingPrice": references})).status_code == 200
+    earlier = await door.http.patch(offering["href"], json={"validFor": {"startDateTime": "2025-01-01T00:00:00Z"}})
+    assert (earlier.status_code, "cannot be earlier" in earlier.json()["message"]) == (409, True)
+    account = await door.http.open_account(currency="EUR", timeZone="UTC")
+    await door.http.open_product(account["id"], "+34600200002", productOffering={"id": offering["id"]})
+    await door.world.settle()
+    for id, month in (("february", 2), ("march", 3)):
+        started_at = datetime(2026, month, 2, 10, tzinfo=UTC)
+        called = {"identifier": "+34600200002", "usage_type": "voice", "called_number": "+34911234567", "quantity": 60, "unit": "s"}
+        await door.world.publish(usage_of(id=id, started_at=started_at, **called))
+    await door.world.settle()
+
+    rated = {found.id: found for found in await read_facts(door.settings, UsageRated) if found.id in ("february", "march")}
+    assert {id: (one.price_id, Fraction(one.numerator, one.denominator)) for id, one in rated.items()} == {
+        "february": (dear["id"], Fraction(12, 100)),
+        "march": (cheap["id"], Fraction(6, 100)),
+    }
+
+
 async def test_prices_that_make_no_rate_book_are_refused_before_anything_is_published(door):
     price = await created(door, PRICES, **{**PER_MINUTE, "unitOfMeasure": {"amount": 1, "units": "parsec"}})
     offering = await created(door, OFFERINGS, name="Mobile", lifecycleStatus="Active", productOfferingPrice=[{"id": price["id"]}])

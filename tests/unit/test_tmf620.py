@@ -188,9 +188,9 @@ def test_each_currency_has_a_book_of_its_own():
         ({"popRelationship": [{"id": "other", "relationshipType": "discount"}]}, "has popRelationship"),
         (
             {"validFor": {"startDateTime": "2026-12-01T00:00:00Z"}},
-            "valid from 2026-12-01T00:00:00.00:00, the offering is priced from 2026-11-25",
+            "none is valid from 2026-11-25T09:00:00.00:00 on: let a price begin with the offering",
         ),
-        ({"validFor": {"startDateTime": "2026-01-01T00:00:00Z", "endDateTime": "2027-01-01T00:00:00Z"}}, "has a validFor.endDateTime"),
+        ({"validFor": {"startDateTime": "2026-01-01T00:00:00Z", "endDateTime": "2027-01-01T00:00:00Z"}}, "none is valid from 2027-01-01"),
     ],
 )
 def test_prices_that_make_no_rate_book_are_told_at_once(attributes, says):

@@ -56,6 +56,11 @@ def book_text(book_id: str, effective_from: datetime, currency: str, offering_id
     return yaml.dump(book, Dumper=_Texts, sort_keys=False, allow_unicode=True, width=120)
 
 
+def offering_terms(offering: Document) -> Terms:
+    """What an offering says beside its prices, by the keys of the offering and of the book."""
+    return _chosen(_characteristics(offering), (*OFFERING_KEYS, *BOOK_KEYS))
+
+
 def terms_by_currency(prices: Iterable[tuple[str, Document]]) -> dict[str, Terms]:
     """The price lists that the productOfferingPrices make, one per currency. `prices` are ids with resources.
     Raises BadRequest for one that is no price of its own."""

@@ -7,11 +7,13 @@ list of an offering that customers have is a book of its own from its publicatio
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from libs.contracts import TariffAccepted, TariffPublished, TariffRefused
 from libs.pricing import RateBookInvalid, parse_rate_book
-from services.tmf_gateway.domain.catalogue_book import book_text, terms_by_currency
+from services.tmf_gateway.domain.catalogue_book import book_text, offering_terms, terms_by_currency
+from services.tmf_gateway.domain.price_schedule import LISTS_MAX, Prices, has_ended, price_lists, prices_at
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 from services.tmf_gateway.domain.resource import Document
 from services.tmf_gateway.domain.schema import TEXT_LENGTH_MAX
@@ -20,7 +22,9 @@ from services.tmf_gateway.domain.unpriceable import check_offering
 
 # Short enough for the id of a rate book, with the 32 characters of an offering's id.
 BOOK_ID = "catalog-{offering_id}.{revision}.{currency}"
-BOOK_IDS = re.compile(r"catalog-[0-9a-f]{32}\.[0-9]+\.[A-Z]{3}")
+BOOK_IDS = re.compile(r"catalog-[0-9a-f]{32}\.[0-9]+\.[A-Z]{3}(\.[0-9]+)?")
+# Of the books that one revision publishes in one currency.
+_SUFFIXES = ("", *(f".{number}" for number in range(2, LISTS_MAX + 1)))
 PUBLISHED, ACCEPTED, REFUSED = "published", "accepted", "refused"
 _NEVER_SOLD = (REJECTED, OBSOLETE)
 
@@ -87,38 +91,110 @@ def _launched(offering: dict[str, Any], prices: Mapping[str, Document], now: dat
         if price["lifecycleStatus"] in _NEVER_SOLD:
             raise BadRequest(f"productOfferingPrice {id} is {price['lifecycleStatus']}: an offering is not launched with it")
     check_offering(resource)
-    price_lists = terms_by_currency(listed)
+    currencies = terms_by_currency(listed)
     for publication in offering["publications"]:
-        if publication["state"] != REFUSED and publication["currency"] not in price_lists:
+        if publication["state"] != REFUSED and publication["currency"] not in currencies:
             raise Conflict(f"customers pay for this offering in {publication['currency']}: keep a productOfferingPrice in that currency")
-    fresh: list[dict[str, Any]] = []
-    for currency, terms in price_lists.items():
-        before = _last(offering["publications"], currency)
-        book_id, effective_from = _book(offering, currency, before, now)
-        said = {"offering": resource.get("prodSpecCharValueUse"), "terms": terms}
-        if before is not None and before["said"] == said and _starts(resource, before["effective_from"], now):
-            continue
-        for id, price in listed:
-            _check_validity(id, price, effective_from)
-        text = book_text(book_id, effective_from, currency, offering["_id"], resource, terms)
-        _check(text)
-        fact = TariffPublished.of(book_id, text, now)
-        fresh.append(
-            {
-                **{"id": fact.id, "book_id": book_id, "currency": currency, "text": text, "said": said},
-                **{"effective_from": effective_from, "published_at": now, "state": PUBLISHED},
-            }
-        )
+    fresh = [
+        publication
+        for currency in currencies
+        for publication in _publications(offering, currency, [one for one in listed if one[1]["price"]["unit"] == currency], now)
+    ]
     if not fresh:
         return offering
     publications = [*offering["publications"], *fresh]
     return {**offering, "resource": {**resource, "statusReason": _reason(publications)}, "publications": publications}
 
 
+def _publications(offering: Document, currency: str, prices: Prices, now: datetime) -> list[dict[str, Any]]:
+    """The books still to be published so that each price list has one, from where it begins on."""
+    resource = offering["resource"]
+    books = _books(offering["publications"], currency)
+    in_force, planned = [book for book in books if book["effective_from"] <= now], [book for book in books if book["effective_from"] > now]
+    refused = [known for known in offering["publications"] if known["currency"] == currency and known["state"] == REFUSED]
+    begin = _begin(resource, in_force, refused, now)
+    _check_ends(offering["publications"], prices, begin)
+    lists = {since: _said(resource, currency, held) for since, held in price_lists(prices, begin)}
+    if in_force:
+        # What is planned before the new lists begin stays, and where nothing changes nothing is published.
+        before = [*in_force, *(book for book in planned if book["effective_from"] < begin)]
+        planned = planned[len(before) - len(in_force) :]
+        if lists[begin] == before[-1]["said"]:
+            del lists[begin]
+    ids = _book_ids(offering, currency, planned, lists)
+    for book in reversed(planned):
+        if book["book_id"] not in ids.values():
+            # A book cannot be taken back: this one repeats the list that holds anyway.
+            since = book["effective_from"] if book["effective_from"] >= begin else max(lists) + timedelta(seconds=1)
+            ids[since], lists[since] = book["book_id"], _said(resource, currency, prices_at(prices, since))
+    known = {book["effective_from"]: book["said"] for book in planned}
+    return [
+        _publication(offering, currency, ids[since], since, said, now)
+        for since, said in sorted(lists.items(), key=itemgetter(0))
+        if known.get(since) != said
+    ]
+
+
+def _book_ids(offering: Document, currency: str, planned: Sequence[Document], lists: Mapping[datetime, Any]) -> dict[datetime, str]:
+    """The book of each list: the one that is planned for its instant, else one that is planned for another, else a new one."""
+    ids = {book["effective_from"]: book["book_id"] for book in planned if book["effective_from"] in lists}
+    free = [book["book_id"] for book in planned if book["effective_from"] not in lists]
+    fresh = (BOOK_ID.format(offering_id=offering["_id"], revision=offering["revision"], currency=currency) + suffix for suffix in _SUFFIXES)
+    return {since: ids.get(since) or (free.pop(0) if free else next(fresh)) for since in sorted(lists)}
+
+
+def _publication(offering: Document, currency: str, book_id: str, since: datetime, said: Document, now: datetime) -> dict[str, Any]:
+    text = book_text(book_id, since, currency, offering["_id"], offering["resource"], said["terms"])
+    _check(text)
+    id = TariffPublished.of(book_id, text, now).id
+    known = {"id": id, "book_id": book_id, "currency": currency, "text": text, "said": said}
+    return {**known, "effective_from": since, "published_at": now, "state": PUBLISHED}
+
+
+def _said(resource: Document, currency: str, prices: Prices) -> dict[str, Any]:
+    """What makes a book another one."""
+    return {"offering": offering_terms(resource), "terms": terms_by_currency(prices)[currency]}
+
+
+def _books(publications: Sequence[Document], currency: str) -> list[Document]:
+    """The books in a currency as they were published last, but for what was refused, in the order in which they take effect."""
+    newest = {known["book_id"]: known for known in publications if known["currency"] == currency and known["state"] != REFUSED}
+    return sorted(newest.values(), key=itemgetter("effective_from"))
+
+
+def _begin(resource: Document, in_force: Sequence[Document], refused: Sequence[Document], now: datetime) -> datetime:
+    """From when on prices can still be said: the start of the offering, even if that has passed; once a book is in force, from now on.
+    Raises Conflict for a start before that of the book."""
+    at = now.replace(microsecond=0)
+    start = resource.get("validFor", {}).get("startDateTime", at).replace(microsecond=0)
+    if not in_force:
+        return start
+    # The first book may have been refused and the second one not.
+    first = min(book["effective_from"] for book in (*in_force, *refused))
+    if start < first:
+        raise Conflict(
+            f"this offering is priced from {first.isoformat()} on, and what was in force stays as it was: "
+            "its validFor.startDateTime cannot be earlier"
+        )
+    return max(start, at, in_force[-1]["effective_from"] + timedelta(seconds=1))
+
+
+def _check_ends(publications: Sequence[Document], prices: Prices, begin: datetime) -> None:
+    """A price that has ended without ever having been in force would be dropped without a word. Raises BadRequest."""
+    published = {term["id"] for known in publications for terms in known["said"]["terms"].values() for term in terms}
+    for id, price in prices:
+        if has_ended(price, begin) and id not in published:
+            raise BadRequest(
+                f"productOfferingPrice {id} was valid until {price['validFor']['endDateTime'].isoformat()}, the prices of the offering "
+                f"can be said from {begin.isoformat()} on: take it out of the offering"
+            )
+
+
 def _reason(publications: Sequence[Document]) -> str:
-    """What became of the newest book in each currency."""
-    newest = {publication["currency"]: publication for publication in publications}
-    return "; ".join(map(_told, newest.values()))[:TEXT_LENGTH_MAX]
+    """What became of the books that were published last in each currency."""
+    newest = {publication["currency"]: publication["published_at"] for publication in publications}
+    told = (_told(publication) for publication in publications if publication["published_at"] == newest[publication["currency"]])
+    return "; ".join(told)[:TEXT_LENGTH_MAX]
 
 
 def _told(publication: Document) -> str:
@@ -128,45 +204,6 @@ def _told(publication: Document) -> str:
         case "refused":
             return f"rate book {publication['book_id']} was refused: {'; '.join(publication['faults'])}"
     return f"rate book {publication['book_id']} is being published"
-
-
-def _last(publications: Sequence[Document], currency: str) -> Document | None:
-    """What was published last in a currency, unless it was refused."""
-    return next((known for known in reversed(publications) if known["currency"] == currency and known["state"] != REFUSED), None)
-
-
-def _book(offering: Document, currency: str, before: Document | None, now: datetime) -> tuple[str, datetime]:
-    """The id of the book that is published next, and when it takes effect: the first from the start of the offering on, even if
-    that has passed; any other not before now."""
-    at = now.replace(microsecond=0)
-    start = offering["resource"].get("validFor", {}).get("startDateTime", at).replace(microsecond=0)
-    fresh_id = BOOK_ID.format(offering_id=offering["_id"], revision=offering["revision"], currency=currency)
-    if before is None:
-        return fresh_id, start
-    if before["effective_from"] > now:
-        return before["book_id"], max(start, at)
-    return fresh_id, max(start, at, before["effective_from"] + timedelta(seconds=1))
-
-
-def _starts(resource: Document, effective_from: datetime, now: datetime) -> bool:
-    """Whether what was published takes effect when the offering wants to."""
-    start = resource.get("validFor", {}).get("startDateTime")
-    return effective_from <= now or start is None or effective_from == start.replace(microsecond=0)
-
-
-def _check_validity(id: str, price: Document, effective_from: datetime) -> None:
-    """A price of a rate book holds from the book's first day until another book takes its place: any other validity would be
-    ignored without a word."""
-    validity = price.get("validFor", {})
-    if "endDateTime" in validity:
-        raise BadRequest(
-            f"productOfferingPrice {id} has a validFor.endDateTime: a price holds until it is taken out of its offering; remove the end"
-        )
-    if validity.get("startDateTime", effective_from).replace(microsecond=0) > effective_from:
-        raise BadRequest(
-            f"productOfferingPrice {id} is valid from {validity['startDateTime'].isoformat()}, the offering is priced from "
-            f"{effective_from.isoformat()}: let both begin together, or put the price in the offering when it begins"
-        )
 
 
 def _check(text: str) -> None:
