@@ -8,7 +8,6 @@ A bucket that is not there is granted by the first usage of its period. Two work
 which version it was made of, and of two made of the same one is refused (see services/rating/buckets.py).
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,8 +21,7 @@ from libs.pricing.allowance_sources import NO_SOURCES, Holder, Source, Sources, 
 from libs.pricing.rate_book import Offering
 from services.rating.domain.deciding import Rated
 from services.rating.domain.holdings import Account, Product
-
-ID_LENGTH_MAX = 256
+from services.rating.domain.joined_ids import joined_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +179,4 @@ def _bucket_id_of(source: Source, product: Product, account: Account) -> str:
 def bucket_id(owner: BucketOwner, offering_id: str, allowance: Allowance, period_label: str) -> str:
     """Derived from owner, allowance, unit and the first day of its period. A product's own is its offering's: another brings another."""
     offered = (offering_id,) if owner.shared is Shared.PRODUCT else ()
-    parts = (owner.shared.value, owner.id, *offered, allowance.id, allowance.unit, period_label)
-    joined = "|".join(parts)
-    if joined.count("|") != len(parts) - 1:
-        joined = "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
-    if len(joined) > ID_LENGTH_MAX:
-        return hashlib.sha256(joined.encode()).hexdigest()
-    return joined
+    return joined_id(owner.shared.value, owner.id, *offered, allowance.id, allowance.unit, period_label)
