@@ -36,6 +36,8 @@ REFERENCES = "references_count"
 # What an offering that is to be stored refers to, as it was read: documents by collection and id. It is not stored.
 REFERRED = "referred"
 Referred = Mapping[str, Mapping[str, Mapping[str, Any]]]
+# Offerings with what is to be told of each.
+Replanned = Sequence[tuple[Mapping[str, Any], Sequence[Fact]]]
 
 INDEXES = (
     *(Index(collection, (("outbox.revision", 1),), "what is still to be published") for collection in WITH_OUTBOX),
@@ -110,6 +112,19 @@ class GatewayStore:
                 return True
             await session.abort_transaction()
             return False
+
+        return await in_transaction(self._client, work)
+
+    async def replace_price(self, price: Mapping[str, Any], facts: Sequence[Fact], replanned: Replanned) -> bool:
+        """Store the next revision of a price with those of the offerings that it changes; False when somebody else was quicker."""
+
+        async def work(session: AsyncClientSession) -> bool:
+            replaced = [(PRODUCT_OFFERING_PRICES, price, facts), *((PRODUCT_OFFERINGS, *offering) for offering in replanned)]
+            for collection, document, told in replaced:
+                if not await self._replace(collection, document, told, session):
+                    await session.abort_transaction()
+                    return False
+            return True
 
         return await in_transaction(self._client, work)
 

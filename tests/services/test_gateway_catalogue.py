@@ -136,6 +136,29 @@ async def test_each_call_costs_what_the_price_of_its_day_asks(door):
     }
 
 
+async def test_a_price_that_is_given_an_end_changes_the_books_of_its_offerings(door):
+    old = await created(door, PRICES, **PER_MINUTE)
+    new = await created(door, PRICES, **PER_MINUTE, validFor={"startDateTime": "2099-01-01T00:00:00Z"})
+    offerings = [await launched(door, old) for _ in range(2)]
+    past = await door.http.patch(old["href"], json={"validFor": {"endDateTime": "2026-01-01T00:00:00Z"}})
+    assert (past.status_code, "nor can it begin or end before" in past.json()["message"]) == (409, True)
+    ended = await door.http.patch(old["href"], json={"validFor": {"endDateTime": "2099-01-01T00:00:00Z"}})
+    assert ended.status_code == 200, ended.text
+    await door.world.settle()
+    for offering in offerings:
+        assert (await door.http.get(offering["href"])).json()["statusReason"].startswith("without any price")
+        references = [{"id": price["id"]} for price in (old, new)]
+        assert (await door.http.patch(offering["href"], json={"productOfferingPrice": references})).status_code == 200
+    await door.world.settle()
+
+    for offering in offerings:
+        books = await door.rating["tariffs"].find({"offering_ids": offering["id"]}).sort("effective_from", 1).to_list()
+        priced = [[price["id"] for price in (old, new) if price["id"] in book["text"]] for book in books]
+        assert priced == [[old["id"]], [new["id"]]]
+        assert (await events(door, offering["id"]))[-4:] == ["ProductOfferingAttributeValueChangeEvent"] * 4
+        assert (await door.http.get(offering["href"])).json()["statusReason"].endswith("from 2099-01-01T00:00:00+00:00")
+
+
 async def test_prices_that_make_no_rate_book_are_refused_before_anything_is_published(door):
     price = await created(door, PRICES, **{**PER_MINUTE, "unitOfMeasure": {"amount": 1, "units": "parsec"}})
     offering = await created(door, OFFERINGS, name="Mobile", lifecycleStatus="Active", productOfferingPrice=[{"id": price["id"]}])

@@ -359,10 +359,10 @@ def test_a_price_that_customers_pay_asks_what_it_asked():
     cheaper = patched_resource("ProductOfferingPrice", before, {"price": {"value": 8}}, NOW)
     described = patched_resource("ProductOfferingPrice", before, {"description": "Monthly"}, NOW)
 
-    check_price_change(cheaper, before, [])
-    check_price_change(described, before, ["o1"])
+    check_price_change(cheaper, before, [], NOW)
+    check_price_change(described, before, ["o1"], NOW)
     with pytest.raises(Conflict, match="its price cannot change: create another productOfferingPrice"):
-        check_price_change(cheaper, before, ["o1"])
+        check_price_change(cheaper, before, ["o1"], NOW)
 
 
 def tariff(text):

@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 from libs.contracts import TariffAccepted
 from libs.pricing import RateBooks
 from services.rating.domain.tariffs import Candidate, decide
-from services.tmf_gateway.domain.launching import BOOK_IDS, answered_offering, new_offering, patched_offering, tariff_facts
+from services.tmf_gateway.domain.launching import (
+    BOOK_IDS,
+    answered_offering,
+    new_offering,
+    patched_offering,
+    replanned_offering,
+    tariff_facts,
+)
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
-from services.tmf_gateway.domain.tmf620 import new_resource
+from services.tmf_gateway.domain.tmf620 import check_price_change, new_resource
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 ID = "0123456789abcdef" * 2
@@ -114,8 +121,6 @@ def test_a_plan_that_moves_takes_its_book_with_it():
     ("prices", "attributes", "refusal", "says"),
     [
         (fee("later", 5), {}, BadRequest, f"none is valid from {day(3).isoformat()[:10]}.*on: let a price begin with the offering"),
-        (fee("short", 0, 5), {}, BadRequest, f"none is valid from {day(5).isoformat()[:10]}"),
-        ({**fee("short", 0, 5), **fee("second", 6)}, {}, BadRequest, f"none is valid from {day(5).isoformat()[:10]}"),
         ({**fee("first"), **fee("second", 0, 2)}, {}, BadRequest, f"second was valid until {day(2).isoformat()[:10]}.*take it out"),
         (fee("first"), {"validFor": {"startDateTime": day(-1).isoformat()}}, Conflict, "cannot be earlier"),
         (
@@ -131,6 +136,27 @@ def test_what_nobody_could_be_charged_by_is_refused(prices, attributes, refusal,
     stored = rating.launch(fee("first"))
     with pytest.raises(refusal, match=says):
         rating.patch(stored, prices, day(3), **attributes)
+
+
+@pytest.mark.parametrize(
+    ("prices", "from_day"), [(fee("later", 5), 0), (fee("short", 0, 5), 5), ({**fee("short", 0, 5), **fee("second", 6)}, 5)]
+)
+def test_what_is_launched_has_a_price_at_any_time(prices, from_day):
+    with pytest.raises(BadRequest, match=f"none is valid from {day(from_day).isoformat()[:10]}"):
+        Rating().launch(prices)
+
+
+def test_a_price_may_be_given_its_end_before_its_successor_comes():
+    rating = Rating()
+    stored = rating.launch(fee("old"))
+    ended = fee("old", None, 10)
+    stored = rating.take(replanned_offering(stored, ended, day(1)), stored, day(1))
+    assert stored["resource"]["statusReason"].startswith("without any price as rate book")
+    for at in (2, 12):
+        assert rating.patch(stored, ended, day(at), description="none yet")["publications"] == stored["publications"]
+    rating.patch(stored, {**ended, **fee("new", 10)}, day(3))
+
+    assert [rating.price_ids(day(number)) for number in (0, 9, 10)] == [["old"], ["old"], ["new"]]
 
 
 def test_a_price_that_has_ended_may_stay_in_its_offering():
@@ -175,3 +201,41 @@ def test_whatever_is_planned_holds_from_then_on_and_the_past_stays(first, start,
 
 def _holds(validity, instant):
     return validity.get("startDateTime", instant) <= instant < validity.get("endDateTime", instant + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_allowed"),
+    [
+        ((None, None), (None, 5), True),
+        ((-9, None), (-9, 5), True),
+        ((-9, 7), (-9, None), True),
+        ((3, None), (5, 9), True),
+        ((None, None), (None, 0), False),
+        ((None, None), (None, -1), False),
+        ((-9, -1), (-9, 5), False),
+        ((-9, 5), (-8, 5), False),
+        ((None, None), (5, None), False),
+        ((5, None), (None, None), False),
+        ((5, None), (0, None), False),
+    ],
+)
+def test_a_price_that_customers_pay_may_only_change_when_it_will_hold(before, after, is_allowed):
+    (before,), (after,) = fee("f", *before).values(), fee("f", *after).values()
+
+    check_price_change(after, before, [], NOW)
+    if is_allowed:
+        check_price_change(after, before, ["o1"], NOW)
+    else:
+        with pytest.raises(Conflict, match="nor can it begin or end before 2026-11-25T09:00:00"):
+            check_price_change(after, before, ["o1"], NOW)
+
+
+def test_a_price_that_ends_gives_way_to_the_one_that_was_put_beside_it():
+    rating = Rating()
+    stored = rating.launch(fee("old"))
+    stored = rating.patch(stored, {**fee("old"), **fee("new", 10)}, day(1))
+    planned = replanned_offering(stored, {**fee("old", None, 10), **fee("new", 10)}, day(2))
+    planned = rating.take(planned, stored, day(2))
+
+    assert [rating.price_ids(day(number)) for number in (0, 9, 10)] == [["old"], ["old"], ["new"]]
+    assert replanned_offering(planned, {**fee("old", None, 10), **fee("new", 10)}, day(3)) == planned

@@ -30,6 +30,8 @@ from services.tmf_gateway.domain.resource import Document
 from services.tmf_gateway.domain.unpriceable import check_price
 
 PRICE_TYPES = {"usage_prices": "usage", "recurring_prices": "recurring", "one_time_prices": "oneTime"}
+# A book says something of each of its offerings; this is so anyway.
+_WITHOUT_PRICES = {"crossing": "start"}
 _PERIODS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year", "annual": "year"}
 _PERIOD = re.compile(r"(?:(\d+)\s+)?([a-z]+?)s?")
 
@@ -51,7 +53,7 @@ def book_text(book_id: str, effective_from: datetime, currency: str, offering_id
         "effective_from": effective_from.isoformat(timespec="seconds"),
         "currency": currency,
         **_chosen(used, BOOK_KEYS),
-        "offerings": {offering_id: {**terms, **_chosen(used, OFFERING_KEYS)}},
+        "offerings": {offering_id: {**terms, **_chosen(used, OFFERING_KEYS)} or _WITHOUT_PRICES},
     }
     return yaml.dump(book, Dumper=_Texts, sort_keys=False, allow_unicode=True, width=120)
 

@@ -49,6 +49,16 @@ def patched_offering(offering: Document, patch: Mapping[str, Any], prices: Mappi
     return patched if patched["revision"] == offering["revision"] else _launched(patched, prices, now)
 
 
+def replanned_offering(offering: Document, prices: Mapping[str, Document], now: datetime) -> dict[str, Any]:
+    """The offering's document once one of its `prices` holds at other times; the same one when no book changes.
+    Raises BadRequest or Conflict."""
+    try:
+        planned = _launched({**offering, "revision": offering["revision"] + 1, "changed_at": now}, prices, now)
+    except BadRequest as refusal:
+        raise BadRequest(f"productOffering {offering['_id']}: {refusal.message}") from None
+    return planned if planned["publications"] != offering["publications"] else dict(offering)
+
+
 def answered_offering(offering: Document, answer: TariffAccepted | TariffRefused) -> dict[str, Any]:
     """The offering's document once rating has answered a publication; the same one when it had answered before."""
     if isinstance(answer, TariffAccepted):
@@ -115,6 +125,13 @@ def _publications(offering: Document, currency: str, prices: Prices, now: dateti
     begin = _begin(resource, in_force, refused, now)
     _check_ends(offering["publications"], prices, begin)
     lists = {since: _said(resource, currency, held) for since, held in price_lists(prices, begin)}
+    for since, said in lists.items():
+        # The price of an offering in force may be given its end before it is given its successor.
+        if not said["terms"] and (not in_force or (since == begin and books[-1]["said"]["terms"])):
+            raise BadRequest(
+                f"of {', '.join(f'productOfferingPrice {id}' for id, _ in prices[:3])} none is valid from {since.isoformat()} on: "
+                "let a price begin with the offering, and another one where the last one ends"
+            )
     if in_force:
         # What is planned before the new lists begin stays, and where nothing changes nothing is published.
         before = [*in_force, *(book for book in planned if book["effective_from"] < begin)]
@@ -153,7 +170,7 @@ def _publication(offering: Document, currency: str, book_id: str, since: datetim
 
 def _said(resource: Document, currency: str, prices: Prices) -> dict[str, Any]:
     """What makes a book another one."""
-    return {"offering": offering_terms(resource), "terms": terms_by_currency(prices)[currency]}
+    return {"offering": offering_terms(resource), "terms": terms_by_currency(prices).get(currency, {})}
 
 
 def _books(publications: Sequence[Document], currency: str) -> list[Document]:
@@ -200,7 +217,8 @@ def _reason(publications: Sequence[Document]) -> str:
 def _told(publication: Document) -> str:
     match publication["state"]:
         case "accepted":
-            return f"in force as rate book {publication['book_id']} from {publication['effective_from'].isoformat()}"
+            what = "in force" if publication["said"]["terms"] else "without any price"
+            return f"{what} as rate book {publication['book_id']} from {publication['effective_from'].isoformat()}"
         case "refused":
             return f"rate book {publication['book_id']} was refused: {'; '.join(publication['faults'])}"
     return f"rate book {publication['book_id']} is being published"

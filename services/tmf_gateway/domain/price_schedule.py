@@ -14,16 +14,11 @@ Prices = Sequence[tuple[str, Document]]
 
 def price_lists(prices: Prices, since: datetime) -> list[tuple[datetime, Prices]]:
     """Each list with the instant from which on it holds, the first from `since`. `prices` are ids with resources, all in one
-    currency. Raises BadRequest when at some time none of them holds."""
+    currency; between them there may be none. Raises BadRequest when there are too many lists."""
     bounds = {instant for _, price in prices for instant in _validity(price) if instant is not None and instant > since}
     lists: list[tuple[datetime, Prices]] = []
     for instant in sorted({since, *bounds}):
         held = prices_at(prices, instant)
-        if not held:
-            raise BadRequest(
-                f"of {', '.join(f'productOfferingPrice {id}' for id, _ in prices[:3])} none is valid from {instant.isoformat()} on: "
-                "let a price begin with the offering, and another one where the last one ends"
-            )
         if not lists or [id for id, _ in held] != [id for id, _ in lists[-1][1]]:
             lists.append((instant, held))
     if len(lists) > LISTS_MAX:
@@ -34,6 +29,14 @@ def price_lists(prices: Prices, since: datetime) -> list[tuple[datetime, Prices]
 def prices_at(prices: Prices, instant: datetime) -> Prices:
     """The prices that hold at an instant."""
     return [(id, price) for id, price in prices if _holds(price, instant)]
+
+
+def is_past_kept(after: Document, before: Document, now: datetime) -> bool:
+    """Whether a price holds until `now` as it held before: its start and its end are the same, or still to come."""
+    (start, end), (start_before, end_before) = _validity(after), _validity(before)
+    starts_ahead = all(one is not None and one > now for one in (start, start_before))
+    ends_ahead = all(one is None or one > now for one in (end, end_before))
+    return (start == start_before or starts_ahead) and (end == end_before or ends_ahead)
 
 
 def has_ended(price: Document, instant: datetime) -> bool:

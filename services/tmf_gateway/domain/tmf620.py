@@ -11,6 +11,7 @@ from typing import Any
 
 from services.tmf_gateway.domain.links import TMF620, Links
 from services.tmf_gateway.domain.merge_patch import merge
+from services.tmf_gateway.domain.price_schedule import is_past_kept
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
 from services.tmf_gateway.domain.schema import Schema
@@ -34,7 +35,7 @@ IN_USE = (LAUNCHED, RETIRED)
 # What a price asks is what it is: another amount is another price.
 PRICING_ATTRIBUTES = (
     *("name", "priceType", "price", "unitOfMeasure", "recurringChargePeriodType", "recurringChargePeriodLength", "tax"),
-    *("prodSpecCharValueUse", "percentage", "isBundle", "bundledPopRelationship", "popRelationship", "validFor"),
+    *("prodSpecCharValueUse", "percentage", "isBundle", "bundledPopRelationship", "popRelationship"),
     *("pricingLogicAlgorithm", "constraint", "place", "productOfferingTerm"),
 )
 _SPELLINGS = {state.lower().replace(" ", ""): state for state in NEXT_STATES}
@@ -63,13 +64,18 @@ def patched_resource(definition: str, document: Document, patch: Mapping[str, An
     return {**document, "resource": after, "revision": document["revision"] + 1, "changed_at": now}
 
 
-def check_price_change(after: Document, before: Document, used_by: list[str]) -> None:
-    """Raises Conflict when a price that customers pay would ask something else."""
+def check_price_change(after: Document, before: Document, used_by: list[str], now: datetime) -> None:
+    """Raises Conflict when a price that customers pay would ask something else, or would have held at another time until now."""
     changed = [name for name in PRICING_ATTRIBUTES if after["resource"].get(name) != before["resource"].get(name)]
     if changed and used_by:
         raise Conflict(
             f"productOffering {used_by[0]} is in use with this price, so that its {', '.join(changed)} cannot change: "
             "create another productOfferingPrice and put it in the offering in place of this one"
+        )
+    if used_by and not is_past_kept(after["resource"], before["resource"], now):
+        raise Conflict(
+            f"productOffering {used_by[0]} is in use with this price, so that when it began or ended cannot change, "
+            f"nor can it begin or end before {now.isoformat(timespec='seconds')}"
         )
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter
 from libs.contracts import Fact
 from services.tmf_gateway.domain.changes import change_event
 from services.tmf_gateway.domain.events import hub_event
-from services.tmf_gateway.domain.launching import new_offering, patched_offering, price_ids, tariff_facts
+from services.tmf_gateway.domain.launching import new_offering, patched_offering, price_ids, replanned_offering, tariff_facts
 from services.tmf_gateway.domain.merge_patch import merge
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 from services.tmf_gateway.domain.resource import Resource
@@ -30,6 +31,9 @@ from services.tmf_gateway.http import now
 from services.tmf_gateway.routes.reading import add_reading
 from services.tmf_gateway.routes.writing import add_deleting, add_writing
 from services.tmf_gateway.store import PRESENT, PRODUCT_OFFERING_PRICES, PRODUCT_OFFERINGS, PRODUCT_SPECIFICATIONS, REFERRED
+
+# With a price that is to be stored: the offerings whose books it changes, as they are and as they will be.
+REPLANNED = "replanned"
 
 Stored = dict[str, Any]
 Body = dict[str, Any]
@@ -63,9 +67,6 @@ def _add_offerings(routes: APIRouter, gateway: Gateway) -> None:
         found = await referred(merge(before["resource"], patch))
         return {**patched_offering(before, patch, found[PRODUCT_OFFERING_PRICES], now()), REFERRED: found}
 
-    def facts_of(after: Stored, before: Stored | None) -> list[Fact]:
-        return [change_event(PRODUCT_OFFERING, after, before, gateway.links, state="lifecycleStatus"), *tariff_facts(after, before)]
-
     async def deletable(offering: Stored) -> None:
         refuse_shown(offering, "ProductOffering")
         if offering["resource"]["lifecycleStatus"] in IN_USE:
@@ -80,7 +81,7 @@ def _add_offerings(routes: APIRouter, gateway: Gateway) -> None:
         opened,
         patched,
         deletable,
-        facts_of,
+        partial(_offering_facts, gateway),
         store.add_offering,
         store.replace_offering,
     )
@@ -91,16 +92,35 @@ def _add_prices(routes: APIRouter, gateway: Gateway) -> None:
         return new_resource("ProductOfferingPrice", body, uuid.uuid4().hex, now(), state=ACTIVE)
 
     async def patched(before: Stored, patch: Body) -> Stored:
-        after = patched_resource("ProductOfferingPrice", before, patch, now())
+        at = now()
+        after = patched_resource("ProductOfferingPrice", before, patch, at)
         using = await gateway.store.offerings_with("productOfferingPrice", before["_id"])
-        check_price_change(after, before, [offering["_id"] for offering in using if offering["resource"]["lifecycleStatus"] in IN_USE])
-        return after
+        using = [offering for offering in using if offering["resource"]["lifecycleStatus"] in IN_USE]
+        check_price_change(after, before, [offering["_id"] for offering in using], at)
+        if after["resource"].get("validFor") == before["resource"].get("validFor"):
+            return after
+        return {**after, REPLANNED: [(offering, await replanned(offering, after, at)) for offering in using]}
+
+    async def replanned(offering: Stored, price: Stored, at: datetime) -> Stored:
+        prices = await gateway.store.present(PRODUCT_OFFERING_PRICES, price_ids(offering["resource"]))
+        return replanned_offering(offering, {**prices, price["_id"]: price}, at)
+
+    async def replace(price: Stored, facts: Sequence[Fact]) -> bool:
+        """Store a price and the offerings whose books it changes, and tell of these."""
+        offerings = [
+            (new, old, _offering_facts(gateway, new, old)) for old, new in price.pop(REPLANNED, ()) if new["revision"] != old["revision"]
+        ]
+        if not await gateway.store.replace_price(price, facts, [(new, told) for new, _, told in offerings]):
+            return False
+        for new, old, told in offerings:
+            await gateway.outbox.send(PRODUCT_OFFERINGS, new, told, gateway.outbox.left_behind(PRODUCT_OFFERINGS, old))
+        return True
 
     async def deletable(price: Stored) -> None:
         refuse_shown(price, "ProductOfferingPrice")
         await _check_unused(gateway, "productOfferingPrice", price)
 
-    _add(routes, gateway, PRODUCT_OFFERING_PRICE, PRODUCT_OFFERING_PRICES, opened, patched, deletable)
+    _add(routes, gateway, PRODUCT_OFFERING_PRICE, PRODUCT_OFFERING_PRICES, opened, patched, deletable, replace=replace)
 
 
 def _add_specifications(routes: APIRouter, gateway: Gateway) -> None:
@@ -148,6 +168,10 @@ def _add(
         replace=lambda after, _, facts: (replace or partial(gateway.store.replace, collection))(after, facts),
     )
     add_deleting(routes, gateway, resource, collection, deletable=deletable, facts_of=end_facts)
+
+
+def _offering_facts(gateway: Gateway, after: Stored, before: Stored | None) -> list[Fact]:
+    return [change_event(PRODUCT_OFFERING, after, before, gateway.links, state="lifecycleStatus"), *tariff_facts(after, before)]
 
 
 async def _check_unused(gateway: Gateway, name: str, stored: Stored) -> None:
