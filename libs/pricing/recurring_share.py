@@ -80,7 +80,7 @@ def share_of(price: RecurringPrice, subscription: Subscription, fee_period: FeeP
         since = max(since, scale.at(begins, Boundary.CHANGE), key=lambda moment: moment.at)
         until = end if ends is None else min(end, scale.at(ends, Boundary.CHANGE), key=lambda moment: moment.at)
         if since.at < until.at:
-            suspended += since.remaining - until.remaining
+            suspended += _clamped(since, start, end) - _clamped(until, start, end)
             since = until
     served = start.remaining - end.remaining
     if served == 1 and not suspended:
@@ -90,6 +90,11 @@ def share_of(price: RecurringPrice, subscription: Subscription, fee_period: FeeP
         return None
     free = suspended if price.suspended_percent != 100 else NOTHING
     return Share(Period(start=start.at, end=end.at), fraction, scale.told(served, free, start, end))
+
+
+def _clamped(moment: _Moment, start: _Moment, end: _Moment) -> Fraction:
+    """What remains at a moment between two: measured otherwise, it may seem to be more than at the first or less than at the last."""
+    return min(max(moment.remaining, end.remaining), start.remaining)
 
 
 def _held(price: RecurringPrice, subscription: Subscription, scale: "_Scale") -> tuple[_Moment, _Moment]:

@@ -120,6 +120,24 @@ def test_a_suspension_costs_what_the_price_says(choice: str, suspended: list, ex
     assert (fraction(share), share.told if share else None) == (Fraction(expected), told)
 
 
+@pytest.mark.parametrize(
+    ("terms", "started", "ended", "suspended"),
+    [
+        # By thirtieths more of the year remains at its seventh day than by days at its sixth.
+        ("year, proration: {start: by_day, change: fixed_30}", "2026-01-06", None, ("2026-01-07", None)),
+        # And less of February at its tenth day than by days at the end of it.
+        ("month, proration: {end: by_day, change: fixed_30}", "2026-02-01", "2026-02-10T12:00", ("2026-02-01", "2026-02-10")),
+    ],
+)
+def test_a_suspension_takes_off_no_more_than_was_due(
+    terms: str, started: str, ended: str | None, suspended: tuple[str, str | None]
+) -> None:
+    begins, ends = suspended
+    fee = price(f"period: {terms}, while_suspended: free")
+    subscription = held(started, ended, suspensions=((local(begins), local(ends) if ends else None),))
+    assert share_of(fee, subscription, period_of(fee, local(started), MADRID), MADRID) is None
+
+
 def test_a_suspension_counts_only_while_the_product_lasts() -> None:
     suspensions = ((local("2026-03-05"), local("2026-03-12")), (local("2026-03-20"), None))
     share = share_of(
@@ -230,9 +248,20 @@ def test_two_parts_of_a_period_by_day_are_as_many_days(terms: str, zone: str, at
     assert fraction(ended) + fraction(begun) == 1
 
 
-@given(every_proration, zones, st.lists(instants, min_size=2, max_size=2).map(sorted), st.lists(instants, max_size=6, unique=True))
-def test_a_share_lies_between_nothing_and_the_whole(proration: str, zone: str, life: list[datetime], changes: list[datetime]) -> None:
-    fee = price(f"period: month, proration: {proration}, while_suspended: free")
+mixed_prorations = st.tuples(every_proration, every_proration, every_proration).map("{{start: {0[0]}, end: {0[1]}, change: {0[2]}}}".format)
+
+
+@given(
+    st.sampled_from(["month", "quarter", "year"]),
+    mixed_prorations,
+    zones,
+    st.lists(instants, min_size=2, max_size=2).map(sorted),
+    st.lists(instants, max_size=6, unique=True),
+)
+def test_a_share_lies_between_nothing_and_the_whole(
+    terms: str, proration: str, zone: str, life: list[datetime], changes: list[datetime]
+) -> None:
+    fee = price(f"period: {terms}, proration: {proration}, while_suspended: free")
     edges = sorted(changes)
     suspensions = tuple((start, end) for start, end in zip(edges[::2], [*edges[1::2], None], strict=False))
     start, end = life
