@@ -8,16 +8,14 @@ MongoDB's time, and who never re-rates need not. It may be dropped again; the ne
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import bson
-from msgspec.structs import asdict
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
-from libs.contracts import AllowanceUse, Charge, ChargePosting, RatedPart, RerateCompleted, RerateRequested, UsageRated, UsageRerated
+from libs.contracts import Charge, RerateCompleted, RerateRequested, UsageRated
 from libs.periods import Period
 from libs.runtime import Index, from_document, in_transaction, to_document
 from libs.runtime.exact_numbers import decimal128
@@ -34,6 +32,7 @@ from services.rating.domain.deciding import UsageCharge
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.repricing import Repricer, Shelf, Standing
 from services.rating.domain.rerating import Movement, Reratings, movements_of
+from services.rating.rerated_documents import rerated_document, rerated_fact
 
 # Usages of one transaction; the request then asks for the next ones itself. All that started in one instant come together.
 RERATED_AT_A_TIME = 2_000
@@ -41,7 +40,6 @@ USAGES_OF_AN_ACCOUNT = Index("usage", (("account_id", 1), ("started_at", 1)), "r
 INDEXES = (Index("reratings", (("usage_id", 1), ("number", 1)), "what stands of a usage; one re-rating at a time", unique=True),)
 # MongoDB keeps milliseconds.
 _TICK = timedelta(milliseconds=1)
-_LARGE = ("numerator", "denominator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,7 @@ class ReratingStore:
         others = [id for id in places if id not in counting]
 
         async def write(session: AsyncClientSession) -> None:
-            insert = {"insert": "reratings", "documents": [_document(fact) for fact in reratings.fresh], "ordered": False}
+            insert = {"insert": "reratings", "documents": [rerated_document(fact) for fact in reratings.fresh], "ordered": False}
             await write_all(self._store, insert, session)
             await self._open(corrections, session)
             await self._charge_store.add(counting, at, session)
@@ -187,44 +185,7 @@ class ReratingStore:
 def _standing(document: Document, reratings: Sequence[Document], request_id: str) -> Standing:
     earlier = earlier_answer(document)
     assert isinstance(earlier.answer, UsageRated), f"usage {earlier.usage.id} has an account and no price"
-    return Standing.of(earlier.usage, earlier.answer, [_fact(rerating) for rerating in reratings], request_id)
-
-
-def _document(fact: UsageRerated) -> Document:
-    document = {name: value for name, value in asdict(fact).items() if name != "id"}
-    return {
-        "_id": fact.id,
-        **document,
-        "old": [_plain(part) for part in fact.old],
-        "new": [_plain(part) for part in fact.new],
-        "postings": [_plain(posting) for posting in fact.postings],
-        "allowances": [_plain(use) for use in fact.allowances],
-    }
-
-
-def _plain(part: RatedPart | ChargePosting | AllowanceUse) -> Document:
-    # Numerators and denominators may have more than 64 bits.
-    return {name: decimal128(value) if isinstance(value, Decimal) or name in _LARGE else value for name, value in asdict(part).items()}
-
-
-def _fact(document: Document) -> UsageRerated:
-    return UsageRerated(
-        **{name: document[name] for name in ("request_id", "usage_id", "number", "account_id", "product_id", "currency")},
-        id=document["_id"],
-        old=tuple(_part(part) for part in document["old"]),
-        new=tuple(_part(part) for part in document["new"]),
-        postings=tuple(ChargePosting(**_numbers(posting)) for posting in document["postings"]),
-        allowances=tuple(AllowanceUse(**_numbers(use)) for use in document["allowances"]),
-        rerated_at=document["rerated_at"],
-    )
-
-
-def _part(document: Document) -> RatedPart:
-    return RatedPart(**_numbers(document))
-
-
-def _numbers(document: Document) -> Document:
-    return {name: int(value) if name in _LARGE else value for name, value in document.items()}
+    return Standing.of(earlier.usage, earlier.answer, [rerated_fact(rerating) for rerating in reratings], request_id)
 
 
 def _increment(place: UsageCharge, movement: Movement) -> Increment:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import asdict
 
 from libs.audit.domain.difference import Category, Difference
 from libs.audit.domain.offering_terms import OfferingTerms
@@ -17,6 +16,7 @@ from libs.pricing import RateBooks, parse_rate_book
 from libs.pricing.books_alone import each_alone
 from services.rating.documents import rated_document
 from services.rating.domain.deciding import Rated
+from services.rating.rerated_documents import rerated_document
 from tests.unit.test_audit_allowances import stored
 from tests.unit.test_rerating_allowances import ALLOWANCES, LINE, Again, book, books_of, rated, rerated
 
@@ -29,14 +29,9 @@ def dated(*texts: str) -> RateBooks:
     return RateBooks([parse_rate_book(text, "book.yaml") for text in found])
 
 
-def document(fact: UsageRerated) -> dict[str, Any]:
-    """As it comes back from MongoDB, as far as the audit reads it."""
-    return {**asdict(fact), "new": [asdict(part) for part in fact.new]}
-
-
 def standing(usage: Rated, fact: UsageRerated, change: dict[str, Any] | None = None) -> Standing:
     """`change` is made behind the back of rating, to the first part."""
-    rerating = document(fact)
+    rerating = stored(rerated_document(fact))
     rerating["new"][0].update(change or {})
     return Standing(stored(rated_document(usage)), rerating, TERMS, TERMS)
 

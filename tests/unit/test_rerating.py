@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from libs.contracts import AllowanceUse, Charge, ChargeKind, ChargeState, RatedPart, UsageReceived
 from libs.periods import Period
@@ -21,7 +23,9 @@ from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import BillingMonths
 from services.rating.domain.repricing import Repricer, Shelf, Standing
 from services.rating.domain.rerating import Rerater, Reratings, movements_of, rerated_id
+from services.rating.rerated_documents import rerated_document, rerated_fact
 from tests.examples import examples
+from tests.unit.test_rating_tiers_and_parts import stored
 
 NOW = datetime(2026, 4, 10, tzinfo=UTC)
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -217,6 +221,37 @@ def test_a_request_that_comes_again_repeats_its_facts() -> None:
     world.standings["u0"] = replace(world.standings["u0"], answer=fact)
     again = world.rerate(request_id="r")
     assert (again.fresh, again.repeated, again.places) == ([], [fact], {})
+
+
+def as_decimals(document: dict[str, Any]) -> dict[str, Any]:
+    """Every number of the parts as a decimal, as they were stored once."""
+    parts = {
+        name: [{key: Decimal(value) if key in NUMBERS else value for key, value in part.items()} for part in document[name]]
+        for name in ("old", "new", "postings", "allowances")
+    }
+    return {**document, **parts}
+
+
+NUMBERS = ("quantity", "charged_quantity", "numerator", "denominator")
+
+
+@pytest.mark.parametrize("quantity", ["0", "60", "-60", "0.5", "60.000000001"])
+@pytest.mark.parametrize("numerator", [0, -1, 2**63 - 1, 2**63, -(10**28)])
+def test_a_fact_comes_back_from_its_document_whatever_its_numbers(quantity: str, numerator: int) -> None:
+    world = World(books_of(by_minute("0.10")))
+    world.rate(90)
+    (fact,) = world.rerate(books_of(by_minute("0.10"), by_minute("0.20"))).fresh
+    told = changed(
+        fact,
+        new=tuple(changed(part, charged_quantity=Decimal(quantity), numerator=numerator) for part in fact.new),
+        postings=tuple(changed(posting, quantity=Decimal(quantity), numerator=numerator) for posting in fact.postings),
+        allowances=(AllowanceUse(allowance_id="free", bucket_id="b", quantity=Decimal(quantity), denominator=2**64),),
+    )
+    document = stored(rerated_document(told))
+    for form in (document, as_decimals(document)):
+        again = rerated_fact(form)
+        assert again == told
+        assert again.to_message() == told.to_message()
 
 
 def test_the_id_of_a_fact_is_derived_and_never_too_long() -> None:

@@ -115,7 +115,7 @@ def correction_of_cut(charge: Charge, product: Product, account: Account, month:
 def product_of(charge: Charge, known: Product | None, offering_id: str) -> Product:
     """The product of a charge, under the offering that its usage is priced by; as the charge tells it when it pays elsewhere now."""
     if known is not None:
-        return replace(known, offering_id=offering_id)
+        return known if known.offering_id == offering_id else replace(known, offering_id=offering_id)
     return Product(charge.product_id, charge.account_id, offering_id, charge.product_name, "", charge.period.start)
 
 
