@@ -6,13 +6,14 @@ import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from libs.devstack import Infrastructure, StackSettings
-from libs.devstack.compose import docker_engine_answers
-from libs.runtime import RuntimeSettings
-from tests.namespace import fresh_namespace
+if TYPE_CHECKING:
+    from libs.runtime import RuntimeSettings
+
+# What reaches Kafka and MongoDB is imported where it is wanted: it takes half a second, also where tests are only handed out.
 
 
 @pytest.fixture(scope="session")
@@ -21,10 +22,12 @@ async def infrastructure() -> AsyncIterator[dict[str, str]]:
 
     On free ports and in a directory of their own, so that they meet no stack that runs; stopped at the end.
     """
+    from libs.devstack import Infrastructure, StackSettings
+    from libs.devstack.compose import docker_engine_answers
+
     stack = StackSettings().on_free_ports()
     async with AsyncExitStack() as until_the_end:
         if stack.kafka_bootstrap_servers is None and stack.mongodb_url is None and docker_engine_answers():
-            # It brings Docker's libraries along, which take half a second to import.
             from tests.containers import containers
 
             try:
@@ -40,7 +43,9 @@ async def infrastructure() -> AsyncIterator[dict[str, str]]:
 
 
 @pytest.fixture
-async def settings(infrastructure: dict[str, str]) -> AsyncIterator[RuntimeSettings]:
+async def settings(infrastructure: dict[str, str]) -> AsyncIterator["RuntimeSettings"]:
     """Settings of a namespace of its own: fresh topics and databases, dropped afterwards."""
+    from tests.namespace import fresh_namespace
+
     async with fresh_namespace(infrastructure) as fresh:
         yield fresh
