@@ -22,8 +22,9 @@ async def asked(
     """Publish the requests; what is yielded waits for the next fact of one of the classes in `heard`, whoever caused it."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
     classes = {settings.topic(fact.topic): fact for fact in heard}
-    await consumer.start()
     try:
+        # One that could not be started is to be stopped, too.
+        await consumer.start()
         partitions = [TopicPartition(topic, number) for topic, fact in classes.items() for number in range(fact.partitions)]
         consumer.assign(partitions)
         # Settled before anything is published: the answer may come at once.

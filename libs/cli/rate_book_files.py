@@ -28,8 +28,12 @@ def rate_book_paths(path: Path) -> list[Path]:
 
 
 def read_document(path: Path) -> BookDocument:
-    """The book of a file. Raises RateBookInvalid."""
-    return read_book_document(read_text(path), str(path))
+    """The book of a file. Raises RateBookInvalid; fails when the file cannot be read."""
+    try:
+        text = read_text(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}", "make it a file that may be read, or take it away") from None
+    return read_book_document(text, str(path))
 
 
 def read_documents(directory: Path, *, published: bool = False) -> list[BookDocument]:
@@ -44,11 +48,8 @@ def read_documents(directory: Path, *, published: bool = False) -> list[BookDocu
 
 def find_document(name: str, directory: Path, *, published: bool = False) -> BookDocument:
     """The book in a file of that name, or else the book with that id."""
-    path = Path(name)
-    if path.is_file():
-        return sound_document(path)
-    if path.suffix == ".yaml":
-        raise CommandError(f"{path} does not exist", "name a file, or the id of a book in --books")
+    if names_file(name):
+        return sound_document(Path(name))
     documents = read_documents(directory, published=published)
     found = next((document for document in documents if document.book.id == name), None)
     if found is None:
@@ -56,6 +57,17 @@ def find_document(name: str, directory: Path, *, published: bool = False) -> Boo
         where = f"{directory} or published" if published else directory
         raise CommandError(f"no rate book in {where} has the id {name}", f"name a file, or one of {known}")
     return found
+
+
+def names_file(name: str) -> bool:
+    """Whether this is the file of a book, and not an id. Fails when it can only be a file and none is there."""
+    path = Path(name)
+    if path.is_file():
+        return True
+    if path.suffix == ".yaml" or len(path.parts) > 1:
+        problem = "is a directory" if path.is_dir() else "does not exist"
+        raise CommandError(f"{path} {problem}", "name a file, or an id that `tarifa tariff list` shows")
+    return False
 
 
 def sound_document(path: Path) -> BookDocument:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from libs.cli.errors import CommandError
-from libs.cli.rate_book_files import RATE_BOOKS, count_products, find_document, rate_book_paths, read_document, read_documents
+from libs.cli.rate_book_files import RATE_BOOKS, count_products, find_document, names_file, rate_book_paths, read_document, read_documents
 from libs.cli.tariff_import import import_cgrates
 from libs.cli.tariff_publish import publish
 from libs.pricing import Fault, RateBookInvalid, RateBooks
@@ -153,7 +153,7 @@ def _versions(documents: Sequence[BookDocument]) -> list[tuple[str, BookDocument
 
 
 def _to_show(name: str, books: Path, at: datetime, *, published: bool) -> Iterable[tuple[BookDocument, str]]:
-    if Path(name).is_file():
+    if names_file(name):
         document = find_document(name, books)
         return [(document, offering) for offering in document.offerings]
     documents = read_documents(books, published=published)

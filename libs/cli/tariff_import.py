@@ -24,7 +24,10 @@ def import_cgrates(
         Path, typer.Argument(metavar="DIR", help="With Destinations.csv, Rates.csv … in it.", file_okay=False, exists=True)
     ],
     output: Annotated[
-        Path | None, typer.Option(help="Where to write the book; of several each gets its date in the name. Standard output when left out.")
+        Path | None,
+        typer.Option(
+            help="The file to write; of several books each gets its date in the name. Or a directory. Standard output when left out."
+        ),
     ] = None,
     currency: Annotated[str, typer.Option(help="The currency of the amounts, which a tariff plan does not say.")] = "EUR",
     add_plus: Annotated[bool, typer.Option("--add-plus", help="Prefixes are international and lack their plus: 49 becomes +49.")] = False,
@@ -36,12 +39,15 @@ def import_cgrates(
         minor_unit_decimals(currency)
     except UnknownCurrency as error:
         raise CommandError(str(error), "give a code such as EUR or USD with --currency") from None
-    texts = {path.name: path.read_text(encoding="utf-8-sig", errors="replace") for path in sorted(directory.glob("*.csv"))}
+    texts = {path.name: _read(path) for path in sorted(directory.glob("*.csv"))}
     if not texts:
         raise CommandError(f"no CSV file in {directory}", "name the folder of a tariff plan")
     books, remarks = import_tariff_plan(read_tariff_plan(texts, add_plus=add_plus), currency)
     if not books:
-        _tell(remarks)
+        if as_json:
+            _tell_all([], remarks)
+        else:
+            _tell(remarks)
         raise CommandError(
             f"nothing in {directory} can be priced", "see the remarks above; profiles, plans, destinations and rates are needed"
         )
@@ -52,8 +58,7 @@ def import_cgrates(
     _check(books)
     files = _write(books, output) if output is not None else []
     if as_json:
-        told = [dataclasses.asdict(book) | {"effective_from": book.effective_from.isoformat()} for book in books]
-        result.print_json(json.dumps({"books": told, "remarks": [dataclasses.asdict(remark) for remark in remarks]}))
+        _tell_all(books, remarks)
     else:
         if output is None:
             print(books[0].text, end="")
@@ -65,6 +70,13 @@ def import_cgrates(
         raise CommandError(f"{len(lost)} things did not come over as they stand", "see the remarks, or leave out --strict")
 
 
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}", "make it a file that may be read, or take it away") from None
+
+
 def _check(books: Sequence[ImportedBook]) -> None:
     try:
         RateBooks(parse_rate_book(book.text, f"{book.id}.yaml") for book in books)
@@ -73,16 +85,26 @@ def _check(books: Sequence[ImportedBook]) -> None:
 
 
 def _write(books: Sequence[ImportedBook], output: Path) -> list[Path]:
-    if len(books) == 1:
+    if output.is_dir():
+        files = [output / f"{book.id}.yaml" for book in books]
+    elif len(books) == 1:
         files = [output]
     else:
         ending = output.suffix or ".yaml"
         files = [output.with_name(f"{output.stem}-{book.effective_from:%Y-%m-%dT%H%M%S}{ending}".replace("T000000", "")) for book in books]
         files = [file if files.count(file) == 1 else file.with_stem(book.id) for file, book in zip(files, books, strict=True)]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    for file, book in zip(files, books, strict=True):
-        file.write_text(book.text, encoding="utf-8")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        for file, book in zip(files, books, strict=True):
+            file.write_text(book.text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{error.filename} cannot be written: {error.strerror}", "name another place with --output") from None
     return files
+
+
+def _tell_all(books: Sequence[ImportedBook], remarks: Sequence[Remark]) -> None:
+    told = [dataclasses.asdict(book) | {"effective_from": book.effective_from.isoformat()} for book in books]
+    result.print_json(json.dumps({"books": told, "remarks": [dataclasses.asdict(remark) for remark in remarks]}))
 
 
 def _tell(remarks: Sequence[Remark]) -> None:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from libs.cli import app
 from libs.cli.errors import CommandError
+from tests.command_line import run_tarifa_in
 from tests.rating_world import RatingWorld, account, number, product
 
 BOOK = """
@@ -69,3 +70,13 @@ async def test_a_faulty_book_is_not_even_sent(tmp_path: Path) -> None:
     outcome = await tariff("publish", tmp_path)
     assert isinstance(outcome.exception, CommandError)
     assert "is not an ISO 4217 currency code" in outcome.exception.problem
+
+
+async def test_a_broker_that_is_away_is_told_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "book.yaml").write_text(BOOK)
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "MONGODB_URL": "mongodb://127.0.0.1:1"}
+    outcome = await run_tarifa_in(environment, "tariff", "publish", str(tmp_path), "--json")
+
+    assert (outcome.exit_code, outcome.out) == (3, "")
+    assert "Kafka does not answer" in outcome.err
+    assert "Unclosed" not in outcome.err

@@ -126,3 +126,23 @@ def test_what_changes_is_said_for_whom(books: Path) -> None:
     assert tariff("diff", "old", "old", "--books", books).stdout == "old and old say the same\n"
     assert refusal(tariff("diff", "old", "newest", "--books", books)).remedy == "name a file, or one of new, old"
     assert refusal(tariff("diff", "old", "newest.yaml", "--books", books)).problem == "newest.yaml does not exist"
+
+
+@pytest.mark.parametrize(
+    "command", [("check",), ("publish",), ("list", "--books"), ("show", "basic", "--books"), ("diff", "old", "new", "--books")]
+)
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_what_is_no_file_under_the_name_of_a_book_is_refused(books: Path, command: tuple[str, ...], as_json: tuple[str, ...]) -> None:
+    (books / "linked.yaml").symlink_to(books / "gone.yaml")
+    told = refusal(tariff(*command, books, *as_json))
+    assert told.problem == f"{books}/linked.yaml cannot be read: No such file or directory"
+    assert told.remedy == "make it a file that may be read, or take it away"
+
+
+@pytest.mark.parametrize("command", [("show",), ("diff", "old")])
+@pytest.mark.parametrize(
+    ("name", "problem"), [("gone.yaml", "does not exist"), ("nowhere/gone", "does not exist"), (".", "is a directory")]
+)
+def test_a_file_that_is_not_there_is_told_as_one(books: Path, command: tuple[str, ...], name: str, problem: str) -> None:
+    told = refusal(tariff(*command, books / name, "--books", books))
+    assert (told.problem, told.remedy) == (f"{books / name} {problem}", "name a file, or an id that `tarifa tariff list` shows")

@@ -456,3 +456,28 @@ def test_the_command_refuses_with_what_to_do(tmp_path: Path) -> None:
     assert (strict.problem, strict.exit_code) == ("4 things did not come over as they stand", 1)
     (tmp_path / "Rates.csv").write_text(PLAIN["Rates.csv"])
     assert refusal(run(tmp_path)).problem == f"nothing in {tmp_path} can be priced"
+
+
+def test_what_cannot_be_read_or_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    told = refusal(run(FOLDER, "--output", tmp_path / "file" / "plan.yaml"))
+    assert (told.problem, told.remedy) == (f"{tmp_path}/file cannot be written: File exists", "name another place with --output")
+    (tmp_path / "Rates.csv").mkdir()
+    told = refusal(run(tmp_path))
+    assert (told.problem, told.remedy) == (
+        f"{tmp_path}/Rates.csv cannot be read: Is a directory",
+        "make it a file that may be read, or take it away",
+    )
+
+
+def test_books_go_into_a_directory_under_their_ids(tmp_path: Path) -> None:
+    assert run(FOLDER, "--output", tmp_path).exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"tarifa.example-{day}.yaml" for day in ("2012-01-01", "2014-01-14")]
+
+
+def test_machines_are_told_why_nothing_can_be_priced(tmp_path: Path) -> None:
+    (tmp_path / "Rates.csv").write_text(PLAIN["Rates.csv"])
+    outcome = run(tmp_path, "--json")
+    told = json.loads(outcome.stdout)
+    assert (refusal(outcome).exit_code, told["books"]) == (1, [])
+    assert "Destinations.csv" in {remark["file"] for remark in told["remarks"]}
