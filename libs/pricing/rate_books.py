@@ -15,6 +15,7 @@ from libs.pricing.faults import Fault, RateBookInvalid
 from libs.pricing.price_table import NEVER, slot_until
 from libs.pricing.rate_book import Offering, RateBook
 from libs.pricing.recurring_price import RecurringPrice
+from libs.pricing.recurring_versions import RecurringVersions
 from libs.pricing.refusal import RejectedUsage
 
 NOTHING = Decimal(0)
@@ -43,6 +44,7 @@ class RateBooks:
 
         # Most offerings are not: then a cut need not look further.
         self._adjusted = {_place(offering) for offering in _offerings(newest_first) if offering.adjustments != NO_ADJUSTMENTS}
+        self._recurring: dict[tuple[str, str], RecurringVersions] = {}
 
     @property
     def books(self) -> tuple[RateBook, ...]:
@@ -92,6 +94,15 @@ class RateBooks:
             return tuple(price for offering in self.in_any_currency(offering_id, at) for price in offering.recurring_prices)
         offering = self.offering(offering_id, at, currency)
         return offering.recurring_prices if offering is not None else ()
+
+    def recurring_versions(self, offering_id: str, currency: str) -> RecurringVersions:
+        """The recurring fees of an offering in that currency, whenever they hold; made when they are first asked for."""
+        found = self._recurring.get((offering_id, currency))
+        if found is None:
+            versions = self._by_currency.get(currency, {}).get(offering_id, ())
+            found = RecurringVersions.of((effective_from, offering.recurring_prices) for effective_from, offering in versions)
+            self._recurring[offering_id, currency] = found
+        return found
 
     def _price(self, offering: Offering, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | RejectedUsage:
         table = offering.tables.get(usage.usage_type)

@@ -8,17 +8,19 @@ is halved, for a shorter transaction is in nobody's way.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
 
 from pymongo import AsyncMongoClient, InsertOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
-from libs.contracts import UNBILLED, Charge, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
+from libs.contracts import UNBILLED, Charge, ChargeKind, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
 from libs.money import sum_fractions
 from libs.periods import Period
 from libs.runtime import Index, from_document, in_transaction, to_document
 from services.rating.directory import Directory
+from services.rating.domain.charged_as import ChargedAs
 from services.rating.domain.cutting import NEWCOMER_BILLED_BACK, Closing, Cutter, Owed
 from services.rating.domain.fees import CHARGED
 from services.rating.domain.holdings import Product
@@ -90,23 +92,25 @@ class CutStore:
         if not fresh:
             return answers
         owed = await self._owed(fresh, session)
+        owed |= await self._reckoned(fresh, owed, cutter, session)
         charged = await self._charged(
             [id for cut in fresh if cut.account_id in owed for id in cutter.fee_ids(cut, owed[cut.account_id])], session
         )
         since = {cut.account_id: cutter.adjusted_since(cut, owed[cut.account_id], charged) for cut in fresh if cut.account_id in owed}
         closed_before = await self._closed_before({id: at for id, at in since.items() if at is not None}, session)
         closings: list[Closing] = []
+        known: dict[str, ChargedAs | None] = {}
         for cut in fresh:
             outcome = cutter.decide(cut, owed.get(cut.account_id), charged, closed_before.get(cut.account_id))
             if isinstance(outcome, Closing):
                 closings.append(outcome)
+                known |= cutter.known_now(cut, owed[cut.account_id])
                 answers[cut.id] = outcome.answer
             else:
                 answers[cut.id] = outcome
         await self._write(closings, session)
-        await self._meet(
-            {product.id: closing.answer.id for closing in closings for product in owed[closing.answer.account_id].newcomers}, session
-        )
+        first_cuts = {product.id: closing.answer.id for closing in closings for product in owed[closing.answer.account_id].newcomers}
+        await self._directory.remember_charged(first_cuts, known, session)
         return answers
 
     async def _find(self, cuts: Sequence[PeriodCut], session: AsyncClientSession) -> dict[str, Answer]:
@@ -117,7 +121,7 @@ class CutStore:
         account_ids = [cut.account_id for cut in cuts]
         accounts = await self._directory.accounts(account_ids, session)
         on_cycle = {cut.account_id: cut.period for cut in cuts if cut.period is not None}
-        products = await self._directory.products_of(account_ids)
+        products, known = await self._directory.products_to_charge(account_ids)
         newcomers = await self._newcomers(on_cycle, products, session)
         earlier = await self._earlier(on_cycle, newcomers, session)
         charges: dict[str, list[Charge]] = {}
@@ -126,9 +130,25 @@ class CutStore:
         async for document in unbilled.hint(CHARGES_OF_AN_ACCOUNT):
             charges.setdefault(document["account_id"], []).append(from_document(Charge, document))
         return {
-            id: Owed(account, charges.get(id, ()), products.get(id, ()), newcomers.get(id, ()), earlier.get(id, ()))
+            id: Owed(account, charges.get(id, ()), products.get(id, ()), newcomers.get(id, ()), earlier.get(id, ()), known.get(id, {}))
             for id, account in accounts.items()
         }
+
+    async def _reckoned(
+        self, cuts: Sequence[PeriodCut], owed: Mapping[str, Owed], cutter: Cutter, session: AsyncClientSession
+    ) -> dict[str, Owed]:
+        """Those accounts of whose products something is known otherwise than to their last cut, with what was charged of fees."""
+        known = [(cut, owed[cut.account_id]) for cut in cuts if cut.account_id in owed]
+        since = {cut.account_id: at for cut, owing in known if (at := cutter.fees_corrected_since(cut, owing)) is not None}
+        if not since:
+            return {}
+        paid: dict[str, list[Charge]] = {id: [] for id in since}
+        query = {"account_id": {"$in": list(since)}, "kind": ChargeKind.RECURRING.value, "period.end": {"$gt": min(since.values())}}
+        async for document in self._charges.find(query, session=session).hint(CHARGES_OF_AN_ACCOUNT):
+            charge = from_document(Charge, document)
+            if charge.period.end > since[charge.account_id]:
+                paid[charge.account_id].append(charge)
+        return {cut.account_id: cutter.reckoned(cut, owing, paid[cut.account_id]) for cut, owing in known if cut.account_id in since}
 
     async def _newcomers(
         self, account_ids: Iterable[str], products: Mapping[str, Sequence[Product]], session: AsyncClientSession
@@ -190,11 +210,6 @@ class CutStore:
             await self._accounts.bulk_write(counts, ordered=False, session=session)
         await self._cuts.insert_many([to_document(closing.answer) for closing in closings], ordered=False, session=session)
 
-    async def _meet(self, first_cuts: Mapping[str, str], session: AsyncClientSession) -> None:
-        if first_cuts:
-            marks = [UpdateOne({"_id": product_id}, {"$set": {"first_cut_id": cut_id}}) for product_id, cut_id in first_cuts.items()]
-            await self._products.bulk_write(marks, ordered=False, session=session)
-
 
 def _close(charge: Charge) -> UpdateOne:
     changed = {
@@ -208,4 +223,8 @@ def _close(charge: Charge) -> UpdateOne:
 
 
 def _count(closing: Closing) -> UpdateOne:
-    return UpdateOne({"_id": closing.answer.account_id}, {"$inc": {f"cuts.{label}": 1 for label in sorted(closing.month_labels)}})
+    answer = closing.answer
+    counted: dict[str, Any] = {"$inc": {f"cuts.{label}": 1 for label in sorted(closing.month_labels)}}
+    if answer.run_type is RunType.ON_CYCLE:
+        counted["$max"] = {"billed_until": answer.period.end}
+    return UpdateOne({"_id": answer.account_id}, counted)

@@ -4,15 +4,18 @@ A counter is raised after every change and read once per batch: another number t
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
+from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import AccountChanged, FormerOffering, ProductChanged, Suspension
 from libs.runtime import Index
 from libs.runtime.copies import remember_newest
+from services.rating.domain.charged_as import ChargedAs
 from services.rating.domain.holdings import Account, Holding, Holdings, Product
 
 INDEXES = (
@@ -34,8 +37,9 @@ PRODUCT_FIELDS = (
     "changed_at",
 )
 # Read for each customer once, and then as seldom as possible: what is not asked for need not be decoded.
-ACCOUNT_READ = dict.fromkeys((*ACCOUNT_FIELDS, "cuts"), 1)
+ACCOUNT_READ = dict.fromkeys((*ACCOUNT_FIELDS, "cuts", "billed_until"), 1)
 PRODUCT_READ = dict.fromkeys(PRODUCT_FIELDS, 1)
+TO_CHARGE_READ = {**PRODUCT_READ, "charged_as": 1}
 # Identifiers and accounts kept; 1 KB each at most, so that a worker stays small however many there are.
 CACHE_SIZE_MAX = 50_000
 
@@ -127,10 +131,34 @@ class Directory:
 
     async def products_of(self, account_ids: Iterable[str]) -> dict[str, list[Product]]:
         """The products of each account."""
+        return (await self.products_to_charge(account_ids, PRODUCT_READ))[0]
+
+    async def products_to_charge(
+        self, account_ids: Iterable[str], read: Mapping[str, int] = TO_CHARGE_READ
+    ) -> tuple[dict[str, list[Product]], dict[str, dict[str, ChargedAs]]]:
+        """The products of each account, and as what its last cut of a cycle charged them."""
         products: dict[str, list[Product]] = {}
-        for document in await self._products.find({"account_id": {"$in": list(account_ids)}}, PRODUCT_READ).sort("_id", 1).to_list():
-            products.setdefault(document["account_id"], []).append(_product(document))
-        return products
+        known: dict[str, dict[str, ChargedAs]] = {}
+        for document in await self._products.find({"account_id": {"$in": list(account_ids)}}, read).sort("_id", 1).to_list():
+            product = _product(document)
+            products.setdefault(product.account_id, []).append(product)
+            if "charged_as" in document:
+                known.setdefault(product.account_id, {})[product.id] = _charged_as(product, document["charged_as"])
+        return products, known
+
+    async def remember_charged(self, first_cuts: Mapping[str, str], known: Mapping[str, ChargedAs | None], session: Any) -> None:
+        """Mark the products that a cut met first, and those that it charged as something else than the one before it."""
+        marks: dict[str, dict[str, dict[str, Any]]] = {}
+        for product_id, cut_id in first_cuts.items():
+            marks.setdefault(product_id, {}).setdefault("$set", {})["first_cut_id"] = cut_id
+        for product_id, now in known.items():
+            if now is None:
+                marks.setdefault(product_id, {})["$unset"] = {"charged_as": ""}
+            else:
+                marks.setdefault(product_id, {}).setdefault("$set", {})["charged_as"] = _charged_as_document(now)
+        if marks:
+            written = [UpdateOne({"_id": product_id}, mark) for product_id, mark in marks.items()]
+            await self._products.bulk_write(written, ordered=False, session=session)
 
     async def _find_tenures(self, identifiers: list[str]) -> dict[str, Sequence[Holding]]:
         tenures: dict[str, list[Holding]] = {identifier: [] for identifier in identifiers}
@@ -155,7 +183,8 @@ class Directory:
 
 
 def _account(document: dict[str, Any]) -> Account:
-    return Account(document["_id"], document["currency"], document["time_zone"], document.get("cuts", {}))
+    billed_until = _utc(document.get("billed_until"))
+    return Account(document["_id"], document["currency"], document["time_zone"], document.get("cuts", {}), billed_until)
 
 
 def _product(document: dict[str, Any]) -> Product:
@@ -172,6 +201,32 @@ def _product(document: dict[str, Any]) -> Product:
         tuple(FormerOffering(**former) for former in document.get("former_offerings", ())),
         _utc(document.get("changed_at")),
     )
+
+
+def _charged_as(product: Product, document: dict[str, Any]) -> ChargedAs:
+    before = replace(
+        product,
+        offering_id=document["offering_id"],
+        status=document["status"],
+        started_at=document["started_at"].astimezone(UTC),
+        ended_at=_utc(document["ended_at"]),
+        suspensions=tuple(Suspension(**suspension) for suspension in document["suspensions"]),
+        former_offerings=tuple(FormerOffering(**former) for former in document["former_offerings"]),
+    )
+    return ChargedAs(before, document["terms"])
+
+
+def _charged_as_document(known: ChargedAs) -> dict[str, Any]:
+    product = known.product
+    return {
+        "offering_id": product.offering_id,
+        "status": product.status,
+        "started_at": product.started_at,
+        "ended_at": product.ended_at,
+        "suspensions": [suspension.model_dump() for suspension in product.suspensions],
+        "former_offerings": [former.model_dump() for former in product.former_offerings],
+        "terms": known.terms,
+    }
 
 
 def _utc(instant: datetime | None) -> datetime | None:

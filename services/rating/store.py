@@ -29,7 +29,7 @@ INSERTED_WITH_CHARACTERISTICS_AT_A_TIME = 300
 NEWEST_FIRST = (("opened_at", -1), ("_id", -1))
 INDEXES = (
     Index("charges", NEWEST_FIRST, "TMF678 appliedCustomerBillingRate: list, newest first"),
-    Index("charges", (("account_id", 1), *NEWEST_FIRST), "TMF678 rates of a billing account; open charges of an account at its cut"),
+    Index("charges", (("account_id", 1), *NEWEST_FIRST), "TMF678 rates of a billing account; at its cut: open charges, fees to correct"),
     Index("charges", (("bill_id", 1), *NEWEST_FIRST), "TMF678 rates of a bill"),
     Index("charges", (("state", 1), *NEWEST_FIRST), "TMF678 rates by isBilled"),
     Index("charges", (("product_id", 1), *NEWEST_FIRST), "TMF678 rates of a product"),

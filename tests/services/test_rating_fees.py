@@ -107,7 +107,19 @@ async def test_the_fees_of_a_product_that_rating_hears_of_late_are_on_the_next_b
             ("promised", "Line"),
         ],
         "may": [("first", "Line"), ("late", "Line"), ("promised", "Line")],
-        "june": [("first", "Line"), ("late", "Dearer line"), ("promised", "Line")],
+        # That it began earlier, with another offering, makes no newcomer of it.
+        "june": [
+            ("first", "Line"),
+            ("late", "Dearer line"),
+            ("late", "Dearer line"),
+            ("late", "Line (22 of 31 days): credit"),
+            ("late", "Dearer line"),
+            ("late", "Line: credit"),
+            ("late", "Dearer line"),
+            ("late", "Line: credit"),
+            ("late", "Dearer line"),
+            ("promised", "Line"),
+        ],
     }
 
 

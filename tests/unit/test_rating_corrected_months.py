@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from libs.contracts import Charge, PeriodCut, RunType
+from libs.contracts import Charge, ChargeKind, PeriodCut, RunType
 from libs.money import sum_exactly, sum_fractions
 from libs.periods import calendar_month
 from libs.pricing import RateBooks, parse_rate_book
 from services.rating.cuts import IDS_ASKED_AT_ONCE, CutStore
+from services.rating.domain.charged_as import ChargedAs
 from services.rating.domain.cutting import Closing, Cutter, Owed
 from services.rating.domain.holdings import Account, Product
 from tests.closings import usage_charge
@@ -40,6 +41,7 @@ class Cuts:
         self.books = RateBooks([parse_rate_book(BOOK.format(fee=fee, terms=terms), "book.yaml")])
         self.charges: dict[str, Charge] = {}
         self.cuts: dict[str, int] = {}
+        self.known: dict[str, ChargedAs] = {}
 
     def cycle(self, month: str, *usage: Charge, product: Product = LINE) -> list[str]:
         period = calendar_month(month, "UTC")
@@ -50,7 +52,9 @@ class Cuts:
 
     def _cut(self, id: str, at: datetime, usage: tuple[Charge, ...], product: Product, **fields: Any) -> list[str]:
         cut = PeriodCut(id=id, account_id="ada", cause_id=id, requested_at=at, **fields)
-        owed, cutter = Owed(Account("ada", "EUR", "UTC", dict(self.cuts)), usage, [product]), Cutter(self.books, at)
+        newcomers, cutter = [] if self.known else [product], Cutter(self.books, at)
+        owed = Owed(Account("ada", "EUR", "UTC", dict(self.cuts)), usage, [product], newcomers, known=self.known)
+        owed = cutter.reckoned(cut, owed, [charge for charge in self.charges.values() if charge.kind is ChargeKind.RECURRING])
         charged = {id: sum_fractions(self.charges[id].sums) for id in cutter.fee_ids(cut, owed) if id in self.charges}
         since = cutter.adjusted_since(cut, owed, charged)
         before = None if since is None else [charge for charge in self.charges.values() if charge.period.end > since]
@@ -58,6 +62,7 @@ class Cuts:
         assert isinstance(closing, Closing)
         self.charges |= {charge.id: charge for charge in (*closing.closed, *closing.made)}
         self.cuts |= dict.fromkeys(closing.month_labels, 1)
+        self.known |= {id: known for id, known in cutter.known_now(cut, owed).items() if known is not None}
         return [f"{line.price_id} {line.amount}" for line in closing.answer.lines if line.amount]
 
     def paid(self) -> Decimal:

@@ -1,18 +1,21 @@
 """Fees over several cuts: what each bill has, whatever was heard when, and that no day is paid twice or never."""
 
+from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.contracts import FormerOffering, Suspension
+from libs.contracts import Charge, ChargeKind, CutRefused, FormerOffering, PeriodCut, RunType, Suspension
 from libs.periods import calendar_month, time_zone
 from libs.pricing import RateBooks, parse_rate_book
-from services.rating.domain.fees import WrongFeeCurrency, fee_ids, recurring_fees
-from services.rating.domain.holdings import Account, Product
+from services.rating.domain.adjusted_months import month_of as adjusted_month_of
+from services.rating.domain.cutting import Cutter, Owed
+from services.rating.domain.fees import WrongFeeCurrency, recurring_fees
+from services.rating.domain.holdings import CHARGED, Account, Product
 from services.rating.domain.one_time_fees import one_time_fees
 
 ZONE = "Europe/Madrid"
@@ -57,30 +60,49 @@ def product(started="2026-03-10 12:00", ended=None, offering="small", suspension
 
 
 class Cuts:
-    """Cuts of one account, one after the other."""
+    """Cuts of one account, one after the other, and what they leave behind."""
 
     def __init__(self, *books):
         self.books = RateBooks(books or [book()])
-        self.charged: dict[str, Fraction] = {}
-        self.cuts: dict[str, int] = {}
+        self.charges: dict[str, Charge] = {}
+        self.account = ACCOUNT
+        self.periods = []
+        self.met = set()
+        self.known = {}
 
     def cut(self, month, *products):
         """What the cut adds: amounts by description."""
         period = calendar_month(month, ZONE)
-        account = replace(ACCOUNT, cuts=dict(self.cuts))
-        known = fee_ids(account, products, period, self.books)
-        charged = {id: self.charged[id] for id in known if id in self.charged}
-        made = recurring_fees(account, products, period, self.books, period.end, charged)
-        self.cuts[f"{month}-01"] = self.cuts.get(f"{month}-01", 0) + 1
-        made += [fee for fee in one_time_fees(ACCOUNT, products, period, self.books, period.end) if fee.id not in self.charged]
-        assert not {charge.id for charge in made} & self.charged.keys(), "charged twice"
-        assert len({charge.id for charge in made}) == len(made)
-        self.charged |= {charge.id: exact(charge) for charge in made}
-        return [(charge.description, exact(charge)) for charge in made]
+        at = period.end + timedelta(hours=3)
+        id = f"{month}:{self.account.cuts.get(f'{month}-01', 0)}"
+        cut = PeriodCut(id=id, account_id="ada", run_type=RunType.ON_CYCLE, period=period, cause_id=id, requested_at=at)
+        newcomers = [product for product in products if product.id not in self.met and product.status in CHARGED]
+        owed, cutter = Owed(self.account, (), products, newcomers, self.periods, self.known), Cutter(self.books, at)
+        since = cutter.fees_corrected_since(cut, owed)
+        if since is not None:
+            paid = [charge for charge in self.charges.values() if charge.kind is ChargeKind.RECURRING and charge.period.end > since]
+            owed = cutter.reckoned(cut, owed, paid)
+        charged = {id: exact(self.charges[id]) for id in cutter.fee_ids(cut, owed) if id in self.charges}
+        closing = cutter.decide(cut, owed, charged)
+        if isinstance(closing, CutRefused):
+            raise WrongFeeCurrency(closing.reason)
+        self.remember(cut, owed, closing, cutter.known_now(cut, owed))
+        return [(charge.description, exact(charge)) for charge in closing.made]
+
+    def remember(self, cut, owed, closing, known):
+        made = {charge.id: charge for charge in closing.made}
+        assert len(made) == len(closing.made)
+        assert not made.keys() & self.charges.keys(), "charged twice"
+        self.charges |= made
+        self.met |= {product.id for product in owed.newcomers}
+        self.known = {id: now for id, now in {**self.known, **known}.items() if now is not None}
+        self.periods = [*self.periods, cut.period]
+        counted = Counter(self.account.cuts) + Counter(closing.month_labels)
+        self.account = replace(self.account, cuts=counted, billed_until=max(period.end for period in self.periods))
 
     def paid(self):
         """What all fees of periods have come to."""
-        return sum(amount for id, amount in self.charged.items() if "|recurring" in id)
+        return sum(exact(charge) for charge in self.charges.values() if charge.kind is ChargeKind.RECURRING)
 
 
 def exact(charge):
@@ -94,7 +116,7 @@ def test_the_first_bill_in_advance_has_the_stub_and_the_next_period_and_later_on
     assert cuts.cut("2026-04", product()) == [("Line", 31)]
     assert cuts.cut("2026-04", product()) == []
     assert cuts.cut("2026-05", product()) == [("Line", 31)]
-    assert list(cuts.charged) == [f"ada|p1|line|2026-0{month}-01|recurring" for month in (3, 4, 5, 6)]
+    assert list(cuts.charges) == [f"ada|p1|line|2026-0{month}-01|recurring" for month in (3, 4, 5, 6)]
 
 
 def test_a_product_that_has_not_begun_owes_nothing_in_advance():
@@ -141,11 +163,10 @@ def test_an_end_that_is_put_off_is_charged_again():
 def test_the_credit_is_for_the_days_that_were_not_served():
     cuts = Cuts()
     cuts.cut("2026-03", product())
-    period = calendar_month("2026-04", ZONE)
-    ended = product(ended="2026-04-10 15:00")
-    (credit,) = recurring_fees(ACCOUNT, [ended], period, cuts.books, period.end, cuts.charged)
-    assert (credit.period.start, credit.period.end) == (local("2026-04-11"), period.end)
-    assert credit.id == "ada|p1|line|2026-04-01|recurring|2026-04-01"
+    cuts.cut("2026-04", product(ended="2026-04-10 15:00"))
+    credit = cuts.charges["ada|p1|line|2026-04-01|recurring|2026-04-01"]
+    assert (credit.period.start, credit.period.end) == (local("2026-04-11"), calendar_month("2026-04", ZONE).end)
+    assert credit.corrected_from == local("2026-04-01")
 
 
 def test_a_suspension_is_credited_and_what_follows_is_not_charged_before_it_ends():
@@ -163,8 +184,8 @@ def test_a_change_of_offering_ends_one_fee_and_begins_the_other_on_its_day():
     cuts.cut("2026-03", product("2026-03-01"))
     moved = product("2026-03-01", offering="large", formers=[("small", "2026-04-16 13:00")])
     assert cuts.cut("2026-04", moved) == [
-        ("Line: credit (15 of 30 days due)", 31 * Fraction(-15, 30)),
         ("Large line (15 of 30 days)", 31),
+        ("Line: credit (15 of 30 days due)", 31 * Fraction(-15, 30)),
         ("Large line", 62),
     ]
     assert cuts.cut("2026-05", moved) == [("Large line", 62)]
@@ -176,10 +197,10 @@ def test_a_change_that_is_heard_after_the_cut_of_its_month_replaces_what_was_pai
     cuts.cut("2026-04", product("2026-03-01"))
     moved = product("2026-03-01", offering="large", formers=[("small", "2026-04-16 13:00")])
     assert cuts.cut("2026-05", moved) == [
-        ("Line: credit (15 of 30 days due)", 31 * Fraction(-15, 30)),
-        ("Line: credit", -31),
         ("Large line (15 of 30 days)", 31),
+        ("Line: credit (15 of 30 days due)", 31 * Fraction(-15, 30)),
         ("Large line", 62),
+        ("Line: credit", -31),
         ("Large line", 62),
     ]
     assert cuts.cut("2026-06", moved) == [("Large line", 62)]
@@ -222,7 +243,7 @@ def test_a_year_in_advance_is_charged_with_the_last_bill_before_it_begins():
     assert all(cuts.cut(f"2024-{month:02}", product("2024-02-29 10:00")) == [] for month in range(3, 13))
     assert cuts.cut("2025-01", product("2024-02-29 10:00")) == [("Line", 31)]
     period = calendar_month("2026-01", ZONE)
-    (fee,) = recurring_fees(ACCOUNT, [product("2024-02-29 10:00")], period, cuts.books, period.end, cuts.charged)
+    (fee,) = recurring_fees(ACCOUNT, [product("2024-02-29 10:00")], period, cuts.books, period.end, cuts.charges)
     assert (fee.period.start, fee.period.end) == (local("2026-02-28"), local("2027-02-28"))
 
 
@@ -314,6 +335,217 @@ def test_a_suspension_whose_end_is_heard_late_is_charged_for_what_it_held_back()
     assert cuts.cut("2026-07", resumed) == [("Line", 31)]
 
 
+OTHER = """
+id: {id}
+effective_from: {effective_from}
+time_zone: Europe/Madrid
+currency: EUR
+offerings:
+  small:
+    usage_prices: [{{id: calls, description: Calls, match: {{usage_type: voice}}, price: {{amount: 1, per: 1 event}}}}]
+    {fees}
+"""
+RENAMED = "recurring_prices: [{id: plan, description: Plan, amount: 40, period: month, charged: advance}]"
+YEARLY = "recurring_prices: [{id: year, description: Year, amount: 365, period: year, charged: advance}]"
+ANCHORED = "recurring_prices: [{id: line, description: Line, amount: 30, period: month, charged: advance, anchor: 15}]"
+
+
+def other(fees, since="2026-04-01", id="late"):
+    """A book that has other fees for the offering `small`."""
+    return parse_rate_book(OTHER.format(id=id, effective_from=since, fees=fees), "other.yaml")
+
+
+@pytest.mark.parametrize(
+    ("fees", "expected"),
+    [
+        (RENAMED, [("Line: credit", -31), ("Plan", 40), ("Plan", 40)]),
+        ("", [("Line: credit", -31)]),
+        # It began before the book took effect, and the new one begins within April.
+        (ANCHORED, [("Line: credit", -31), ("Line", 30), ("Line", 30)]),
+    ],
+    ids=["renamed", "dropped", "at another anchor"],
+)
+def test_what_a_late_book_does_not_ask_any_more_is_credited(fees, expected):
+    cuts = Cuts()
+    cuts.cut("2026-03", product("2026-03-01"))
+    cuts.books = RateBooks([book(), other(fees)])
+    assert cuts.cut("2026-04", product("2026-03-01")) == expected
+    later = [fee for fee in expected if fee[1] > 0][1:]
+    assert cuts.cut("2026-04", product("2026-03-01")) == []
+    assert cuts.cut("2026-05", product("2026-03-01")) == later
+
+
+def test_a_credit_has_the_terms_of_what_was_charged():
+    """Whatever the books say of taxes now."""
+    cuts = Cuts(book("period: month, charged: advance, tax_category: reduced"))
+    cuts.cut("2026-03", product("2026-03-10 12:00"))
+    charged = cuts.charges["ada|p1|line|2026-04-01|recurring"]
+    cuts.books = RateBooks([*cuts.books.books, other(RENAMED)])
+    cuts.cut("2026-04", product("2026-03-10 12:00"))
+    credit = cuts.charges["ada|p1|line|2026-04-01|recurring|2026-04-01"]
+    same = ("price_id", "kind", "offering_id", "currency", "period", "tax_category", "is_tax_included", "line_rounding")
+    assert [getattr(credit, field) for field in same] == [getattr(charged, field) for field in same]
+    assert (credit.tax_category, credit.corrected_from) == ("reduced", charged.period.start)
+
+
+def test_a_renamed_fee_whose_end_is_heard_still_later_is_charged_under_its_new_name():
+    cuts = Cuts()
+    cuts.cut("2026-03", product("2026-03-01"))
+    cuts.cut("2026-04", product("2026-03-01"))
+    cuts.books = RateBooks([book(), other(RENAMED)])
+    assert cuts.cut("2026-05", product("2026-03-01", ended="2026-04-15 12:00")) == [
+        ("Line: credit", -31),
+        ("Plan (15 of 30 days)", 20),
+        ("Line: credit", -31),
+    ]
+
+
+def test_a_year_in_advance_that_is_renamed_late_is_charged_anew_for_all_its_months():
+    cuts = Cuts(book("period: year, charged: advance"))
+    for month in ("2025-12", "2026-01", "2026-02"):
+        cuts.cut(month, product("2026-01-01"))
+    cuts.books = RateBooks([*cuts.books.books, other(RENAMED, "2026-01-01")])
+    assert cuts.cut("2026-03", product("2026-01-01")) == [("Line: credit", -31), *[("Plan", 40)] * 4]
+
+
+def test_a_month_that_a_late_book_charges_by_the_year_is_credited_although_it_is_over():
+    cuts = Cuts()
+    for month in ("2025-12", "2026-01", "2026-02"):
+        cuts.cut(month, product("2026-01-01"))
+    cuts.books = RateBooks([book(), other(YEARLY, "2026-01-01")])
+    assert cuts.cut("2026-03", product("2026-01-01")) == [("Line: credit", -31), ("Year", 365), *[("Line: credit", -31)] * 2]
+
+
+def test_a_fee_that_stands_where_its_period_begins_is_kept_when_a_book_drops_it_later():
+    cuts = Cuts(book("period: year, charged: advance"))
+    cuts.cut("2025-12", product("2025-12-01"))
+    cuts.cut("2026-01", product("2025-12-01"))
+    cuts.books = RateBooks([*cuts.books.books, other(RENAMED, "2026-03-01")])
+    assert cuts.cut("2026-02", product("2025-12-01")) == [("Plan", 40)]
+    assert cuts.cut("2026-03", product("2025-12-01")) == [("Plan", 40)]
+
+
+def test_a_quarter_in_arrears_that_a_book_drops_within_is_due_at_its_end():
+    cuts = Cuts(book("period: quarter"), other(RENAMED, "2026-02-01"))
+    cuts.cut("2025-12", product("2026-01-01"))
+    assert [cuts.cut(month, product("2026-01-01")) for month in ("2026-01", "2026-02")] == [[("Plan", 40)], [("Plan", 40)]]
+    assert cuts.cut("2026-03", product("2026-01-01")) == [("Line", 31), ("Plan", 40)]
+
+
+ARREARS = "period: month"
+LIVED = {
+    "a later start": ({"started": "2026-03-01"}, {"started": "2026-04-16"}),
+    "an earlier start": ({"started": "2026-04-16"}, {"started": "2026-03-10 12:00"}),
+    "a start that moves little": ({"started": "2026-03-10"}, {"started": "2026-03-12"}),
+    "cancelled": ({"started": "2026-03-10"}, {"started": "2026-03-10", "status": "cancelled"}),
+    "aborted": ({"started": "2026-03-10"}, {"started": "2026-03-10", "status": "aborted"}),
+    "active after all": ({"started": "2026-03-10", "status": "cancelled"}, {"started": "2026-03-10"}),
+    "an earlier end": ({"started": "2026-03-10", "ended": "2026-04-20 12:00"}, {"started": "2026-03-10", "ended": "2026-03-20 12:00"}),
+    "a later end": ({"started": "2026-03-10", "ended": "2026-03-20 12:00"}, {"started": "2026-03-10", "ended": "2026-04-20 12:00"}),
+    "no end": ({"started": "2026-03-10", "ended": "2026-03-20 12:00"}, {"started": "2026-03-10"}),
+    "another offering from the beginning": ({"started": "2026-03-10"}, {"started": "2026-03-10", "offering": "large"}),
+}
+
+
+@pytest.mark.parametrize("terms", [ADVANCE, ARREARS, "period: quarter", "period: month, charged: advance, anchor: activation"])
+@pytest.mark.parametrize(("told", "corrected"), LIVED.values(), ids=LIVED)
+def test_what_was_charged_becomes_what_is_owed(told, corrected, terms):
+    corrects, from_the_beginning = Cuts(book(terms, terms)), Cuts(book(terms, terms))
+    for month in ("2026-02", "2026-03", "2026-04", "2026-05"):
+        corrects.cut(month, product(**(told if month < "2026-05" else corrected)))
+        from_the_beginning.cut(month, product(**corrected))
+    assert corrects.paid() == from_the_beginning.paid()
+    assert corrects.cut("2026-05", product(**corrected)) == []
+
+
+def test_a_later_start_says_what_is_due_of_the_period():
+    cuts = Cuts()
+    cuts.cut("2026-03", product("2026-03-10"))
+    assert cuts.cut("2026-04", product("2026-04-16")) == [
+        ("Line (22 of 31 days): credit", -22),
+        ("Line: credit (15 of 30 days due)", Fraction(-31, 2)),
+        ("Line", 31),
+    ]
+    credit = cuts.charges["ada|p1|line|2026-04-01|recurring|2026-04-01"]
+    assert (credit.period.start, credit.period.end) == (local("2026-04-01"), local("2026-04-16"))
+
+
+def test_a_fee_in_arrears_is_corrected_in_the_month_in_which_it_was_charged():
+    """With the discounts of that month."""
+    cuts = Cuts(book("period: quarter"))
+    for month in ("2025-12", "2026-01", "2026-02", "2026-03"):
+        cuts.cut(month, product("2026-01-01"))
+    charged = cuts.charges["ada|p1|line|2026-01-01|recurring"]
+    assert cuts.cut("2026-04", product("2026-03-01")) == [("Line: credit (31 of 90 days due)", Fraction(31 * -59, 90))]
+    credit = cuts.charges["ada|p1|line|2026-01-01|recurring|2026-04-01"]
+    assert month_of(credit) == month_of(charged) == calendar_month("2026-03", ZONE)
+
+
+def month_of(charge):
+    return adjusted_month_of(charge, ACCOUNT)
+
+
+def test_a_month_that_is_cut_again_corrects_again():
+    cuts = Cuts()
+    cuts.cut("2026-03", product())
+    for day in (10, 20, 25):
+        cuts.cut("2026-04", product(ended=f"2026-04-{day} 15:00"))
+    assert [id for id in cuts.charges if "2026-04-01|recurring|" in id] == [
+        f"ada|p1|line|2026-04-01|recurring|2026-04-01{number}" for number in ("", ".1", ".2")
+    ]
+    assert cuts.paid() == 22 + 31 * Fraction(25, 30)
+
+
+def test_a_month_that_is_cut_after_later_ones_leaves_corrections_to_the_next():
+    cuts = Cuts()
+    cuts.cut("2026-03", product())
+    cuts.cut("2026-04", product())
+    assert cuts.cut("2026-02", product(ended="2026-04-10 15:00")) == []
+    cuts.cut("2026-05", product(ended="2026-04-10 15:00"))
+    assert cuts.paid() == 22 + 31 * Fraction(10, 30)
+
+
+@pytest.mark.parametrize("days", [-9, -1, 1, 9])
+def test_a_start_that_moves_makes_as_many_periods_as_it_takes_back(days):
+    """Of a year: what is charged from the day of activation on, for longer than that."""
+    cuts = Cuts(book("period: month, charged: advance, anchor: activation"))
+    for number in range(1, 20):
+        cuts.cut(f"{2025 + (number - 1) // 12}-{(number - 1) % 12 + 1:02}", product("2025-01-20"))
+    before = cuts.paid()
+    moved = replace(product("2025-01-20"), started_at=local("2025-01-20") + timedelta(days=days))
+    cuts.cut("2026-08", moved)
+    assert cuts.paid() == before + 31
+
+
+def test_what_lies_longer_back_than_a_year_stays():
+    cuts = Cuts(book(ARREARS))
+    for number in range(1, 19):
+        cuts.cut(f"{2025 + (number - 1) // 12}-{(number - 1) % 12 + 1:02}", product("2025-01-01"))
+    cuts.cut("2026-07", product("2025-01-01", status="cancelled"))
+    # June of 2025 has its last day within it.
+    assert cuts.paid() == 5 * 31
+
+
+def test_a_product_of_which_no_cut_tells_how_it_was_charged_is_looked_at_for_a_year():
+    cuts = Cuts(book(ARREARS))
+    cuts.cut("2026-03", product("2026-03-01"))
+    cuts.known = {}
+    cuts.cut("2026-04", product("2026-03-21"))
+    assert cuts.paid() == 11 + 31
+
+
+@pytest.mark.parametrize("length", [60, 110, 120])
+def test_ids_of_any_length_lead_from_a_correction_to_its_fee(length):
+    cuts = Cuts()
+    name = "|" * (length // 10) + "p" * length
+    cuts.cut("2026-03", product("2026-03-01", id=name))
+    for day in (10, 20):
+        cuts.cut("2026-04", product("2026-03-01", ended=f"2026-04-{day} 15:00", id=name))
+    cuts.cut("2026-05", product("2026-03-01", status="cancelled", id=name))
+    assert cuts.paid() == 0
+    assert all(len(id) <= 256 for id in cuts.charges)
+
+
 hours = st.integers(0, 24 * 150).map(lambda hour: local("2026-01-01") + timedelta(hours=hour))
 prorations = st.sampled_from(["none", "by_day", "fixed_30", "by_second", "{start: by_day, end: by_second, change: fixed_30}"])
 periods = st.sampled_from(["month", "quarter", "year", "2 months, anchor: 31", "month, anchor: activation", "month, anchor: 15"])
@@ -351,19 +583,19 @@ def test_it_comes_to_the_same_however_late_it_is_heard(proration, period, moment
     """Suspended, resumed and moved to a dearer offering in any order that there is, and ended at last."""
     order = [*order] if order.index("suspended") < order.index("resumed") else [*reversed(order)]
     started, *happened, ended = moments
-    news = {name: (at, month_of(at) + wait) for name, at, wait in zip(order, happened, late, strict=True)}
+    news = {name: (at, number_of_month(at) + wait) for name, at, wait in zip(order, happened, late, strict=True)}
     # One is told after the other: a product is not told to have been resumed before it was told to have been suspended.
     news["resumed"] = (news["resumed"][0], max(news["resumed"][1], news["suspended"][1]))
     totals = []
     for is_late in (True, False):
         terms = f"period: {period}, proration: {proration}, charged: advance, while_suspended: free"
         cuts = Cuts(book(terms, terms))
-        for month in range(month_of(started), 14):
+        for month in range(number_of_month(started), 14):
             heard = {name: at for name, (at, heard_in) in news.items() if month >= heard_in or not is_late}
             known = replace(
                 product(offering="large" if "moved" in heard else "small"),
                 started_at=started,
-                ended_at=ended if month >= month_of(ended) + ended_late or not is_late else None,
+                ended_at=ended if month >= number_of_month(ended) + ended_late or not is_late else None,
                 suspensions=(Suspension(start=heard["suspended"], end=heard.get("resumed")),) if "suspended" in heard else (),
                 former_offerings=(FormerOffering(offering_id="small", until=heard["moved"]),) if "moved" in heard else (),
             )
@@ -372,5 +604,50 @@ def test_it_comes_to_the_same_however_late_it_is_heard(proration, period, moment
     assert totals[0] == totals[1]
 
 
-def month_of(at):
+moments = st.lists(hours, min_size=5, max_size=5, unique=True).map(sorted)
+
+
+@st.composite
+def lives(draw):
+    """A product, as somebody may tell it."""
+    started, suspended, resumed, moved, ended = draw(moments)
+    was_moved = draw(st.booleans())
+    return replace(
+        product(
+            status=draw(st.sampled_from(["active", "active", "active", "cancelled"])), offering=draw(st.sampled_from(["small", "large"]))
+        ),
+        started_at=started,
+        ended_at=draw(st.sampled_from([None, ended])),
+        suspensions=draw(st.sampled_from([(), (Suspension(start=suspended, end=None),), (Suspension(start=suspended, end=resumed),)])),
+        former_offerings=(FormerOffering(offering_id="small", until=moved),) if was_moved else (),
+    )
+
+
+late_books = st.tuples(
+    st.sampled_from(["", RENAMED, YEARLY, ANCHORED, RENAMED.replace("advance", "arrears")]), st.dates(date(2026, 1, 2), date(2026, 6, 30))
+)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    prorations, periods, st.sampled_from(["advance", "arrears"]), st.lists(lives(), min_size=7, max_size=7), late_books, st.integers(0, 6)
+)
+def test_all_cuts_together_charge_what_the_last_known_books_and_product_ask(proration, period, charged, told, late, taken_in):
+    """Whatever is told from one cut to the next, of its start and end as well, and whether a book is taken before it takes effect or after.
+
+    For one more year at last, for a fee in arrears is charged early when its product seems to end.
+    """
+    terms = f"period: {period}, proration: {proration}, charged: {charged}, while_suspended: free"
+    first, second = book(terms, terms), other(late[0], late[1].isoformat())
+    corrects, from_the_beginning = Cuts(first), Cuts(first, second)
+    for number, known in enumerate(told + [told[-1]] * 12):
+        month = f"{2026 + number // 12}-{number % 12 + 1:02}"
+        if number >= min(taken_in, late[1].month - 1):
+            corrects.books = from_the_beginning.books
+        corrects.cut(month, known)
+        from_the_beginning.cut(month, told[-1])
+    assert corrects.paid() == from_the_beginning.paid()
+
+
+def number_of_month(at):
     return at.astimezone(time_zone(ZONE)).month

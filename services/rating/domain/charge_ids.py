@@ -12,6 +12,8 @@ from libs.contracts import Charge, ChargeTiers, LineRounding
 from libs.pricing import CompiledPrice
 
 ID_LENGTH_MAX = 256
+# Leaves room for the label of a cut and a number.
+CORRECTED_LENGTH_MAX = 240
 TERMS_LENGTH = 12
 # One for each price of the books in use.
 TERMS_REMEMBERED_MAX = 10_000
@@ -75,9 +77,17 @@ def recurring_charge_id(account_id: str, product_id: str, price_id: str, period_
     return _joined(account_id, product_id, price_id, period_label, RECURRING)
 
 
-def fee_correction_id(account_id: str, product_id: str, price_id: str, period_label: str, cut_label: str) -> str:
-    """What the cut of a month corrects of the fee of an earlier period."""
-    return _joined(account_id, product_id, price_id, period_label, RECURRING, cut_label)
+def fee_correction_id(fee_id: str, cut_label: str, number: int = 0) -> str:
+    """What the cut of a month corrects of a fee; `number` counts the corrections that cuts of that month made of it before."""
+    return f"{corrected_part(fee_id)}|{cut_label}.{number}" if number else f"{corrected_part(fee_id)}|{cut_label}"
+
+
+def corrected_part(charge_id: str) -> str:
+    """What the id of a recurring charge has in common with those of its corrections: the fee of a correction is found by it."""
+    fee_id, _, last = charge_id.rpartition("|")
+    if fee_id and last != RECURRING:
+        return fee_id
+    return charge_id if len(charge_id) <= CORRECTED_LENGTH_MAX else hashlib.sha256(charge_id.encode()).hexdigest()
 
 
 def one_time_charge_id(account_id: str, product_id: str, price_id: str, occasion: str) -> str:

@@ -9,7 +9,7 @@ be billed is returned like any other charge, and the next cut makes no more than
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
@@ -19,10 +19,12 @@ from libs.periods import Period, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amounts
 from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted
-from services.rating.domain.fees import WrongFeeCurrency, ending_with, fee_ids, recurring_fees
+from services.rating.domain.charged_as import ChargedAs, charged_as, is_charged_alike
+from services.rating.domain.fees import CORRECTED_BACK, Reckoning, WrongFeeCurrency, ending_with, fee_ids, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_at
 from services.rating.domain.one_time_fees import one_time_fees
+from services.rating.domain.paid_fees import PaidFee, paid_fees
 
 # How far before the period of its first cut a product may have begun that reached rating late.
 NEWCOMER_BILLED_BACK = timedelta(days=366)
@@ -43,6 +45,7 @@ class Owed:
     """What a cut is decided on: the account, its charges that are open or returned, and its products.
 
     `newcomers` are the products that no cut of a cycle has met before; `earlier` are the periods that were cut without them.
+    `known` is as what the last cut of a cycle charged each product; `reckonings` are of those whose fees are to be corrected.
     """
 
     account: Account
@@ -50,6 +53,8 @@ class Owed:
     products: Sequence[Product]
     newcomers: Sequence[Product] = ()
     earlier: Sequence[Period] = ()
+    known: Mapping[str, ChargedAs] = field(default_factory=dict)
+    reckonings: Mapping[str, Reckoning] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,31 @@ class Cutter:
     def fee_ids(self, cut: PeriodCut, owed: Owed) -> list[str]:
         """The charges on which the fees of the cut depend, whether an earlier cut charged them or not."""
         try:
-            recurring = [id for period, products in self._fees_of(cut, owed) for id in fee_ids(owed.account, products, period, self.books)]
+            recurring = [
+                id
+                for period, products in self._fees_of(cut, owed)
+                for id in fee_ids(owed.account, products, period, self.books, _reckonings(cut, owed, period))
+            ]
             return recurring + [fee.id for fee in self._one_time_fees(cut, owed)]
         except WrongFeeCurrency:
             return []
+
+    def fees_corrected_since(self, cut: PeriodCut, owed: Owed) -> datetime | None:
+        """From when on the cut must know what was charged of fees; None where it corrects none, as mostly."""
+        if cut.period is None or not self._to_correct(cut, owed):
+            return None
+        return cut.period.start - CORRECTED_BACK
+
+    def reckoned(self, cut: PeriodCut, owed: Owed, fees_paid: Iterable[Charge]) -> Owed:
+        """With what it corrects fees by: `fees_paid` are all recurring charges of the account whose time ends after that instant."""
+        paid = paid_fees(fees_paid)
+        return replace(owed, reckonings={product.id: self._reckoning(owed, product, paid) for product in self._to_correct(cut, owed)})
+
+    def known_now(self, cut: PeriodCut, owed: Owed) -> dict[str, ChargedAs | None]:
+        """As what the cut charged those products that were known otherwise; None where the next must look at the whole year."""
+        is_older = _is_older(cut, owed.account)
+        changed = self._known_otherwise(cut, owed)
+        return {product.id: None if is_older else charged_as(owed.account, product, self.books) for product in changed}
 
     def adjusted_since(self, cut: PeriodCut, owed: Owed, charged: Mapping[str, Fraction]) -> datetime | None:
         """Where charges are made of those that the cut closes: from when on it must know what earlier cuts closed."""
@@ -105,7 +131,7 @@ class Cutter:
         fees = [
             fee
             for period, products in self._fees_of(cut, owed)
-            for fee in recurring_fees(owed.account, products, period, self.books, self.now, charged)
+            for fee in recurring_fees(owed.account, products, period, self.books, self.now, charged, _reckonings(cut, owed, period))
         ]
         return list({fee.id: fee for fee in fees}.values())
 
@@ -122,9 +148,31 @@ class Cutter:
         if cut.period is None:
             return
         since = cut.period.start - NEWCOMER_BILLED_BACK
-        late = [(period, owed.newcomers) for period in owed.earlier if since <= period.start != cut.period.start]
-        for period, products in [(cut.period, owed.products), *late]:
-            yield period, products if cut.account_closed_at is None else ending_with(cut.account_closed_at, products)
+        yield cut.period, _ending(cut, owed.products)
+        for period in owed.earlier:
+            if since <= period.start != cut.period.start:
+                yield period, _ending(cut, owed.newcomers)
+
+    def _to_correct(self, cut: PeriodCut, owed: Owed) -> list[Product]:
+        if _is_older(cut, owed.account):
+            return []
+        # What no cut has met has paid nothing.
+        newcomers = {product.id for product in owed.newcomers}
+        return [product for product in self._known_otherwise(cut, owed) if product.id not in newcomers]
+
+    def _known_otherwise(self, cut: PeriodCut, owed: Owed) -> list[Product]:
+        """The products that the last cut of a cycle charged as something else, or by other fees."""
+        if cut.period is None:
+            return []
+        return [
+            product
+            for product in _ending(cut, owed.products)
+            if not is_charged_alike(charged_as(owed.account, product, self.books), owed.known.get(product.id))
+        ]
+
+    def _reckoning(self, owed: Owed, product: Product, paid: Mapping[str, Mapping[str, PaidFee]]) -> Reckoning:
+        before = owed.known.get(product.id)
+        return Reckoning(before.product if before is not None else None, paid.get(product.id, {}))
 
 
 def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:
@@ -174,6 +222,20 @@ def one_per_account(cuts: Iterable[PeriodCut]) -> list[list[PeriodCut]]:
             rounds.append({})
         rounds[number][cut.account_id] = cut
     return [list(one.values()) for one in rounds]
+
+
+def _ending(cut: PeriodCut, products: Sequence[Product]) -> Sequence[Product]:
+    return products if cut.account_closed_at is None else ending_with(cut.account_closed_at, products)
+
+
+def _is_older(cut: PeriodCut, account: Account) -> bool:
+    """Whether the cycle was cut for a later time before: what that charged is not this cut's to correct."""
+    return cut.period is not None and account.billed_until is not None and account.billed_until > cut.period.end
+
+
+def _reckonings(cut: PeriodCut, owed: Owed, period: Period) -> Mapping[str, Reckoning]:
+    """Fees are corrected once, with the billed period."""
+    return owed.reckonings if period == cut.period else {}
 
 
 def _is_due(charge: Charge, cut: PeriodCut) -> bool:

@@ -15,12 +15,13 @@ from services.rating.domain.holdings import Account, Product
 class Asked:
     """What is asked of a product: `exact` is not rounded, and negative for a credit.
 
-    `corrected_from`, of a correction only: when the fee begins that it corrects.
+    `terms` are those of a price; of a correction, those of the charge that it corrects. `corrected_from`, of a correction in advance
+    of the period's end only: when the fee begins that it corrects.
     """
 
     id: str
     offering_id: str
-    price: RecurringPrice | OneTimePrice
+    terms: RecurringPrice | OneTimePrice | Charge
     description: str
     period: Period
     exact: Fraction
@@ -35,17 +36,17 @@ def fee_charge(account: Account, product: Product, asked: Asked, now: datetime) 
         product_id=product.id,
         product_name=product.name,
         offering_id=asked.offering_id,
-        price_id=asked.price.price_id,
-        kind=ChargeKind.RECURRING if isinstance(asked.price, RecurringPrice) else ChargeKind.ONE_TIME,
+        price_id=asked.terms.price_id,
+        kind=ChargeKind.ONE_TIME if isinstance(asked.terms, OneTimePrice) else ChargeKind.RECURRING,
         description=asked.description,
-        currency=asked.price.currency,
+        currency=asked.terms.currency,
         period=asked.period,
         sequence=0,
         quantity=Decimal(1),
         sums={str(asked.exact.denominator): Decimal(asked.exact.numerator)},
-        line_rounding=asked.price.line_rounding,
-        tax_category=asked.price.tax_category,
-        is_tax_included=asked.price.is_tax_included,
+        line_rounding=asked.terms.line_rounding,
+        tax_category=asked.terms.tax_category,
+        is_tax_included=asked.terms.is_tax_included,
         corrected_from=asked.corrected_from,
         opened_at=now,
         updated_at=now,

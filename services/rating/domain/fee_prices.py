@@ -1,6 +1,5 @@
 """Which recurring prices a product's time with an offering has, as books take effect one after the other."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,14 +23,10 @@ class FeePrices:
     product: Product
     tenure: Tenure
 
-    def met_at(self, instants: Iterable[datetime]) -> Iterator[RecurringPrice]:
-        """One price for each id and each kind of period that stands at one of the instants."""
-        met: list[RecurringPrice] = []
-        for at in instants:
-            for price in self._standing(at):
-                if not any(_is_alike(price, other) for other in met):
-                    met.append(price)
-                    yield price
+    @property
+    def kinds(self) -> tuple[RecurringPrice, ...]:
+        """One price for each id and each kind of period that the offering ever had."""
+        return self.books.recurring_versions(self.tenure.offering_id, self.account.currency).kinds
 
     def of_period(self, price: RecurringPrice, fee_period: FeePeriod) -> RecurringPrice | None:
         """The price that stands where the product's part of the period begins; None when it was not there yet, or had other periods."""

@@ -11,16 +11,22 @@ from libs.contracts import FormerOffering, ProductStatus, Suspension
 
 # Never delivered, so no network can have served it.
 NEVER_ACTIVE = frozenset({ProductStatus.CANCELLED, ProductStatus.ABORTED})
+# What owes fees for its time.
+CHARGED = frozenset({ProductStatus.ACTIVE, ProductStatus.SUSPENDED, ProductStatus.PENDING_TERMINATE, ProductStatus.TERMINATED})
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What rating knows of a billing account. `cuts` counts the cuts made so far per month label, `2026-03-01`."""
+    """What rating knows of a billing account. `cuts` counts the cuts made so far per month label, `2026-03-01`.
+
+    `billed_until` is the end of the latest period that a cut of the cycle was about.
+    """
 
     id: str
     currency: str
     time_zone: str
     cuts: Mapping[str, int] = field(default_factory=dict)
+    billed_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
