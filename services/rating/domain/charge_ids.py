@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from libs.contracts import Charge, ChargeTiers, LineRounding
 from libs.pricing import CompiledPrice
+from services.rating.domain.joined_ids import joined_id
 
-ID_LENGTH_MAX = 256
 # Leaves room for the label of a cut and a number.
 CORRECTED_LENGTH_MAX = 240
 TERMS_LENGTH = 12
@@ -25,8 +25,8 @@ ADJUSTED = "adjusted"
 def usage_charge_id(account_id: str, product_id: str, price_id: str, month_label: str, sequence: int, terms: str = "") -> str:
     """Where usage accumulates."""
     if terms:
-        return _joined(account_id, product_id, price_id, month_label, str(sequence), terms)
-    return _joined(account_id, product_id, price_id, month_label, str(sequence))
+        return joined_id(account_id, product_id, price_id, month_label, str(sequence), terms)
+    return joined_id(account_id, product_id, price_id, month_label, str(sequence))
 
 
 @lru_cache(TERMS_REMEMBERED_MAX)
@@ -74,7 +74,7 @@ def _told(number: Decimal | None) -> str:
 
 def recurring_charge_id(account_id: str, product_id: str, price_id: str, period_label: str) -> str:
     """The one charge of a recurring fee for one of its periods."""
-    return _joined(account_id, product_id, price_id, period_label, RECURRING)
+    return joined_id(account_id, product_id, price_id, period_label, RECURRING)
 
 
 def fee_correction_id(fee_id: str, cut_label: str, number: int = 0) -> str:
@@ -92,23 +92,14 @@ def corrected_part(charge_id: str) -> str:
 
 def one_time_charge_id(account_id: str, product_id: str, price_id: str, occasion: str) -> str:
     """The one charge of a one-time price; a product is activated once, and terminated once."""
-    return _joined(account_id, product_id, price_id, occasion, ONE_TIME)
+    return joined_id(account_id, product_id, price_id, occasion, ONE_TIME)
 
 
 def adjustment_charge_id(account_id: str, owner_id: str, adjustment_id: str, period_label: str, cut_id: str) -> str:
     """What a cut adjusts for a period; the owner is a product, or the account itself."""
-    return _joined(account_id, owner_id, adjustment_id, period_label, ADJUSTED, cut_id)
+    return joined_id(account_id, owner_id, adjustment_id, period_label, ADJUSTED, cut_id)
 
 
 def crossing_id(account_id: str, product_id: str, offering_id: str, month_label: str, threshold_id: str, percent: int) -> str:
     """A threshold that a product's usage of a month reached: no charge, and named like one."""
-    return _joined(account_id, product_id, offering_id, month_label, threshold_id, str(percent))
-
-
-def _joined(*parts: str) -> str:
-    joined = "|".join(parts)
-    if joined.count("|") != len(parts) - 1:
-        joined = "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
-    if len(joined) > ID_LENGTH_MAX:
-        return hashlib.sha256(joined.encode()).hexdigest()
-    return joined
+    return joined_id(account_id, product_id, offering_id, month_label, threshold_id, str(percent))
