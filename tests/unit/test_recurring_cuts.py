@@ -1,6 +1,5 @@
 """Fees over several cuts: what each bill has, whatever was heard when, and that no day is paid twice or never."""
 
-from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -9,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.contracts import Charge, ChargeKind, CutRefused, FormerOffering, PeriodCut, RunType, Suspension
+from libs.contracts import ChargeKind, CutRefused, FormerOffering, Suspension
 from libs.periods import calendar_month, time_zone
 from libs.pricing import RateBooks, parse_rate_book
 from services.rating.domain.adjusted_months import month_of as adjusted_month_of
-from services.rating.domain.cutting import Cutter, Owed
 from services.rating.domain.fees import WrongFeeCurrency, recurring_fees
-from services.rating.domain.holdings import CHARGED, Account, Product
+from services.rating.domain.holdings import Account, Product
 from services.rating.domain.one_time_fees import one_time_fees
+from tests.cycles import Cycles
 
 ZONE = "Europe/Madrid"
 ACCOUNT = Account("ada", "EUR", ZONE)
@@ -59,46 +58,18 @@ def product(started="2026-03-10 12:00", ended=None, offering="small", suspension
     )
 
 
-class Cuts:
-    """Cuts of one account, one after the other, and what they leave behind."""
+class Cuts(Cycles):
+    """Cuts of one account, month by month."""
 
     def __init__(self, *books):
-        self.books = RateBooks(books or [book()])
-        self.charges: dict[str, Charge] = {}
-        self.account = ACCOUNT
-        self.periods = []
-        self.met = set()
-        self.known = {}
+        super().__init__(RateBooks(books or [book()]), ACCOUNT)
 
     def cut(self, month, *products):
         """What the cut adds: amounts by description."""
-        period = calendar_month(month, ZONE)
-        at = period.end + timedelta(hours=3)
-        id = f"{month}:{self.account.cuts.get(f'{month}-01', 0)}"
-        cut = PeriodCut(id=id, account_id="ada", run_type=RunType.ON_CYCLE, period=period, cause_id=id, requested_at=at)
-        newcomers = [product for product in products if product.id not in self.met and product.status in CHARGED]
-        owed, cutter = Owed(self.account, (), products, newcomers, self.periods, self.known), Cutter(self.books, at)
-        since = cutter.fees_corrected_since(cut, owed)
-        if since is not None:
-            paid = [charge for charge in self.charges.values() if charge.kind is ChargeKind.RECURRING and charge.period.end > since]
-            owed = cutter.reckoned(cut, owed, paid)
-        charged = {id: exact(self.charges[id]) for id in cutter.fee_ids(cut, owed) if id in self.charges}
-        closing = cutter.decide(cut, owed, charged)
+        closing = self.decide(calendar_month(month, ZONE), products)
         if isinstance(closing, CutRefused):
             raise WrongFeeCurrency(closing.reason)
-        self.remember(cut, owed, closing, cutter.known_now(cut, owed))
         return [(charge.description, exact(charge)) for charge in closing.made]
-
-    def remember(self, cut, owed, closing, known):
-        made = {charge.id: charge for charge in closing.made}
-        assert len(made) == len(closing.made)
-        assert not made.keys() & self.charges.keys(), "charged twice"
-        self.charges |= made
-        self.met |= {product.id for product in owed.newcomers}
-        self.known = {id: now for id, now in {**self.known, **known}.items() if now is not None}
-        self.periods = [*self.periods, cut.period]
-        counted = Counter(self.account.cuts) + Counter(closing.month_labels)
-        self.account = replace(self.account, cuts=counted, billed_until=max(period.end for period in self.periods))
 
     def paid(self):
         """What all fees of periods have come to."""

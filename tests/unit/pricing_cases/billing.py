@@ -13,7 +13,7 @@ from libs.billing.credit_notes import credit_line
 from libs.billing.remainders import SummedLine
 from libs.contracts import BillIssued, BillIssuer, Charge, ChargeKind, ChargesClosed, ChargeState, PeriodCut, RunType
 from libs.money import round_to_minor_unit
-from libs.periods import calendar_month, first_moment
+from libs.periods import Period, calendar_month, first_moment
 from libs.pricing import PricedUsage, RateBooks, parse_rate_book
 from libs.pricing.recurring import fee_of, periods_between
 from libs.pricing.recurring_share import Subscription
@@ -21,6 +21,7 @@ from libs.pricing.tiers import tiers_amount
 from services.rating.domain.cutting import Closing, Cutter, Owed
 from services.rating.domain.holdings import Account, Product
 from tests.closings import closed, usage_charge
+from tests.cycles import Cycles
 from tests.outcomes import bill_of
 from tests.unit.pricing_cases import Case
 from tests.unit.pricing_cases.usage_prices import RAT_41_TIERS
@@ -109,19 +110,39 @@ def inv_03(case: Case) -> dict[str, Decimal]:
     }
 
 
+def billed_and_credited(case: Case, length: str, periods: Sequence[Period]) -> tuple[BillIssued, BillIssued]:
+    """The bill before the last of these periods, with its fee in advance; and the one after, when the product ended on its first day."""
+    plan = case["given"]["plan"].removesuffix(f" {length}ly in advance")
+    by = books(f"recurring_prices: [{{id: plan, description: Plan, amount: {plan}, period: {length}, charged: advance}}]")
+    cycles = Cycles(by, Account("ada", "EUR", "UTC"))
+    ended = product(ended=periods[-1].start + A_DAY / 2)
+    closings = [cycles.decide(period, [product() if period.end <= periods[-1].start else ended]) for period in periods]
+    answers = [closing.answer for closing in closings if isinstance(closing, Closing)]
+    assert len(answers) == len(closings)
+    bill, credit = (billed(answer, percentage(case["given"]["tax"])) for answer in answers[-2:])
+    return bill, credit
+
+
+def credited(credit: BillIssued) -> dict[str, Decimal]:
+    """What is given back, by the bill that has nothing else."""
+    (line,) = credit.lines
+    (tax,) = credit.tax_items
+    assert line.amount + tax.amount == credit.amount_due
+    return {"net": -line.amount, "tax": -tax.amount, "total": -credit.amount_due}
+
+
 def inv_05(case: Case) -> dict[str, Decimal]:
-    """The first day is used, the other 29 go back."""
-    bill = billed(closed("ada", case["given"]["plan"].split()[0]), percentage(case["given"]["tax"]))
-    april = calendar_month("2023-04", "UTC")
-    left = 1 - due_share(april, april.start, april.start + A_DAY, "UTC")
-    credit = credit_line(bill.lines[0], left, "EUR")
-    return {"net": credit.amount, "tax": credit.taxes[0], "total": credit.total}
+    """April has 30 days; the first is used, the other 29 go back with the next bill."""
+    _, credit = billed_and_credited(case, "month", [calendar_month(f"2023-0{number}", "UTC") for number in (2, 3, 4)])
+    return credited(credit)
 
 
 def inv_07(case: Case) -> dict[str, Decimal]:
-    bill = billed(closed("ada", case["given"]["plan"].split()[0]), percentage(case["given"]["tax"]))
-    credit = credit_line(bill.lines[0], Fraction(6, 7), "EUR")
-    return {"invoice_tax": bill.tax_items[0].amount, "net": credit.amount, "tax": credit.taxes[0], "total": credit.total}
+    """Billed by the week, each bill has the next one's fee."""
+    monday = datetime(2023, 4, 3, tzinfo=UTC)
+    weeks = [Period(start=monday + 7 * number * A_DAY, end=monday + 7 * (number + 1) * A_DAY) for number in range(3)]
+    bill, credit = billed_and_credited(case, "week", weeks)
+    return {"invoice_tax": bill.tax_items[0].amount, **credited(credit)}
 
 
 def inv_09(case: Case) -> dict[str, Decimal]:
