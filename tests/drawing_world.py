@@ -8,11 +8,12 @@ from fractions import Fraction
 from typing import Any
 
 from libs.contracts import UsageReceived
-from libs.pricing import RateBooks, parse_rate_book
+from libs.pricing import RateBooks
 from services.rating.domain.deciding import Rated, Rater, decide
 from services.rating.domain.drawing import Drawn, StoredBucket, draw_allowances, plan_draws
 from services.rating.domain.holdings import Account, Holding, Holdings, Product
 from services.rating.domain.limits import UsageLimits
+from tests.books import read_book
 from tests.usages import usage_of
 
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
@@ -35,7 +36,7 @@ class DrawingWorld:
     def of(cls, *books: str, products: Iterable[tuple[str, Product]] | None = None, **settings: Any) -> "DrawingWorld":
         """Books as YAML; one product of the offering `basic` unless others are named."""
         held = {LINE: product("line")} if products is None else dict(products)
-        return cls(RateBooks([parse_rate_book(text, f"{place}.yaml") for place, text in enumerate(books)]), held, **settings)
+        return cls(RateBooks([read_book(text, f"{place}.yaml") for place, text in enumerate(books)]), held, **settings)
 
     def rate(self, *usages: UsageReceived) -> list[Rated]:
         """Rate usages as one batch."""

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts import RejectionReason, UsageReceived
-from libs.pricing import PricedUsage, RateBooks, RejectedUsage, parse_rate_book
+from libs.pricing import PricedUsage, RateBooks, RejectedUsage
 from libs.pricing.local_time import local_minute, same_offset_until
+from tests.books import read_book
 from tests.examples import examples
 from tests.usages import usage_of
 
@@ -32,7 +33,7 @@ def book(*prices: str, id: str = "book", since: str = "2000-01-01", top: str = f
 
 
 def books(*texts: str) -> RateBooks:
-    return RateBooks([parse_rate_book(text, f"{number}.yaml") for number, text in enumerate(texts)])
+    return RateBooks([read_book(text, f"{number}.yaml") for number, text in enumerate(texts)])
 
 
 def call(starts: str | datetime, seconds: object, **characteristics: str) -> UsageReceived:

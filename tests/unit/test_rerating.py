@@ -14,7 +14,7 @@ from msgspec.structs import replace as changed
 
 from libs.contracts import AllowanceUse, Charge, ChargeKind, ChargeState, RatedPart, UsageReceived
 from libs.periods import Period
-from libs.pricing import PricedUsage, RateBooks, parse_rate_book
+from libs.pricing import PricedUsage, RateBooks
 from libs.pricing.charge_amount import exact_amount
 from services.rating.domain.correcting import Correction, Place, place_id
 from services.rating.domain.counted import Counted, add_counted, tiers_after
@@ -24,6 +24,7 @@ from services.rating.domain.months import BillingMonths
 from services.rating.domain.repricing import Repricer, Shelf, Standing
 from services.rating.domain.rerating import Rerater, Reratings, movements_of, rerated_id
 from services.rating.rerated_documents import rerated_document, rerated_fact
+from tests.books import read_book
 from tests.examples import examples
 from tests.unit.test_rating_tiers_and_parts import stored
 
@@ -36,7 +37,7 @@ LINE = Product("line", "ada", "plan", "Plan", "active", datetime(2025, 1, 1, tzi
 def books_of(*texts: str) -> RateBooks:
     """Books that take effect one after the other, all before March."""
     listed = [
-        parse_rate_book(
+        read_book(
             f"{{id: b{number}, effective_from: 2026-01-{number + 1:02d}, currency: EUR, offerings: {{plan: {{usage_prices: [{text}]}}}}}}",
             f"b{number}.yaml",
         )
@@ -202,7 +203,7 @@ def test_only_another_price_quantity_amount_or_rounding_is_a_difference(text: st
 
 
 def test_a_preferred_book_goes_before_those_of_today_and_holds_whenever_it_takes_effect() -> None:
-    later = parse_rate_book(
+    later = read_book(
         "{id: later, effective_from: 2027-01-01, currency: EUR, offerings: {plan: {usage_prices: [" + by_minute("0.30") + "]}}}",
         "later.yaml",
     )
@@ -269,11 +270,11 @@ def test_usage_that_was_split_is_reversed_in_all_its_charges_and_counts_once_in_
         + price("price: {amount: 0.06, per: 60 s}", id="night", match="usage_type: voice, time_band: night")
         + "]}}}"
     )
-    split = parse_rate_book(bands, "split.yaml")
+    split = read_book(bands, "split.yaml")
     world = World(RateBooks([split]))
     world.rate(1200)
     assert {charge.price_id: charge.usage_count for charge in world.charges.values()} == {"night": 1, "day": 1}
-    flat = parse_rate_book(
+    flat = read_book(
         "{id: flat, effective_from: 2026-02-01, currency: EUR, offerings: {plan: {usage_prices: ["
         + price("price: {amount: 0.60, per: 60 s}", id="day")
         + "]}}}",

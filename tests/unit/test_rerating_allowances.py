@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from libs.contracts import Charge, ChargeKind, UsageReceived
 from libs.periods import Period
-from libs.pricing import RateBooks, parse_rate_book
+from libs.pricing import RateBooks
 from services.rating.domain.deciding import Rated, Rater, rated_fact
 from services.rating.domain.drawing import draw_allowances, plan_draws
 from services.rating.domain.holdings import Account, Holding, Holdings, Product
 from services.rating.domain.limits import UsageLimits
 from services.rating.domain.repricing import Repricer, Shelf, Standing
 from services.rating.domain.rerating import Rerater, Reratings
+from tests.books import read_book
 from tests.examples import examples
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
@@ -56,7 +57,7 @@ offerings:
 
 
 def books_of(text: str) -> RateBooks:
-    return RateBooks([parse_rate_book(text, "book.yaml")])
+    return RateBooks([read_book(text, "book.yaml")])
 
 
 def rated(books: RateBooks, calls: Sequence[tuple[int, bool]]) -> list[Rated]:
@@ -192,7 +193,7 @@ def test_twice_is_once_and_the_old_book_gives_back_what_others_took(
         for number, (has, national, fee) in enumerate(others, start=1)
     ]
     dated = [text.replace("2026-01-01", f"2026-01-{number:02d}") for number, text in enumerate([first, *texts], start=1)]
-    again = Again(rated(books_of(first), calls), RateBooks([parse_rate_book(text, "book.yaml") for text in dated]))
+    again = Again(rated(books_of(first), calls), RateBooks([read_book(text, "book.yaml") for text in dated]))
     moved = Fraction(0)
     for number in [*range(1, len(dated)), 0]:
         moved += difference(again.rerate(f"b{number}"))
