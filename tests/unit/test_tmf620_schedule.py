@@ -167,6 +167,17 @@ def test_a_price_that_has_ended_may_stay_in_its_offering():
     assert len(stored["publications"]) == 2
 
 
+def test_a_price_that_has_ended_may_become_obsolete():
+    rating = Rating()
+    prices = {**fee("always"), **fee("spring", 0, 5)}
+    stored = rating.launch(prices)
+    prices["spring"]["resource"]["lifecycleStatus"] = "Obsolete"
+
+    with pytest.raises(BadRequest, match="spring is Obsolete"):
+        rating.patch(stored, prices, day(4), description="changed")
+    assert rating.patch(stored, prices, day(5), description="changed")["publications"] == stored["publications"]
+
+
 VALIDITIES = st.tuples(st.none() | st.integers(0, 8), st.none() | st.integers(9, 14))
 LISTS = st.lists(VALIDITIES, min_size=1, max_size=3)
 STARTS = st.none() | st.integers(-2, 6)

@@ -98,8 +98,10 @@ def _launched(offering: dict[str, Any], prices: Mapping[str, Document], now: dat
         return offering
     listed = [(id, prices[id]["resource"]) for id in price_ids(resource)]
     for id, price in listed:
-        if price["lifecycleStatus"] in _NEVER_SOLD:
-            raise BadRequest(f"productOfferingPrice {id} is {price['lifecycleStatus']}: an offering is not launched with it")
+        if price["lifecycleStatus"] in _NEVER_SOLD and not has_ended(price, now):
+            raise BadRequest(
+                f"productOfferingPrice {id} is {price['lifecycleStatus']}: an offering is not launched with it; take it out of the offering"
+            )
     check_offering(resource)
     currencies = terms_by_currency(listed)
     for publication in offering["publications"]:
