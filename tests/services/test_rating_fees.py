@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.contracts import AccountParked, ChargesClosed, ProductStatus, RunType, Suspension
+from libs.contracts import AccountParked, ChargesClosed, ProductStatus, RunType, Suspension, TariffPublished
 from tests.rating_world import RatingWorld, account, cut, cut_now, product
 
 
@@ -175,3 +175,45 @@ async def test_a_fee_in_advance_whose_bill_is_given_up_is_on_the_next_bill_of_th
     first, again = ({line.charge_id for line in closed.lines} for closed in await rating.facts(ChargesClosed))
     assert first == again
     assert len(first) == 2
+
+
+async def test_fees_follow_a_late_book_a_corrected_start_and_a_cancellation_whatever_they_were_charged_as(rating: RatingWorld) -> None:
+    line = {"offering": "prepaid-plan", "started_at": datetime(2026, 2, 10, 20, tzinfo=UTC)}
+    await rating.publish(account("ada"), *(product(id, "ada", **line) for id in ("late", "never", "renamed")))
+    await rating.settle()
+    await rating.publish(cut("february", "ada", "2026-02"), cut("march", "ada"))
+    await rating.settle()
+    renamed = """
+id: late
+effective_from: 2026-04-01
+currency: USD
+offerings:
+  prepaid-plan:
+    recurring_prices: [{id: rent, description: Rent, amount: 45.00, period: month, charged: advance, while_suspended: free}]
+"""
+    await rating.publish(
+        TariffPublished.of("late", renamed, datetime(2026, 4, 10, tzinfo=UTC)),
+        product("late", "ada", **{**line, "started_at": datetime(2026, 4, 16, 20, tzinfo=UTC)}, revision=2),
+        product("never", "ada", **line, revision=2, status=ProductStatus.CANCELLED),
+    )
+    await rating.settle()
+    await rating.publish(cut("april", "ada", "2026-04"), cut("may", "ada", "2026-05"))
+    await rating.settle()
+
+    closed = {
+        closed.id: sorted((line.product_id, line.description, line.amount) for line in closed.lines)
+        for closed in await rating.facts(ChargesClosed)
+    }
+    back = [("Rental (19 of 28 days): credit", Decimal("-20.36")), *[("Rental: credit", Decimal(-30))] * 2]
+    assert closed["april"] == sorted(
+        [
+            *(("late", *credit) for credit in back),
+            ("late", "Rent (15 of 30 days)", Decimal("22.50")),
+            ("late", "Rent", Decimal(45)),
+            *(("never", *credit) for credit in back),
+            ("renamed", "Rental: credit", Decimal(-30)),
+            ("renamed", "Rent", Decimal(45)),
+            ("renamed", "Rent", Decimal(45)),
+        ]
+    )
+    assert closed["may"] == [("late", "Rent", Decimal(45)), ("renamed", "Rent", Decimal(45))]
