@@ -15,6 +15,7 @@ from libs.audit.reader import Document, Pipeline, Reader
 from libs.contracts import ChargeTiers, LineRounding
 from libs.money import sum_exactly
 from libs.pricing import PricedUsage, RateBooks
+from libs.pricing.books_alone import each_alone
 
 SLICE = 5_000
 PRICING_FIELDS = (
@@ -24,8 +25,8 @@ PRICING_FIELDS = (
 
 
 async def audit_prices(reader: Reader, books: RateBooks, findings: Findings) -> None:
-    """Price every usage again. Those whose rate book is no longer loaded are counted apart, not compared."""
-    known, counting = KnownTerms(reader), _CountingCharges(reader)
+    """Price every usage again. Where nobody can tell any more by which books, it is counted apart and not compared."""
+    known, counting, alone = KnownTerms(reader), _CountingCharges(reader), each_alone(books)
     async for usages in _rated(reader):
         await counting.add(await known.learn({part["charge_id"] for usage in usages for part in parts_of(usage)}))
         for usage in usages:
@@ -34,14 +35,15 @@ async def audit_prices(reader: Reader, books: RateBooks, findings: Findings) -> 
             if not terms:
                 findings.checked["usages of an unknown charge or account, not priced again"] += 1
                 continue
-            if terms[0].books_of(usage, books) not in ([], _books_of(usage)):
+            by = _priced_by(usage, terms[0], books, alone)
+            if by is None:
                 findings.checked["usages of another rate book, not priced again"] += 1
                 continue
-            fitting = next((each for each in terms if not any(_check(usage, each, books))), None)
+            fitting = next((each for each in terms if not any(_check(usage, each, by))), None)
             if fitting is None:
-                findings.add(*_check(usage, terms[0], books))
+                findings.add(*_check(usage, terms[0], by))
             else:
-                findings.add(*counting.check(usage, fitting, books))
+                findings.add(*counting.check(usage, fitting, by))
 
 
 async def audit_suspense(reader: Reader, findings: Findings) -> None:
@@ -50,6 +52,17 @@ async def audit_suspense(reader: Reader, findings: Findings) -> None:
         async for suspense_id, (usages, entries) in align(_suspended(now), _entries(now)):
             findings.checked["suspense entries"] += len(entries)
             findings.add(*check_suspended(suspense_id, usages, entries))
+
+
+def _priced_by(usage: Mapping[str, Any], terms: OfferingTerms, books: RateBooks, alone: Mapping[str, RateBooks]) -> RateBooks | None:
+    """The books of today; or by itself the one that a usage names, where another was published since for the time in which it began.
+
+    None when that book is not loaded, or several that are not today's priced a usage that was split.
+    """
+    named = [part["rate_book"] for part in parts_of(usage)]
+    if terms.books_of(usage, books) in ([], named):
+        return books
+    return alone.get(named[0]) if len(set(named)) == 1 else None
 
 
 def _check(usage: Mapping[str, Any], terms: OfferingTerms, books: RateBooks) -> Iterator[Difference]:
@@ -108,10 +121,6 @@ async def _rated(reader: Reader) -> AsyncIterator[list[Document]]:
             usages = []
     if usages:
         yield usages
-
-
-def _books_of(usage: Mapping[str, Any]) -> list[str]:
-    return [part["rate_book"] for part in parts_of(usage)]
 
 
 async def _suspended(reader: Reader) -> AsyncIterator[tuple[str, str]]:

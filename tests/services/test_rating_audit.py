@@ -53,9 +53,13 @@ offerings:
 @pytest.fixture
 def rate_books_dir(tmp_path: Path) -> Path:
     """The book of the day, and a dearer one that is only asked for by name."""
-    for id, since, day in (("today", "2020-01-01", "0.12"), ("dearer", "2019-01-01", "0.24")):
-        (tmp_path / f"{id}.yaml").write_text(BOOK.replace("BOOK_ID", id).replace("SINCE", since).replace("DAY", day))
+    write_book(tmp_path, "today", since="2020-01-01", day="0.12")
+    write_book(tmp_path, "dearer", since="2019-01-01", day="0.24")
     return tmp_path
+
+
+def write_book(directory: Path, id: str, since: str, day: str) -> None:
+    (directory / f"{id}.yaml").write_text(BOOK.replace("BOOK_ID", id).replace("SINCE", since).replace("DAY", day))
 
 
 @dataclass(frozen=True)
@@ -144,3 +148,10 @@ async def test_all_that_rating_stores_is_computed_again(rating: RatingWorld, rat
         async with corrupted(rating, corruption):
             assert corruption.expected in (await findings_of(rating, rate_books_dir)).counts, corruption
     assert (await findings_of(rating, rate_books_dir)).differences == []
+
+    write_book(rate_books_dir, "published-since", since="2026-03-01", day="0.36")
+    found = await findings_of(rating, rate_books_dir)
+    assert (found.differences, [subject for subject in found.checked if "not priced" in subject]) == ([], [])
+    wrong = Corruption("usage", {"parts": {"$exists": True}}, {"$inc": {"numerator": 1, "parts.1.numerator": 1}}, Category.USAGE_PRICE)
+    async with corrupted(rating, wrong):
+        assert wrong.expected in (await findings_of(rating, rate_books_dir)).counts
