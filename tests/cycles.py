@@ -17,7 +17,10 @@ CUT_AFTER = timedelta(hours=3)
 
 
 class Cycles:
-    """What the cuts of an account have charged, and what rating keeps of it. There is no usage."""
+    """What the cuts of an account have charged, and what rating keeps of it. There is no usage.
+
+    `looked_at` are the periods whose cuts asked for what was charged of fees.
+    """
 
     def __init__(self, books: RateBooks, account: Account) -> None:
         self.books = books
@@ -26,6 +29,7 @@ class Cycles:
         self.periods: list[Period] = []
         self.met: set[str] = set()
         self.known: dict[str, ChargedAs] = {}
+        self.looked_at: list[Period] = []
 
     def decide(self, period: Period, products: Sequence[Product]) -> Closing | CutRefused:
         """The cut of a period, with what is known of the products by then."""
@@ -36,6 +40,7 @@ class Cycles:
         owed, cutter = Owed(self.account, (), products, newcomers, self.periods, self.known), Cutter(self.books, at)
         since = cutter.fees_corrected_since(cut, owed)
         if since is not None:
+            self.looked_at.append(period)
             owed = cutter.reckoned(cut, owed, [charge for charge in self._fees() if charge.period.end > since])
         charged = {id: sum_fractions(self.charges[id].sums) for id in cutter.fee_ids(cut, owed) if id in self.charges}
         closing = cutter.decide(cut, owed, charged)

@@ -97,6 +97,16 @@ def test_a_credit_takes_back_a_discount_of_the_first_months_as_its_fee_had_it() 
     assert cuts.cycle("2026-03", product=gone) == ["fee -90.41", "half 45.20"]
 
 
+def test_a_fee_in_arrears_that_was_discounted_is_credited_with_its_discount() -> None:
+    """In the month of its bill: that of the quarter's end."""
+    terms = "discounts: {id: half, description: Half, percent: 50, scope: recurring}"
+    cuts = Cuts(terms)
+    arrears = BOOK.replace("charged: advance", "charged: arrears").format(fee="amount: 30, period: quarter", terms=terms)
+    cuts.books = RateBooks([parse_rate_book(arrears, "book.yaml")])
+    assert [cuts.cycle(f"2026-0{number}") for number in (1, 2, 3)] == [[], [], ["fee 30.00", "half -15.00"]]
+    assert cuts.cycle("2026-04", product=replace(LINE, status="cancelled")) == ["fee -30.00", "half 15.00"]
+
+
 @pytest.mark.parametrize("length", ["month", "quarter"])
 def test_late_usage_that_is_billed_on_demand_lowers_the_commitment_of_a_month_that_is_over(length: str) -> None:
     cuts = Cuts(f"minimum_commitment: {{id: minimum, description: Minimum, amount: 60, period: {length}}}")

@@ -429,6 +429,31 @@ def test_what_was_charged_becomes_what_is_owed(told, corrected, terms):
     assert corrects.cut("2026-05", product(**corrected)) == []
 
 
+@pytest.mark.parametrize(
+    ("changed", "late", "is_looked_at"),
+    [
+        ({}, None, False),
+        ({"name": "Another name", "status": "pendingTerminate", "changed": "2026-04-02"}, None, False),
+        ({}, book(id="repeats", effective_from="2026-04-01"), False),
+        ({}, other(RENAMED), True),
+        ({"status": "cancelled"}, None, True),
+        ({"ended": "2026-04-10"}, None, True),
+    ],
+    ids=["nothing", "what costs nothing", "a book that repeats the fees", "a book of other fees", "cancelled", "ended"],
+)
+def test_what_was_charged_is_looked_at_only_where_something_changed(changed, late, is_looked_at):
+    cuts = Cuts()
+    looked_at = cuts.looked_at
+    cuts.cut("2026-03", product())
+    cuts.cut("2026-04", product())
+    assert looked_at == []
+    cuts.books = RateBooks([book()] if late is None else [book(), late])
+    cuts.cut("2026-05", product(**changed))
+    assert bool(looked_at) is is_looked_at
+    cuts.cut("2026-06", product(**changed))
+    assert len(looked_at) == is_looked_at
+
+
 def test_a_later_start_says_what_is_due_of_the_period():
     cuts = Cuts()
     cuts.cut("2026-03", product("2026-03-10"))
@@ -439,6 +464,14 @@ def test_a_later_start_says_what_is_due_of_the_period():
     ]
     credit = cuts.charges["ada|p1|line|2026-04-01|recurring|2026-04-01"]
     assert (credit.period.start, credit.period.end) == (local("2026-04-01"), local("2026-04-16"))
+
+
+def test_a_later_end_is_charged_for_the_days_between():
+    cuts = Cuts()
+    cuts.cut("2026-03", product(ended="2026-04-10 15:00"))
+    assert cuts.cut("2026-04", product(ended="2026-04-20 15:00")) == [("Line: correction (20 of 30 days due)", Fraction(31, 3))]
+    correction = cuts.charges["ada|p1|line|2026-04-01|recurring|2026-04-01"]
+    assert (correction.period.start, correction.period.end) == (local("2026-04-11"), local("2026-04-21"))
 
 
 def test_a_fee_in_arrears_is_corrected_in_the_month_in_which_it_was_charged():

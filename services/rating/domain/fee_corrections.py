@@ -115,20 +115,20 @@ def _correction(paid: PaidFee, fee: ProductFee | None, cut_label: str, zone: str
         description = f"{charge.description}: {kind}"
     else:
         description = f"{fee.price.description}: {kind} ({owed.told or 'whole period'}{', ' if ',' in owed.told else ' '}due)"
-        period = _differing(charge.period, owed.period, fee.whole)
+        period = _differing(charge.period, owed.period)
     id = paid.next_correction_id(cut_label)
     if paid.is_afterwards:
         return Asked(id, charge.offering_id, charge, description, charge.period, difference)
     return Asked(id, charge.offering_id, charge, description, period, difference, charge.period.start)
 
 
-def _differing(charged: Period, owed: Period, whole: Period) -> Period:
+def _differing(charged: Period, owed: Period) -> Period:
     """The part of a period that a correction is about."""
-    if owed.end < whole.end:
-        return Period(start=owed.end, end=whole.end)
+    if owed.end != charged.end:
+        return Period(start=min(owed.end, charged.end), end=max(owed.end, charged.end))
     if owed.start != charged.start:
         return Period(start=min(owed.start, charged.start), end=max(owed.start, charged.start))
-    return whole
+    return charged
 
 
 def _exact(owed: Fee | None) -> Fraction:
