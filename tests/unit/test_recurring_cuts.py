@@ -509,16 +509,25 @@ def test_a_month_that_is_cut_after_later_ones_leaves_corrections_to_the_next():
     assert cuts.paid() == 22 + 31 * Fraction(10, 30)
 
 
-@pytest.mark.parametrize("days", [-9, -1, 1, 9])
-def test_a_start_that_moves_makes_as_many_periods_as_it_takes_back(days):
-    """Of a year: what is charged from the day of activation on, for longer than that."""
-    cuts = Cuts(book("period: month, charged: advance, anchor: activation"))
-    for number in range(1, 20):
-        cuts.cut(f"{2025 + (number - 1) // 12}-{(number - 1) % 12 + 1:02}", product("2025-01-20"))
-    before = cuts.paid()
-    moved = replace(product("2025-01-20"), started_at=local("2025-01-20") + timedelta(days=days))
-    cuts.cut("2026-08", moved)
-    assert cuts.paid() == before + 31
+@pytest.mark.parametrize("started", ["2025-01-02", "2025-01-20", "2025-01-28"])
+@pytest.mark.parametrize("days", [-9, -5, -1, 1, 5, 9])
+def test_a_start_that_moves_makes_as_many_periods_as_it_takes_back(started, days):
+    """Of a year: what is charged from the day of activation on, for longer than that, also where a period begins before the year."""
+    activated = book("period: month, charged: advance, anchor: activation")
+    corrects, from_the_beginning = Cuts(activated), Cuts(activated)
+    moved = replace(product(started), started_at=local(started) + timedelta(days=days))
+    for number in range(21):
+        month = f"{2024 + (number + 11) // 12}-{(number + 11) % 12 + 1:02}"
+        corrects.cut(month, moved if number == 20 else product(started))
+        from_the_beginning.cut(month, moved)
+    assert corrects.paid() == from_the_beginning.paid()
+
+
+def test_a_part_of_a_quarter_in_arrears_is_charged_late_where_the_month_of_its_end_was_cut():
+    cuts = Cuts(book("period: quarter"))
+    for month in ("2025-12", "2026-01"):
+        cuts.cut(month, product("2026-01-01", status="cancelled"))
+    assert cuts.cut("2026-04", product("2026-01-01", ended="2026-01-20 12:00")) == [("Line (20 of 90 days)", 31 * Fraction(20, 90))]
 
 
 def test_what_lies_longer_back_than_a_year_stays():

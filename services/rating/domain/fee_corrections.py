@@ -38,7 +38,8 @@ class Reckoning:
 
 def fees_looked_at(account: Account, product: Product, billed: Period, books: RateBooks) -> dict[str, ProductFee]:
     """What is asked for the periods that a cut may correct, by the ids of their charges, the product being known so."""
-    since, until = billed.start - CORRECTED_BACK, next_bill(billed, account.time_zone)
+    # Twice as far back: what replaces a period that reaches into the year may end before it.
+    since, until = billed.start - 2 * CORRECTED_BACK, next_bill(billed, account.time_zone)
     return {fee.id: fee for fee in product_fees(account, product, books, since, until)}
 
 
