@@ -523,11 +523,29 @@ def test_a_start_that_moves_makes_as_many_periods_as_it_takes_back(started, days
     assert corrects.paid() == from_the_beginning.paid()
 
 
-def test_a_part_of_a_quarter_in_arrears_is_charged_late_where_the_month_of_its_end_was_cut():
-    cuts = Cuts(book("period: quarter"))
+@pytest.mark.parametrize(
+    ("terms", "told", "expected"),
+    [
+        # The cut of January passed both over, that of February was never made.
+        ("period: quarter", {"ended": "2026-01-20 12:00"}, [("Line (20 of 90 days)", 31 * Fraction(20, 90))]),
+        ("period: quarter", {"ended": "2026-02-20 12:00"}, []),
+        ("period: month", {"ended": "2026-02-20 12:00"}, [("Line", 31)]),
+        (ADVANCE, {"ended": "2026-02-20 12:00"}, [("Line", 31), ("Line (20 of 28 days)", 31 * Fraction(20, 28))]),
+    ],
+)
+def test_what_was_passed_over_is_charged_where_the_month_was_cut_in_which_it_fell_due(terms, told, expected):
+    cuts = Cuts(book(terms))
     for month in ("2025-12", "2026-01"):
-        cuts.cut(month, product("2026-01-01", status="cancelled"))
-    assert cuts.cut("2026-04", product("2026-01-01", ended="2026-01-20 12:00")) == [("Line (20 of 90 days)", 31 * Fraction(20, 90))]
+        assert cuts.cut(month, product("2026-05-01")) == []
+    assert cuts.cut("2026-04", product("2026-01-01", **told)) == expected
+
+
+def test_a_part_that_was_charged_more_than_a_year_ago_is_not_charged_again():
+    cuts = Cuts(book("period: year"))
+    for month in ("2025-01", "2025-07"):
+        cuts.cut(month, product("2025-01-01", ended="2025-01-20 12:00"))
+    cuts.cut("2026-02", product("2025-01-01", ended="2025-06-30 12:00"))
+    assert list(cuts.charges) == ["ada|p1|line|2025-01-01|recurring"]
 
 
 def test_what_lies_longer_back_than_a_year_stays():
