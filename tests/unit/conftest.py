@@ -14,6 +14,11 @@ if not os.environ.get("CI"):
     settings.register_profile("at hand", max_examples=examples_here(EXAMPLES_IN_CI), deadline=None)
     settings.load_profile("at hand")
 
+# Consoles of commands are made when a command is first imported, by whichever test: with the width and colours of the environment,
+# where pytest's own workers leave 80 columns, and for good.
+for _terminal in ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE"):
+    os.environ.pop(_terminal, None)
+
 # What was imported stays, and tests leave little that only the collector finds: at its usual pace it took a fifth of their time.
 gc.set_threshold(50_000, 20, 100)
 
