@@ -12,6 +12,7 @@ from libs.pricing import RateBooks
 from services.rating.domain.charged_as import ChargedAs
 from services.rating.domain.cutting import Closing, Cutter, Owed
 from services.rating.domain.holdings import CHARGED, Account, Product
+from services.rating.domain.paid_fees import counts_since
 
 CUT_AFTER = timedelta(hours=3)
 
@@ -41,7 +42,7 @@ class Cycles:
         since = cutter.fees_corrected_since(cut, owed)
         if since is not None:
             self.looked_at.append(period)
-            owed = cutter.reckoned(cut, owed, [charge for charge in self._fees() if charge.period.end > since])
+            owed = cutter.reckoned(cut, owed, [charge for charge in self._fees() if counts_since(charge, since)])
         charged = {id: sum_fractions(self.charges[id].sums) for id in cutter.fee_ids(cut, owed) if id in self.charges}
         closing = cutter.decide(cut, owed, charged)
         if isinstance(closing, Closing):

@@ -24,6 +24,7 @@ from services.rating.domain.charged_as import ChargedAs
 from services.rating.domain.cutting import NEWCOMER_BILLED_BACK, Closing, Cutter, Owed
 from services.rating.domain.fees import CHARGED
 from services.rating.domain.holdings import Product
+from services.rating.domain.paid_fees import counts_since
 from services.rating.store import NEWEST_FIRST
 
 INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1)), "fees of late products: the months cut without them"),)
@@ -143,10 +144,11 @@ class CutStore:
         if not since:
             return {}
         paid: dict[str, list[Charge]] = {id: [] for id in since}
-        query = {"account_id": {"$in": list(since)}, "kind": ChargeKind.RECURRING.value, "period.end": {"$gt": min(since.values())}}
+        counting = [{"period.end": {"$gt": min(since.values())}}, {"corrected_from": {"$ne": None}}]
+        query = {"account_id": {"$in": list(since)}, "kind": ChargeKind.RECURRING.value, "$or": counting}
         async for document in self._charges.find(query, session=session).hint(CHARGES_OF_AN_ACCOUNT):
             charge = from_document(Charge, document)
-            if charge.period.end > since[charge.account_id]:
+            if counts_since(charge, since[charge.account_id]):
                 paid[charge.account_id].append(charge)
         return {cut.account_id: cutter.reckoned(cut, owing, paid[cut.account_id]) for cut, owing in known if cut.account_id in since}
 

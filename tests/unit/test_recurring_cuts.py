@@ -557,6 +557,14 @@ def test_what_lies_longer_back_than_a_year_stays():
     assert cuts.paid() == 5 * 31
 
 
+def test_a_credit_of_days_more_than_a_year_ago_is_not_given_again_with_the_rest_of_its_fee():
+    cuts = Cuts(book("period: year, charged: advance, while_suspended: free", amount="365.00"))
+    cuts.cut("2025-01", product("2025-01-01"))
+    assert cuts.cut("2025-02", product("2025-02-01")) == [("Line: credit (334 of 365 days due)", -31)]
+    suspended = product("2025-02-01", suspensions=[("2025-12-20 00:00", "2025-12-25 00:00")])
+    assert cuts.cut("2026-03", suspended)[0] == ("Line: credit (334 of 365 days, 5 suspended, due)", -5)
+
+
 def test_a_product_of_which_no_cut_tells_how_it_was_charged_is_looked_at_for_a_year():
     cuts = Cuts(book(ARREARS))
     cuts.cut("2026-03", product("2026-03-01"))

@@ -83,7 +83,7 @@ class Cutter:
         return cut.period.start - CORRECTED_BACK
 
     def reckoned(self, cut: PeriodCut, owed: Owed, fees_paid: Iterable[Charge]) -> Owed:
-        """With what it corrects fees by: `fees_paid` are all recurring charges of the account whose time ends after that instant."""
+        """With what it corrects fees by: `fees_paid` are all charges of the account that count since then."""
         paid = paid_fees(fees_paid)
         return replace(owed, reckonings={product.id: self._reckoning(owed, product, paid) for product in self._to_correct(cut, owed)})
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 
 from libs.contracts import Charge
@@ -28,6 +29,14 @@ class PaidFee:
         while (id := fee_correction_id(self.charge.id, cut_label, number)) in self.correction_ids:
             number += 1
         return id
+
+
+def counts_since(charge: Charge, since: datetime) -> bool:
+    """Whether a recurring charge may tell what was charged for a fee that ends after that instant.
+
+    What corrects a part of a fee may be about days that are long over.
+    """
+    return charge.period.end > since or charge.corrected_from is not None
 
 
 def paid_fees(charges: Iterable[Charge]) -> Mapping[str, Mapping[str, PaidFee]]:
