@@ -573,6 +573,27 @@ def test_a_product_of_which_no_cut_tells_how_it_was_charged_is_looked_at_for_a_y
     assert cuts.paid() == 11 + 31
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, [("Line", 41)]),
+        # That may have been heard since.
+        (
+            {"ended": "2026-03-01 12:00"},
+            [("Line: correction (whole period due)", 10), ("Line: credit (1 of 31 days due)", Fraction(41, 31) - 31)],
+        ),
+    ],
+)
+def test_a_cut_after_those_that_left_no_mark_takes_what_they_charged_for_right_unless_something_happened(told, expected):
+    """Accounts that were billed before products had a mark: what a late book changed of months that are over stays."""
+    charged, late = book(ARREARS), book(ARREARS, id="late", effective_from="2026-01-01", amount="41.00")
+    cuts = Cuts(charged)
+    for month in ("2026-02", "2026-03"):
+        cuts.cut(month, product("2026-02-01"))
+    cuts.known, cuts.account, cuts.books = {}, replace(cuts.account, billed_until=None), RateBooks([charged, late])
+    assert cuts.cut("2026-04", product("2026-02-01", **told)) == expected
+
+
 @pytest.mark.parametrize("length", [60, 110, 120])
 def test_ids_of_any_length_lead_from_a_correction_to_its_fee(length):
     cuts = Cuts()

@@ -171,8 +171,7 @@ class Cutter:
         ]
 
     def _reckoning(self, owed: Owed, product: Product, paid: Mapping[str, Mapping[str, PaidFee]]) -> Reckoning:
-        before = owed.known.get(product.id)
-        return Reckoning(before.product if before is not None else None, paid.get(product.id, {}))
+        return Reckoning(_known_before(owed, product), paid.get(product.id, {}))
 
 
 def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:
@@ -231,6 +230,16 @@ def _ending(cut: PeriodCut, products: Sequence[Product]) -> Sequence[Product]:
 def _is_older(cut: PeriodCut, account: Account) -> bool:
     """Whether the cycle was cut for a later time before: what that charged is not this cut's to correct."""
     return cut.period is not None and account.billed_until is not None and account.billed_until > cut.period.end
+
+
+def _known_before(owed: Owed, product: Product) -> Product | None:
+    """As what the product was charged last; None where that is not known."""
+    mark = owed.known.get(product.id)
+    if mark is not None:
+        return mark.product
+    # The cuts that left no mark on the account either looked back only where one of these was told, and so does the first one after them.
+    has_news = product.ended_at is not None or product.suspensions or product.former_offerings
+    return None if has_news or owed.account.billed_until is not None else product
 
 
 def _reckonings(cut: PeriodCut, owed: Owed, period: Period) -> Mapping[str, Reckoning]:
