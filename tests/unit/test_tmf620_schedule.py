@@ -159,6 +159,45 @@ def test_a_price_may_be_given_its_end_before_its_successor_comes():
     assert [rating.price_ids(day(number)) for number in (0, 9, 10)] == [["old"], ["old"], ["new"]]
 
 
+def with_a_gap(rating):
+    """An offering whose price ends on day 10, its prices, of which the next begins on day 20."""
+    stored = rating.launch(fee("old"))
+    stored = rating.patch(stored, {**fee("old"), **fee("new", 20)}, day(1))
+    prices = {**fee("old", None, 10), **fee("new", 20)}
+    return rating.take(replanned_offering(stored, prices, day(2)), stored, day(2)), prices
+
+
+def test_an_offering_that_is_without_a_price_until_a_day_can_be_changed():
+    rating = Rating()
+    stored, prices = with_a_gap(rating)
+    for at in (5, 12):
+        assert rating.patch(stored, prices, day(at), description="changed")["publications"] == stored["publications"]
+    stored = rating.patch(stored, {**prices, **fee("between", 13)}, day(12))
+
+    assert [rating.price_ids(day(number)) for number in (9, 10, 12, 13, 20)] == [["old"], [], [], ["between"], ["new", "between"]]
+
+
+def test_an_offering_is_not_left_without_its_price_before_that_ends():
+    rating = Rating()
+    stored = rating.launch(fee("old"))
+    stored = rating.take(replanned_offering(stored, fee("old", None, 10), day(1)), stored, day(1))
+    with pytest.raises(BadRequest, match=f"later none is valid from {day(2).isoformat()[:10]}"):
+        rating.patch(stored, fee("later", 15), day(2))
+
+
+def test_a_price_does_not_end_before_the_offering_can_say_so():
+    rating = Rating()
+    stored = rating.launch(fee("old"))
+    begins = {"validFor": {"startDateTime": day(30).isoformat()}}
+    stored = rating.patch(stored, {**fee("old"), **fee("new", 30)}, day(1), **begins)
+    with pytest.raises(BadRequest, match=f"old ends on .*{day(10).isoformat()[:10]}.* from {day(30).isoformat()[:10]}"):
+        replanned_offering(stored, {**fee("old", None, 10), **fee("new", 30)}, day(2))
+    ended = {**fee("old", None, 30), **fee("new", 30)}
+    rating.take(replanned_offering(stored, ended, day(2)), stored, day(2))
+
+    assert [rating.price_ids(day(number)) for number in (0, 29, 30)] == [["old"], ["old"], ["new"]]
+
+
 def test_a_price_that_has_ended_may_stay_in_its_offering():
     rating = Rating()
     stored = rating.launch({**fee("always"), **fee("spring", 0, 5)})

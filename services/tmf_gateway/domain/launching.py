@@ -5,7 +5,7 @@ list of an offering that customers have is a book of its own from its publicatio
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
@@ -125,20 +125,15 @@ def _publications(offering: Document, currency: str, prices: Prices, now: dateti
     in_force, planned = [book for book in books if book["effective_from"] <= now], [book for book in books if book["effective_from"] > now]
     refused = [known for known in offering["publications"] if known["currency"] == currency and known["state"] == REFUSED]
     begin = _begin(resource, in_force, refused, now)
-    _check_ends(offering["publications"], prices, begin)
+    # What is planned before the new lists begin stays.
+    before = [*in_force, *(book for book in planned if book["effective_from"] < begin)] if in_force else []
+    _check_ends(offering["publications"], before, prices, begin, now)
     lists = {since: _said(resource, currency, held) for since, held in price_lists(prices, begin)}
-    for since, said in lists.items():
-        # The price of an offering in force may be given its end before it is given its successor.
-        if not said["terms"] and (not in_force or (since == begin and books[-1]["said"]["terms"])):
-            raise BadRequest(
-                f"of {', '.join(f'productOfferingPrice {id}' for id, _ in prices[:3])} none is valid from {since.isoformat()} on: "
-                "let a price begin with the offering, and another one where the last one ends"
-            )
-    if in_force:
-        # What is planned before the new lists begin stays, and where nothing changes nothing is published.
-        before = [*in_force, *(book for book in planned if book["effective_from"] < begin)]
+    _check_lists(lists, prices, [book for book in books if book["effective_from"] <= begin] if in_force else [])
+    if before:
         planned = planned[len(before) - len(in_force) :]
         if lists[begin] == before[-1]["said"]:
+            # Where nothing changes nothing is published.
             del lists[begin]
     ids = _book_ids(offering, currency, planned, lists)
     for book in reversed(planned):
@@ -198,15 +193,41 @@ def _begin(resource: Document, in_force: Sequence[Document], refused: Sequence[D
     return max(start, at, in_force[-1]["effective_from"] + timedelta(seconds=1))
 
 
-def _check_ends(publications: Sequence[Document], prices: Prices, begin: datetime) -> None:
-    """A price that has ended without ever having been in force would be dropped without a word. Raises BadRequest."""
-    published = {term["id"] for known in publications for terms in known["said"]["terms"].values() for term in terms}
-    for id, price in prices:
-        if has_ended(price, begin) and id not in published:
+def _check_lists(lists: Mapping[datetime, Document], prices: Prices, until_then: Sequence[Document]) -> None:
+    """What is launched has a price at any time. One in force may be given its end before it is given its successor: only what would
+    leave customers without a price earlier than `until_then`, the books until the lists begin, is refused. Raises BadRequest."""
+    begin = min(lists)
+    for since, said in lists.items():
+        if not said["terms"] and (not until_then or (since == begin and until_then[-1]["said"]["terms"])):
             raise BadRequest(
-                f"productOfferingPrice {id} was valid until {price['validFor']['endDateTime'].isoformat()}, the prices of the offering "
+                f"of {', '.join(f'productOfferingPrice {id}' for id, _ in prices[:3])} none is valid from {since.isoformat()} on: "
+                "let a price begin with the offering, and another one where the last one ends"
+            )
+
+
+def _check_ends(publications: Sequence[Document], before: Sequence[Document], prices: Prices, begin: datetime, now: datetime) -> None:
+    """A price that has ended without ever having been in force would be dropped without a word, and one would be charged beyond its end
+    that the books before `begin` still have. Raises BadRequest."""
+    published = _price_ids(publications)
+    held = _price_ids(before[-1:])
+    for id, price in prices:
+        if not has_ended(price, begin):
+            continue
+        end = price["validFor"]["endDateTime"].isoformat()
+        if id not in published:
+            raise BadRequest(
+                f"productOfferingPrice {id} was valid until {end}, the prices of the offering "
                 f"can be said from {begin.isoformat()} on: take it out of the offering"
             )
+        if id in held and not has_ended(price, now) and has_ended(price, begin - timedelta(seconds=1)):
+            raise BadRequest(
+                f"productOfferingPrice {id} ends on {end}, and the prices of the offering hold from {begin.isoformat()} on, "
+                "its validFor.startDateTime: let the one end no earlier, or the other begin then"
+            )
+
+
+def _price_ids(publications: Iterable[Document]) -> set[str]:
+    return {term["id"] for known in publications for terms in known["said"]["terms"].values() for term in terms}
 
 
 def _reason(publications: Sequence[Document]) -> str:
