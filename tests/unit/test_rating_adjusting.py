@@ -240,9 +240,8 @@ def test_a_commitment_of_a_year_is_due_for_its_days_when_the_product_ends_and_on
 
 
 def test_a_commitment_of_a_quarter_has_the_terms_of_its_last_month_whichever_month_is_billed() -> None:
-    by = changing(
-        *(f"minimum_commitment: {{id: q, description: Q, amount: {amount}, period: quarter}}" for amount in (90, 180)), "2026-02-20"
-    )
+    terms, later_terms = (f"minimum_commitment: {{id: q, description: Q, amount: {amount}, period: quarter}}" for amount in (90, 180))
+    by = changing(terms, later_terms, "2026-02-20")
     charges = [charge("c1", "30.00", FEBRUARY), charge("c2", "40.00")]
     at_the_end = made(by, charges[1], earlier=charges[:1])
     assert told(at_the_end) == ["q 110.00"]
@@ -253,6 +252,41 @@ def test_a_commitment_of_a_quarter_has_the_terms_of_its_last_month_whichever_mon
     in_february = made(by, charges[0], cut=cut("feb", FEBRUARY), products=[left])
     assert told(in_february) == ["q 15.00"], "half of the quarter's 90 days"
     assert made(by, products=[left], earlier=[charges[0], *in_february]) == []
+
+
+def test_a_commitment_of_a_year_counts_what_is_missing_to_that_of_its_last_quarter() -> None:
+    by = books(
+        """
+minimum_commitment:
+  - {id: y, description: Y, amount: 365, period: year}
+  - {id: q, description: Q, amount: 92, period: quarter}
+  - {id: r, description: R, amount: 100, period: quarter}
+"""
+    )
+    october, december = (calendar_month(month, MADRID) for month in ("2026-10", "2026-12"))
+    charges, lines = [charge("c1", "40.00", december)], [product(started=october.start)]
+    at_the_end = made(by, *charges, cut=cut("dec", december), products=lines)
+    assert told(at_the_end) == ["q 52.00", "r 8.00"], "which is more than the 92 that are due of the year"
+    late = made(
+        by,
+        charge("c2", "10.00", october, sequence=1),
+        cut=cut("jan", calendar_month("2027-01", MADRID)),
+        products=lines,
+        earlier=[*charges, *at_the_end],
+    )
+    assert told(late) == ["q -10.00"]
+
+
+def test_late_usage_lowers_a_commitment_that_no_book_of_its_month_or_of_the_cut_has() -> None:
+    commitment = "minimum_commitment: {id: q, description: Q, amount: 100, period: quarter}"
+    after = BOOK.replace("id: book", "id: after", 1).replace("2020-01-01", "2026-03-31")
+    by = RateBooks([*changing("", commitment, "2026-02-10").books, *books("", after).books])
+    charges = [charge("c1", "40.00")]
+    at_the_end = made(by, *charges)
+    assert told(at_the_end) == ["q 60.00"]
+    late, april = charge("c2", "10.00", calendar_month("2026-01", MADRID), sequence=1), cut("apr", APRIL)
+    assert told(made(by, late, cut=april, earlier=[*charges, *at_the_end])) == ["q -10.00"]
+    assert are_adjusted(ADA, [late], [product()], by, april, NOW), "or the cut asks for no earlier charges"
 
 
 def test_discounts_after_tax_go_with_the_cut_to_the_bill() -> None:

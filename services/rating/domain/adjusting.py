@@ -42,7 +42,10 @@ def are_adjusted(
     starts = cut.period.start if cut.period is not None else now
     begun = {(charge.offering_id, month_of(charge, account).start) for charge in charges}
     begun |= {(tenure.offering_id, max(starts, tenure.subscription.start)) for product in products for tenure in tenures_of(product)}
-    return any(terms_at(books, offering_id, at, account).change_charges for offering_id, at in begun)
+    if any(terms_at(books, offering_id, at, account).change_charges for offering_id, at in begun):
+        return True
+    # The terms of a long commitment are those of its last month, which is none of these.
+    return bool(long_commitments(months_of(account, charges, _held(products, cut), cut, ()), account, books, cut))
 
 
 def first_adjusted(

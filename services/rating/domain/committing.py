@@ -64,10 +64,14 @@ def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: R
 def true_ups(due: Iterable[Committed], charges: Sequence[Charge], account: Account, cut: PeriodCut, now: datetime) -> list[Charge]:
     """What is charged for the commitments. `charges` are all that were closed in their periods, with what this cut makes of them."""
     made: list[Charge] = []
-    for each in due:
+    # A longer one counts what is missing to the shorter ones, and of two alike the second counts the first.
+    in_order = sorted(due, key=lambda each: each.month.period.end - each.month.period.start)
+    for position, each in enumerate(in_order):
         commitment, month = each.commitment, each.month
-        own = [charge for charge in charges if _counts(charge, month, account)]
-        spent = sum_exactly(_amount(charge) for charge in own if charge.price_id != commitment.id)
+        own = [charge for charge in (*charges, *made) if _counts(charge, month, account)]
+        # Their true-ups of earlier cuts are measured by this one, and not the other way about.
+        not_yet = {other.commitment.id for other in in_order[position:] if _is_of_product(other.month, month)}
+        spent = sum_exactly(_amount(charge) for charge in own if charge.price_id not in not_yet)
         share = sum((due_share(month.period, *days_had(tenure, account), account.time_zone) for tenure in month.tenures), Fraction(0))
         if not commitment.is_prorated and share:
             share = Fraction(1)
@@ -79,8 +83,11 @@ def true_ups(due: Iterable[Committed], charges: Sequence[Charge], account: Accou
 
 
 def _counts(charge: Charge, month: AdjustedMonth, account: Account) -> bool:
-    is_of_product = (charge.product_id, charge.offering_id) == (month.product_id, month.offering_id)
-    return is_of_product and month_of(charge, account).start in month.period
+    return _is_of_product(charge, month) and month_of(charge, account).start in month.period
+
+
+def _is_of_product(one: Charge | AdjustedMonth, month: AdjustedMonth) -> bool:
+    return (one.product_id, one.offering_id) == (month.product_id, month.offering_id)
 
 
 def _amount(charge: Charge) -> Decimal:
