@@ -6,6 +6,7 @@ is halved, for a shorter transaction is in nobody's way.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -22,12 +23,12 @@ from libs.runtime import Index, from_document, in_transaction, to_document
 from services.rating.directory import Directory
 from services.rating.domain.charged_as import ChargedAs
 from services.rating.domain.cutting import NEWCOMER_BILLED_BACK, Closing, Cutter, Owed
-from services.rating.domain.fees import CHARGED
+from services.rating.domain.fees import CHARGED, CORRECTED_BACK
 from services.rating.domain.holdings import Product
 from services.rating.domain.paid_fees import counts_since
 from services.rating.store import NEWEST_FIRST
 
-INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1)), "fees of late products: the months cut without them"),)
+INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1)), "fees heard of late: the months that were cut"),)
 
 # An id has 256 bytes at most, so that a question stays below 3 MB: MongoDB takes 16 MB, and daily fees of many accounts ask for more.
 IDS_ASKED_AT_ONCE = 10_000
@@ -124,7 +125,8 @@ class CutStore:
         on_cycle = {cut.account_id: cut.period for cut in cuts if cut.period is not None}
         products, known = await self._directory.products_to_charge(account_ids)
         newcomers = await self._newcomers(on_cycle, products, session)
-        earlier = await self._earlier(on_cycle, newcomers, session)
+        since = {id: on_cycle[id].start - NEWCOMER_BILLED_BACK for id, unmet in newcomers.items() if unmet}
+        earlier = await self._earlier(since, session)
         charges: dict[str, list[Charge]] = {}
         unbilled = self._charges.find({"account_id": {"$in": account_ids}, "state": {"$in": UNBILLED}}, session=session)
         # Left to itself MongoDB at times walks through all open charges of everybody instead.
@@ -150,7 +152,13 @@ class CutStore:
             charge = from_document(Charge, document)
             if counts_since(charge, since[charge.account_id]):
                 paid[charge.account_id].append(charge)
-        return {cut.account_id: cutter.reckoned(cut, owing, paid[cut.account_id]) for cut, owing in known if cut.account_id in since}
+        # A fee that reaches into the year may begin so long before.
+        earlier = await self._earlier({id: at - CORRECTED_BACK for id, at in since.items()}, session)
+        return {
+            cut.account_id: cutter.reckoned(cut, replace(owing, earlier=earlier.get(cut.account_id, ())), paid[cut.account_id])
+            for cut, owing in known
+            if cut.account_id in since
+        }
 
     async def _newcomers(
         self, account_ids: Iterable[str], products: Mapping[str, Sequence[Product]], session: AsyncClientSession
@@ -165,14 +173,12 @@ class CutStore:
         # By the status that the fee is counted of as well: one that became active between the two looks is met by the next cut.
         return {id: [product for product in held if product.id in unmet and product.status in CHARGED] for id, held in products.items()}
 
-    async def _earlier(
-        self, on_cycle: Mapping[str, Period], newcomers: Mapping[str, Sequence[Product]], session: AsyncClientSession
-    ) -> dict[str, list[Period]]:
-        account_ids = [id for id, products in newcomers.items() if products]
-        if not account_ids:
+    async def _earlier(self, since: Mapping[str, datetime], session: AsyncClientSession) -> dict[str, list[Period]]:
+        """The periods of these accounts' cycles that were cut, from then on at least."""
+        if not since:
             return {}
-        since = min(on_cycle[id].start for id in account_ids) - NEWCOMER_BILLED_BACK
-        query = {"account_id": {"$in": account_ids}, "run_type": RunType.ON_CYCLE.value, "period.start": {"$gte": since}}
+        starts = {"$gte": min(since.values())}
+        query = {"account_id": {"$in": list(since)}, "run_type": RunType.ON_CYCLE.value, "period.start": starts}
         earlier: dict[str, list[Period]] = {}
         async for cut in self._cuts.find(query, {"account_id": 1, "period": 1}, session=session).sort("period.start", 1):
             earlier.setdefault(cut["account_id"], []).append(Period(**cut["period"]))

@@ -217,3 +217,17 @@ offerings:
         ]
     )
     assert closed["may"] == [("late", "Rent", Decimal(45)), ("renamed", "Rent", Decimal(45))]
+
+
+async def test_a_month_that_a_later_start_passed_over_is_charged_where_it_was_cut(rating: RatingWorld) -> None:
+    await rating.publish(account("ada"), product("line", "ada", started_at=datetime(2026, 4, 20, 20, tzinfo=UTC)))
+    await rating.settle()
+    await rating.publish(cut("march", "ada"))
+    await rating.settle()
+    await rating.publish(product("line", "ada", started_at=datetime(2026, 2, 10, 20, tzinfo=UTC), revision=2))
+    await rating.settle()
+    await rating.publish(cut("april", "ada", "2026-04"))
+    await rating.settle()
+
+    closed = [[(line.description, line.amount) for line in closed.lines] for closed in await rating.facts(ChargesClosed)]
+    assert closed == [[], [("Line", Decimal("31.00"))] * 2]

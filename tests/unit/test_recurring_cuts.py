@@ -540,6 +540,13 @@ def test_what_was_passed_over_is_charged_where_the_month_was_cut_in_which_it_fel
     assert cuts.cut("2026-04", product("2026-01-01", **told)) == expected
 
 
+def test_what_no_cycle_was_cut_for_is_not_passed_over_although_its_usage_was_billed():
+    cuts = Cuts(book(ARREARS))
+    cuts.account = replace(cuts.account, cuts={"2026-01-01": 1, "2026-02-01": 1})
+    assert cuts.cut("2026-03", product("2026-01-10")) == [("Line", 31)]
+    assert cuts.cut("2026-04", product("2026-01-05")) == [("Line", 31)]
+
+
 def test_a_part_that_was_charged_more_than_a_year_ago_is_not_charged_again():
     cuts = Cuts(book("period: year"))
     for month in ("2025-01", "2025-07"):

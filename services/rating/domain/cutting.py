@@ -22,7 +22,7 @@ from services.rating.domain.adjusting import adjustments, are_adjusted, discount
 from services.rating.domain.charged_as import ChargedAs, charged_as, is_charged_alike
 from services.rating.domain.fees import CORRECTED_BACK, Reckoning, WrongFeeCurrency, ending_with, fee_ids, recurring_fees
 from services.rating.domain.holdings import Account, Product
-from services.rating.domain.months import label_at
+from services.rating.domain.months import label_at, label_of
 from services.rating.domain.one_time_fees import one_time_fees
 from services.rating.domain.paid_fees import PaidFee, paid_fees
 
@@ -44,8 +44,8 @@ class Closing:
 class Owed:
     """What a cut is decided on: the account, its charges that are open or returned, and its products.
 
-    `newcomers` are the products that no cut of a cycle has met before; `earlier` are the periods that were cut without them.
-    `known` is as what the last cut of a cycle charged each product; `reckonings` are of those whose fees are to be corrected.
+    `newcomers` are the products that no cut of a cycle has met before. `known` is as what the last cut of a cycle charged each product;
+    `reckonings` are of those whose fees are to be corrected. `earlier` are the periods of the cycle that were cut, where either asks.
     """
 
     account: Account
@@ -171,7 +171,8 @@ class Cutter:
         ]
 
     def _reckoning(self, owed: Owed, product: Product, paid: Mapping[str, Mapping[str, PaidFee]]) -> Reckoning:
-        return Reckoning(_known_before(owed, product), paid.get(product.id, {}))
+        cut_labels = frozenset(label_of(period, owed.account.time_zone) for period in owed.earlier)
+        return Reckoning(_known_before(owed, product), paid.get(product.id, {}), cut_labels)
 
 
 def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:

@@ -29,11 +29,12 @@ NOTHING = Fraction(0)
 @dataclass(frozen=True, slots=True)
 class Reckoning:
     """What a product's fees are corrected by: what was `paid`, and the product `before`, as the last cut knew it, or None where
-    that is not known; then all of the year is looked at.
+    that is not known; then all of the year is looked at. `cut_labels` are those of the months of which the cycle was cut.
     """
 
     before: Product | None
     paid: Mapping[str, PaidFee]
+    cut_labels: frozenset[str]
 
 
 def fees_looked_at(account: Account, product: Product, billed: Period, books: RateBooks) -> dict[str, ProductFee]:
@@ -53,7 +54,7 @@ def corrections(
     unpaid = [fee for id, fee in asked.items() if id not in paid and id not in charged]
     unasked = [fee.charge.period for id, fee in paid.items() if id not in asked and fee.exact]
     since = min([billed.start - CORRECTED_BACK, *(period.start for period in unasked)])
-    passed_over = [fee for fee in unpaid if _was_passed_over(fee, account, billed, since)]
+    passed_over = [fee for fee in unpaid if _was_passed_over(fee, account, billed, since, reckoning.cut_labels)]
     due = [fee for fee in unpaid if is_due(fee.price, fee.tenure.subscription, fee.fee_period, billed, until, zone)]
     touched = [Period(start=billed.start, end=until), *_known_otherwise(account, product, reckoning.before, billed, books, asked)]
     touched = _grown(touched, [*unasked, *(fee.whole for fee in (*due, *passed_over))])
@@ -94,7 +95,7 @@ def _grown(touched: list[Period], waiting: list[Period]) -> list[Period]:
     return touched
 
 
-def _was_passed_over(fee: ProductFee, account: Account, billed: Period, since: datetime) -> bool:
+def _was_passed_over(fee: ProductFee, account: Account, billed: Period, since: datetime, cut_labels: frozenset[str]) -> bool:
     """Whether its period is over, and a cut was made that would have charged it.
 
     Half of the period at least lies within the time that is looked at, so that as many are charged as are credited.
@@ -102,7 +103,7 @@ def _was_passed_over(fee: ProductFee, account: Account, billed: Period, since: d
     if fee.whole.end > billed.start or fee.whole.end - since < since - fee.whole.start:
         return False
     first, last = fee.charged_in(account.time_zone)
-    return any(first <= label <= last for label in account.cuts)
+    return any(first <= label <= last for label in cut_labels)
 
 
 def _correction(paid: PaidFee, fee: ProductFee | None, cut_label: str, zone: str) -> Asked | None:
