@@ -17,7 +17,7 @@ from libs.cli.rate_book_files import RATE_BOOKS, find_document, read_documents
 from libs.contracts import MalformedFact, UsageReceived
 from libs.devstack.settings import PROJECT_ROOT
 from libs.exact_json import InvalidJson, read_json, write_json
-from libs.money import RoundingMode, round_to_decimals, sum_exactly
+from libs.money import RoundingMode, UnknownCurrency, round_to_decimals, sum_exactly
 from libs.periods import UnknownTimeZone
 from libs.pricing import RateBookInvalid, RateBooks, RejectedUsage
 from libs.pricing.charge_amount import exact_amount
@@ -73,8 +73,8 @@ def price(
         priced = trial.price(usages)
         table = parse_tax_rates(tax_rates.read_text(encoding="utf-8"), str(tax_rates)) if tax_category else None
         bill = trial.bill(priced, table, tax_category or "")
-    except (UnknownTimeZone, Unbillable) as error:
-        raise CommandError(str(error), "see --time-zone and --tax-category") from None
+    except (UnknownTimeZone, UnknownCurrency, Unbillable) as error:
+        raise CommandError(str(error), "see --time-zone, --currency and --tax-category") from None
     except (InvalidTaxRates, OSError) as error:
         raise CommandError(str(error), "name the tax table of invoicing with --tax-rates") from None
     if as_json:

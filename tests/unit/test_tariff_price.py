@@ -288,7 +288,8 @@ def test_usages_that_cannot_be_read_are_refused(folder: Path, given: Any, proble
 
 def test_what_is_not_there_is_refused_with_what_to_do(folder: Path) -> None:
     assert refusal(price(folder, product="premium")).problem == f"no offering premium in {folder}"
-    assert refusal(price(folder, "--time-zone", "Mars/Olympus")).remedy == "see --time-zone and --tax-category"
+    assert refusal(price(folder, "--time-zone", "Mars/Olympus")).remedy == "see --time-zone, --currency and --tax-category"
+    assert refusal(price(folder, "--currency", "XXQ")).problem == "'XXQ' is not an ISO 4217 currency code"
     assert "no tax rate for category 'luxury'" in refusal(price(folder, "--tax-category", "luxury")).problem
     (folder / "usage.json").unlink()
     assert "cannot be read" in refusal(price(folder)).problem
