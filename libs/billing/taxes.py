@@ -47,7 +47,7 @@ class Levy:
 def levy_taxes(lines: Sequence[TaxedAmount], currency: str) -> Levy:
     """The taxes of a bill's lines."""
     units_per_one = 10 ** minor_unit_decimals(currency)
-    units = [int(Fraction(line.amount) * units_per_one) for line in lines]
+    units = [to_minor_units(line.amount, currency) for line in lines]
     bearing: dict[Tax, list[tuple[int, Fraction]]] = {}
     for position, line in enumerate(lines):
         for tax, factor in zip(line.taxes, _factors(line.taxes, line.is_tax_included), strict=True):

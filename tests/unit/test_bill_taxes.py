@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,11 @@ def test_a_charge_and_its_full_credit_are_taxed_at_nothing_together():
 
 def test_currencies_have_their_own_minor_unit():
     assert told(levied(("105", STANDARD, False), currency="JPY").items) == ["standard 22"]
+
+
+def test_what_is_not_rounded_is_not_taxed_as_if_it_were():
+    with pytest.raises(AssertionError, match="0.129 EUR is not rounded"):
+        shares_of("0.129")
 
 
 def test_categories_are_taxed_apart():
