@@ -13,7 +13,7 @@ from fractions import Fraction
 from libs.billing.dates import next_bill
 from libs.periods import Period
 from libs.pricing import RateBooks
-from libs.pricing.recurring import Fee, correction, is_due
+from libs.pricing.recurring import correction, is_due
 from services.rating.domain.charged_as import owes_alike
 from services.rating.domain.fee_charges import Asked
 from services.rating.domain.holdings import Account, Product
@@ -78,20 +78,20 @@ def _known_otherwise(
         return [Period(start=billed.start - CORRECTED_BACK, end=billed.start)]
     if owes_alike(product, before):
         return []
-    asked_before = fees_looked_at(account, before, billed, books)
-    different = []
-    for id in {**asked, **asked_before}:
-        fees = [fee for fee in (asked.get(id), asked_before.get(id)) if fee is not None]
-        if len({_exact(fee.owed(account.time_zone)) for fee in fees} | ({NOTHING} if len(fees) == 1 else set())) > 1:
-            different.append(fees[0].whole)
-    return different
+    asked_before, zone = fees_looked_at(account, before, billed, books), account.time_zone
+    fees = {**asked_before, **asked}
+    return [fee.whole for id, fee in fees.items() if _owed(asked.get(id), zone) != _owed(asked_before.get(id), zone)]
 
 
 def _grown(touched: list[Period], waiting: list[Period]) -> list[Period]:
     """With those that overlap what is touched: where a fee ceases to be asked, or begins, all that it covers is touched."""
-    while overlapping := [period for period in waiting if _overlaps(period, touched)]:
-        touched = touched + overlapping
-        waiting = [period for period in waiting if period not in overlapping]
+    reached = touched
+    while reached:
+        within: list[Period] = []
+        apart: list[Period] = []
+        for period in waiting:
+            (within if _overlaps(period, reached) else apart).append(period)
+        touched, waiting, reached = touched + within, apart, within
     return touched
 
 
@@ -109,7 +109,7 @@ def _was_passed_over(fee: ProductFee, account: Account, billed: Period, since: d
 def _correction(paid: PaidFee, fee: ProductFee | None, cut_label: str, zone: str) -> Asked | None:
     """The difference between what is owed and what was charged, on the terms of that charge, so that its tax is taken back as it was."""
     charge, owed = paid.charge, fee.owed(zone) if fee is not None else None
-    difference = correction(paid.exact, _exact(owed))
+    difference = correction(paid.exact, owed.exact if owed is not None else NOTHING)
     if difference == 0:
         return None
     kind, period = "credit" if difference < 0 else "correction", charge.period
@@ -133,7 +133,8 @@ def _differing(charged: Period, owed: Period) -> Period:
     return charged
 
 
-def _exact(owed: Fee | None) -> Fraction:
+def _owed(fee: ProductFee | None, zone: str) -> Fraction:
+    owed = fee.owed(zone) if fee is not None else None
     return owed.exact if owed is not None else NOTHING
 
 
