@@ -12,7 +12,7 @@ from libs.contracts import ChargeKind, CutRefused, FormerOffering, Suspension
 from libs.periods import calendar_month, time_zone
 from libs.pricing import RateBooks, parse_rate_book
 from services.rating.domain.adjusted_months import month_of as adjusted_month_of
-from services.rating.domain.fees import WrongFeeCurrency, recurring_fees
+from services.rating.domain.fees import WrongFeeCurrency, ending_with, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.one_time_fees import one_time_fees
 from tests.cycles import Cycles
@@ -553,6 +553,15 @@ def test_a_part_that_was_charged_more_than_a_year_ago_is_not_charged_again():
         cuts.cut(month, product("2025-01-01", ended="2025-01-20 12:00"))
     cuts.cut("2026-02", product("2025-01-01", ended="2025-06-30 12:00"))
     assert list(cuts.charges) == ["ada|p1|line|2025-01-01|recurring"]
+
+
+@pytest.mark.parametrize(("terms", "credit"), [(ARREARS, [-21]), (ADVANCE, [-21, -31])])
+def test_a_closing_that_is_heard_after_the_cut_of_its_month_is_credited(terms, credit):
+    cuts = Cuts(book(terms))
+    for month in ("2026-02", "2026-03"):
+        cuts.cut(month, product("2026-01-31"))
+    closed = ending_with(local("2026-03-10 12:00"), [product("2026-01-31")])
+    assert [amount for _, amount in cuts.cut("2026-04", *closed)] == credit
 
 
 def test_what_lies_longer_back_than_a_year_stays():
