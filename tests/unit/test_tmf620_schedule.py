@@ -117,6 +117,25 @@ def test_a_plan_that_moves_takes_its_book_with_it():
     }
 
 
+@pytest.mark.parametrize("behind", [timedelta(0), timedelta(milliseconds=3)])
+def test_a_plan_that_comes_back_at_once_holds_though_the_clocks_of_two_gateways_differ(behind):
+    rating = Rating()
+    stored = rating.launch({**fee("always"), **fee("new", 10)})
+    stored = rating.patch(stored, {**fee("always"), **fee("other", 10)}, day(1))
+    rating.patch(stored, {**fee("always"), **fee("new", 10)}, day(1) - behind)
+
+    assert rating.price_ids(day(10)) == ["always", "new"]
+
+
+def test_what_is_changed_at_once_follows_what_was_in_force_by_another_clock():
+    rating = Rating()
+    stored = rating.launch(fee("first"))
+    stored = rating.patch(stored, fee("second"), day(1))
+    stored = rating.patch(stored, fee("third"), day(1) - timedelta(milliseconds=3))
+
+    assert [rating.price_ids(day(number)) for number in (0, 1, 2)] == [["first"], ["second"], ["third"]]
+
+
 @pytest.mark.parametrize(
     ("prices", "attributes", "refusal", "says"),
     [
