@@ -308,3 +308,35 @@ def test_a_price_that_ends_gives_way_to_the_one_that_was_put_beside_it():
 
     assert [rating.price_ids(day(number)) for number in (0, 9, 10)] == [["old"], ["old"], ["new"]]
     assert replanned_offering(planned, {**fee("old", None, 10), **fee("new", 10)}, day(3)) == planned
+
+
+BOUNDS = st.tuples(st.none() | st.integers(0, 8), st.none() | st.integers(9, 14))
+STEPS = st.tuples(st.integers(0, 3), st.sets(st.integers(0, 2), min_size=1), st.none() | st.tuples(st.integers(0, 2), BOUNDS))
+
+
+@given(st.tuples(BOUNDS, BOUNDS, BOUNDS), st.lists(STEPS, min_size=1, max_size=6))
+def test_prices_hold_as_they_say_however_they_and_their_offering_change(bounds, steps):
+    """Each step gives one of three prices other times, which must be allowed, or else puts some of them in the offering."""
+    rating, prices, stored, now = Rating(), [fee(f"p{number}", *each)[f"p{number}"] for number, each in enumerate(bounds)], None, NOW
+    for days, chosen, change in steps:
+        now += timedelta(days=days, seconds=1)
+        before = [rating.price_ids(instant) for instant in HALF_DAYS]
+        listed = [one["id"] for one in stored["resource"]["productOfferingPrice"]] if stored else []
+        try:
+            if change is None or stored is None:
+                offered = {f"p{number}": prices[number] for number in chosen}
+                stored = rating.launch(offered, now) if stored is None else rating.patch(stored, offered, now)
+            else:
+                number, (start, end) = change
+                (changed,) = fee(f"p{number}", start, end).values()
+                check_price_change(changed, prices[number], [ID] if f"p{number}" in listed else [], now)
+                held = {f"p{number}": price for number, price in enumerate([*prices[:number], changed, *prices[number + 1 :]])}
+                stored = rating.take(replanned_offering(stored, held, now), stored, now)
+                prices[number] = changed
+        except (BadRequest, Conflict):
+            assert [rating.price_ids(instant) for instant in HALF_DAYS] == before
+            continue
+        said = {one["id"]: prices[int(one["id"][1:])]["resource"].get("validFor", {}) for one in stored["resource"]["productOfferingPrice"]}
+        for instant, paid in zip(HALF_DAYS, before, strict=True):
+            held = {id for id, validity in said.items() if _holds(validity, instant)}
+            assert set(rating.price_ids(instant) or ()) == (held if instant > now else set(paid or ())), instant
