@@ -277,6 +277,19 @@ minimum_commitment:
     assert told(late) == ["q -10.00"]
 
 
+def test_a_commitment_keeps_its_terms_when_the_product_gets_the_offering_again_in_a_later_quarter() -> None:
+    terms, later_terms = (f"minimum_commitment: {{id: q, description: Q, amount: {amount}, period: quarter}}" for amount in (90, 180))
+    by = changing(terms, later_terms, "2026-02-20")
+    left = FormerOffering(offering_id="basic", until=datetime(2026, 2, 14, 11, tzinfo=UTC))
+    elsewhere = FormerOffering(offering_id="other", until=datetime(2026, 6, 1, 11, tzinfo=UTC))
+    first = charge("c1", "30.00", FEBRUARY)
+    at_the_end = made(by, first, cut=cut("feb", FEBRUARY), products=[replace(product(offering="other"), former_offerings=(left,))])
+    assert told(at_the_end) == ["q 14.00"]
+    late, back = charge("c2", "1.00", FEBRUARY, sequence=1), replace(product(), former_offerings=(left, elsewhere))
+    july = cut("jul", calendar_month("2026-07", MADRID))
+    assert told(made(by, late, cut=july, products=[back], earlier=[first, *at_the_end])) == ["q -1.00"]
+
+
 def test_late_usage_lowers_a_commitment_that_no_book_of_its_month_or_of_the_cut_has() -> None:
     commitment = "minimum_commitment: {id: q, description: Q, amount: 100, period: quarter}"
     after = BOOK.replace("id: book", "id: after", 1).replace("2020-01-01", "2026-03-31")

@@ -47,8 +47,9 @@ def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: R
     for month in months:
         for length in _MONTHS_OF if month.tenures else ():
             period = _calendar_period(length, local_date(month.period.start, zone), zone)
-            ends = [tenure.subscription.end or period.end for tenure in month.tenures]
-            lasts_until = min(period.end, max(ends))
+            # The product may have got the offering again in a later one.
+            held = [tenure.subscription for tenure in month.tenures if tenure.subscription.start < period.end]
+            lasts_until = min(period.end, max((subscription.end or period.end for subscription in held), default=period.end))
             if lasts_until > until:
                 continue
             # Whichever of its months the cut is about, or late usage of another one would be measured by other terms.
