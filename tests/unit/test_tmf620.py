@@ -166,6 +166,7 @@ def test_each_currency_has_a_book_of_its_own():
         ({"productOfferingTerm": [{"name": "24 months"}]}, "has productOfferingTerm.*an offering of their own"),
         ({"priceType": "recurring", "unitOfMeasure": {"amount": 1, "units": "GB"}}, "has unitOfMeasure, which is of a usage price"),
         ({"recurringChargePeriodType": "month"}, "has recurringChargePeriodType, which is of a recurring price"),
+        ({"priceType": "recurring", "recurringChargePeriodLength": 0}, "'0 months'"),
         ({"priceType": "oneTime", "recurringChargePeriodLength": 3}, "has recurringChargePeriodLength, which is of a recurring price"),
         ({"prodSpecCharValueUse": SMS, "tax": [{"taxCategory": "a"}, {"taxCategory": "b"}]}, "has 2 taxes"),
         ({"prodSpecCharValueUse": SMS, "tax": [{"taxCategory": "a", "taxRate": 21}]}, "has tax.taxRate.*tax table"),

@@ -138,7 +138,7 @@ def _term(kind: str, id: str, price: Document) -> Terms:
 def _period(price: Document) -> str:
     written = str(price.get("recurringChargePeriodType", "month")).lower()
     unit = _PERIODS.get(written, written)
-    length = price.get("recurringChargePeriodLength") or 1
+    length = price.get("recurringChargePeriodLength", 1)
     return unit if length == 1 else f"{length} {unit}s"
 
 
