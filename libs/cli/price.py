@@ -27,6 +27,8 @@ from libs.tariffs.trial import Trial, TrialBill, TrialUsage, Unbillable
 TAX_RATES = PROJECT_ROOT / "deploy" / "tax-rates.yaml"
 # Amounts that do not end are shown with so many decimals; --json has the fraction.
 DECIMALS_SHOWN = 6
+# The month of a usage, in whatever zone, lies within the calendar where its year is not the first or the last.
+YEARS = range(2, 9999)
 
 app = typer.Typer()
 result = Console(highlight=False)
@@ -122,7 +124,10 @@ def _usage(given: Any, number: int, path: Path) -> UsageReceived:
     try:
         if not isinstance(given, dict):
             raise MalformedFact("it is not an object")
-        return UsageReceived.from_message(write_json({"id": f"usage-{number}", "identifier": "trial", **given}))
+        usage = UsageReceived.from_message(write_json({"id": f"usage-{number}", "identifier": "trial", **given}))
+        if usage.started_at.year not in YEARS:
+            raise MalformedFact(f"started_at: {usage.started_at.isoformat()} is too near an end of the calendar")
+        return usage
     except MalformedFact as error:
         raise CommandError(
             f"usage {number} in {path} cannot be read: {error}",

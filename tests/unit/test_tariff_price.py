@@ -279,6 +279,8 @@ def test_a_usage_without_a_price_is_told_and_the_command_fails(folder: Path) -> 
         ([1], "usage 1 in"),
         ({"usage_type": "voice"}, "cannot be read"),
         ({"usage_type": "voice", "started_at": "today", "quantity": 1, "unit": "s"}, "cannot be read"),
+        ({"usage_type": "voice", "started_at": "9999-12-15T10:00:00Z", "quantity": 1, "unit": "s"}, "too near an end of the calendar"),
+        ({"usage_type": "voice", "started_at": "0001-01-01T00:00:00Z", "quantity": 1, "unit": "s"}, "too near an end of the calendar"),
     ],
 )
 def test_usages_that_cannot_be_read_are_refused(folder: Path, given: Any, problem: str) -> None:
