@@ -96,6 +96,7 @@ class GatewayStore:
 
         async def work(session: AsyncClientSession) -> bool:
             if not await self._refer(referred, session):
+                await session.abort_transaction()
                 return False
             document = {**offering, "outbox": outbox(offering["revision"], facts)}
             await self._database[PRODUCT_OFFERINGS].insert_one(document, session=session)
