@@ -13,7 +13,7 @@ from rich.table import Table
 
 from libs.billing import InvalidTaxRates, parse_tax_rates
 from libs.cli.errors import CommandError
-from libs.cli.rate_book_files import RATE_BOOKS, find_document, read_documents
+from libs.cli.rate_book_files import RATE_BOOKS, SEE_LIST, find_document, read_documents
 from libs.contracts import MalformedFact, UsageReceived
 from libs.devstack.settings import PROJECT_ROOT
 from libs.exact_json import InvalidJson, read_json, write_json
@@ -61,7 +61,7 @@ def price(
     documents = [find_document(book, books, published=published)] if book else read_documents(books, published=published)
     documents = [document for document in documents if product in document.offerings]
     if not documents:
-        raise CommandError(f"no offering {product} in {f'rate book {book}' if book else books}", "see `tarifa tariff list`")
+        raise CommandError(f"no offering {product} in {f'rate book {book}' if book else books}", SEE_LIST)
     usages = _read_usages(usage)
     terms = _newest(documents, product, currency).terms
     trial = Trial(

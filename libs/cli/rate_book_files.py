@@ -13,6 +13,8 @@ from libs.tariffs import BookDocument, read_book_document
 Document = dict[str, Any]
 
 RATE_BOOKS = PROJECT_ROOT / "deploy" / "rate-books"
+# What to do about an offering or a book that is not found.
+SEE_LIST = "see `tarifa tariff list`; with --published also the books that rating accepted are looked at"
 
 
 def rate_book_paths(path: Path) -> list[Path]:

@@ -146,9 +146,9 @@ def _tell(completed: RerateCompleted, zone_name: str) -> None:
     if completed.differences:
         table = Table(box=None, header_style="dim")
         for heading in ("charge", "product", "period from"):
-            table.add_column(heading)
+            table.add_column(heading, overflow="fold", no_wrap=heading == "period from")
         for heading in ("usages", "quantity", "before", "after", "difference"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", no_wrap=True)
         for difference in completed.differences[:SHOWN_MAX]:
             moved = f"{difference.usage_count:+d}" if difference.usage_count else ""
             quantity = f"{difference.quantity:+f}" if difference.quantity else ""

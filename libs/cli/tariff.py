@@ -13,7 +13,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from libs.cli.errors import CommandError
-from libs.cli.rate_book_files import RATE_BOOKS, count_products, find_document, names_file, rate_book_paths, read_document, read_documents
+from libs.cli.rate_book_files import (
+    RATE_BOOKS,
+    SEE_LIST,
+    count_products,
+    find_document,
+    names_file,
+    rate_book_paths,
+    read_document,
+    read_documents,
+)
 from libs.cli.tariff_import import import_cgrates
 from libs.cli.tariff_publish import publish
 from libs.pricing import Fault, RateBookInvalid, RateBooks
@@ -73,7 +82,10 @@ def list_offerings(books: Books = RATE_BOOKS, published: Published = False, as_j
     if as_json:
         result.print_json(json.dumps(lines))
         return
-    table = Table("offering", "rate book", "currency", "from", "until", "source", box=None)
+    # Ids and times are copied: in a narrow terminal nothing of them is left out.
+    table = Table(box=None)
+    for heading in ("offering", "rate book", "currency", "from", "until", "source"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("from", "until"))
     for line in lines:
         until = line["effective_until"]
         times = (str(line["effective_from"])[:16], "" if until is None else str(until)[:16])
@@ -169,7 +181,7 @@ def _to_show(name: str, books: Path, at: datetime, *, published: bool) -> Iterab
         return of_book
     if any(name in document.offerings for document in documents):
         raise CommandError(f"no rate book has offering {name} as of {at:%Y-%m-%d}", "see `tarifa tariff list` for its dates, and give --at")
-    raise CommandError(f"neither an offering nor a rate book is named {name}", "see `tarifa tariff list`")
+    raise CommandError(f"neither an offering nor a rate book is named {name}", SEE_LIST)
 
 
 def _shown_as_json(document: BookDocument, offering: str) -> dict[str, Any]:
