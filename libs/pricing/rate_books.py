@@ -17,6 +17,7 @@ from libs.pricing.rate_book import Offering, RateBook
 from libs.pricing.recurring_price import RecurringPrice
 from libs.pricing.recurring_versions import RecurringVersions
 from libs.pricing.refusal import RejectedUsage
+from libs.pricing.table_versions import NO_OFFERINGS, NO_TYPES, table_versions
 
 NOTHING = Decimal(0)
 
@@ -42,6 +43,7 @@ class RateBooks:
         if different:
             raise RateBookInvalid(different)
 
+        self._tables = table_versions(self._by_currency)
         # Most offerings are not: then a cut need not look further.
         self._adjusted = {_place(offering) for offering in _offerings(newest_first) if offering.adjustments != NO_ADJUSTMENTS}
         self._recurring: dict[tuple[str, str], RecurringVersions] = {}
@@ -58,15 +60,16 @@ class RateBooks:
         """
         if not NOTHING <= usage.quantity <= QUANTITY_MAX:
             return _refuse_quantity(usage)
-        offering = self.offering(offering_id, usage.started_at, currency)
-        if offering is None:
-            return self._refuse_offering(offering_id, usage.started_at, currency)
-        # As _price does, without a call: this is done for every usage.
-        table = offering.tables.get(usage.usage_type)
-        price = table.find(usage, usage.started_at, time_zone) if table is not None else None
+        at = usage.started_at
+        version = self._tables.get(currency, NO_TYPES).get(usage.usage_type, NO_OFFERINGS).get(offering_id)
+        while version is not None and version.effective_from > at:
+            version = version.earlier
+        if version is None or version.table is None:
+            return self._refuse_type(offering_id, usage, time_zone, currency)
+        price = version.table.find(usage, at, time_zone)
         if price is None or price.unit != usage.unit:
-            return _refuse(price, usage, offering, usage.started_at, time_zone)
-        if price.splits and not ends_before(usage, self._same_until(offering, usage.started_at, time_zone)):
+            return _refuse(price, usage, version.offering, at, time_zone)
+        if price.splits and not ends_before(usage, self._same_until(version.offering, at, time_zone)):
             return price_in_parts(usage, price, partial(self._price_at, offering_id, usage, time_zone=time_zone, currency=currency))
         return price.price(usage)
 
@@ -126,6 +129,12 @@ class RateBooks:
                 break
             until = effective_from
         return min(until, slot_until(offering.week, at, time_zone)) if offering.week.count > 1 else until
+
+    def _refuse_type(self, offering_id: str, usage: UsageReceived, time_zone: str, currency: str) -> RejectedUsage:
+        offering = self.offering(offering_id, usage.started_at, currency)
+        if offering is None:
+            return self._refuse_offering(offering_id, usage.started_at, currency)
+        return _refuse(None, usage, offering, usage.started_at, time_zone)
 
     def _refuse_offering(self, offering_id: str, at: datetime, currency: str) -> RejectedUsage:
         others = self.in_any_currency(offering_id, at)

@@ -286,6 +286,21 @@ def test_an_offering_that_a_newer_book_leaves_out_keeps_its_price() -> None:
     assert price(both, usage()).rate_book == "older"
 
 
+def test_a_usage_type_that_a_newer_book_leaves_out_of_an_offering_has_no_price_from_then_on() -> None:
+    calls_only, texts_only = (f"      - {{description: Usage, {calls('any')}}}\n".replace("voice", type) for type in ("voice", "sms"))
+    texts = {
+        "first": book_text(calls_only, "first"),
+        "second": book_text(texts_only, "second", "2026-02-01"),
+        "third": book_text(calls_only, "third", "2026-04-01"),
+    }
+    versions = RateBooks([parse_rate_book(text, name) for name, text in texts.items()])
+    assert price(versions, usage(at=datetime(2026, 1, 31, tzinfo=UTC))).rate_book == "first"
+    assert price(versions, usage(at=datetime(2026, 4, 1, tzinfo=UTC))).rate_book == "third"
+    answer = versions.price_usage("basic", usage(at=datetime(2026, 2, 1, tzinfo=UTC)), time_zone="UTC", currency="EUR")
+    reason, detail = refused(answer)
+    assert (reason, "in rate book 'second'" in detail) == ("no-price", True)
+
+
 FEES = """
 id: fees-{number}
 effective_from: {effective_from}
