@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, model_validator
 
+# Instants are so far apart at least: the last one of a period is so much before its end.
+MOMENT = timedelta(milliseconds=1)
+
 
 def to_utc_milliseconds(instant: datetime) -> datetime:
     """The same instant in UTC, cut to the millisecond. Raises OverflowError beyond the years 1 to 9999."""
@@ -104,4 +107,4 @@ def first_moment(day: date, zone_name: str) -> datetime:
 
 def last_date(end: datetime, zone_name: str) -> date:
     """The last day, in that zone, of what ends at the instant, which does not belong to it."""
-    return local_date(end - timedelta(milliseconds=1), zone_name)
+    return local_date(end - MOMENT, zone_name)

@@ -7,7 +7,7 @@ a digest of their cut (`ada.2026-03-01.offCycle.5f2c0a9d41`). Dates are those of
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
 from libs.billing.after_tax import discounts_after_tax
@@ -28,12 +28,11 @@ from libs.contracts import (
     RunType,
 )
 from libs.money import UnknownCurrency, minor_unit_decimals, round_to_minor_unit, sum_exactly
-from libs.periods import UnknownTimeZone, time_zone
+from libs.periods import MOMENT, UnknownTimeZone, time_zone
 
 # What an exempt account's tax item is called; its rate is zero whatever the table says of the account's category.
 EXEMPT_CATEGORY = "exempt"
 _EXEMPT = (Tax(EXEMPT_CATEGORY, Decimal(0)),)
-_MOMENT = timedelta(milliseconds=1)
 # Bill ids go into URLs, indexes and file names, and have to stay under the 256 characters of an id with room to spare.
 ACCOUNT_IN_BILL_ID_CHARS_MAX = 160
 DIGEST_CHARS = 10
@@ -133,7 +132,7 @@ def _taxes(charges: ChargesClosed, account: AccountChanged, terms: BillTerms) ->
     for line in charges.lines:
         place = _category(line, account), line.period.end
         if place not in found:
-            day = min(line.period.end - _MOMENT, charges.closed_at).astimezone(zone).date()
+            day = min(line.period.end - MOMENT, charges.closed_at).astimezone(zone).date()
             levied = _EXEMPT if account.tax_exempt else terms.tax_table.taxes(place[0], account.address, day)
             if levied is None:
                 return _untaxed(place[0], day, account, terms)

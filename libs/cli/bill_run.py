@@ -19,12 +19,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from libs.cli.conversation import publish
 from libs.cli.errors import CommandError
 from libs.contracts import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState
 from libs.devstack.stack import running_settings
 from libs.runtime import from_document
 from libs.runtime.mongo import connect, database
-from libs.runtime.publisher import FactPublisher
 from libs.runtime.settings import RuntimeSettings
 
 POLL_S = 0.2
@@ -114,7 +114,7 @@ async def run_cycle(settings: RuntimeSettings, cycle: str, period: str, bar: Pro
     async with _run_reader(settings) as runs:
         asked = await _request(runs, f"{cycle}:{period}", cycle, period)
         if isinstance(asked, BillRunRequested):
-            await _publish(settings, asked)
+            await publish(settings, [asked])
         return await _watch(runs, asked, bar)
 
 
@@ -123,7 +123,7 @@ async def _bill_run(cycle: str, period: str | None, rerun: str | None, *, wait: 
     async with _run_reader(settings) as runs:
         asked = await _request_again(runs, rerun) if rerun else await _request(runs, f"{cycle}:{period}", cycle, period or "")
         if isinstance(asked, BillRunRequested):
-            await _publish(settings, asked)
+            await publish(settings, [asked])
             progress.print(f"run {escape(asked.id)} was asked for")
         else:
             progress.print(f"run {escape(asked.id)} is {asked.state} already: nothing is asked for again")
@@ -205,15 +205,6 @@ async def _run_reader(settings: RuntimeSettings) -> AsyncIterator[RunReader]:
         yield RunReader(database(client, settings, "operations"))
     finally:
         await client.close()
-
-
-async def _publish(settings: RuntimeSettings, requested: BillRunRequested) -> None:
-    publisher = FactPublisher("cli", settings)
-    await publisher.start()
-    try:
-        await publisher.publish([requested])
-    finally:
-        await publisher.stop()
 
 
 def _tell(run: BillRunChanged, parked: Sequence[ParkedAccount], *, as_json: bool) -> None:

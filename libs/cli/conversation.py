@@ -30,7 +30,7 @@ async def asked(
         # Settled before anything is published: the answer may come at once.
         for partition, end in (await consumer.end_offsets(partitions)).items():
             consumer.seek(partition, end)
-        await _publish(settings, requests)
+        await publish(settings, requests)
 
         async def next_fact() -> Any:
             message = await consumer.getone()
@@ -60,7 +60,8 @@ async def ask(settings: RuntimeSettings, requests: Sequence[Any], answers: Seque
     return [found[id] for id in dict.fromkeys(request.id for request in requests)]
 
 
-async def _publish(settings: RuntimeSettings, requests: Sequence[Fact]) -> None:
+async def publish(settings: RuntimeSettings, requests: Sequence[Fact]) -> None:
+    """Tell services what is asked of them."""
     publisher = FactPublisher("cli", settings)
     await publisher.start()
     try:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from libs.cli.conversation import publish
 from libs.cli.errors import CommandError
 from libs.contracts import DeliveryRetryRequested
 from libs.devstack.stack import running_settings
@@ -18,7 +19,6 @@ from libs.exact_json import read_json, write_json
 from libs.hub_signature import subscription_key
 from libs.runtime import RuntimeSettings
 from libs.runtime.mongo import connect, database
-from libs.runtime.publisher import FactPublisher
 
 # An environment variable and no option: a command line is seen by everybody on the machine, and kept in histories.
 SIGNING_SECRET = "HUB_SIGNING_SECRET"
@@ -86,12 +86,7 @@ async def _retry(settings: RuntimeSettings, delivery_id: str) -> None:
         raise CommandError(f"there is no delivery {delivery_id}", "list them with `tarifa hub deliveries --state parked`")
     if delivery["state"] != "parked":
         raise CommandError(f"delivery {delivery_id} is {delivery['state']}", "only parked ones can be retried")
-    publisher = FactPublisher("cli", settings)
-    await publisher.start()
-    try:
-        await publisher.publish([DeliveryRetryRequested(id=uuid.uuid4().hex, delivery_id=delivery_id, requested_at=datetime.now(UTC))])
-    finally:
-        await publisher.stop()
+    await publish(settings, [DeliveryRetryRequested(id=uuid.uuid4().hex, delivery_id=delivery_id, requested_at=datetime.now(UTC))])
 
 
 def _for_machines(delivery: dict[str, Any]) -> dict[str, Any]:

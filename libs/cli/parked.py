@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from libs.cli.conversation import publish
 from libs.cli.errors import CommandError
 from libs.contracts import MessageParked, ParkedRetryRequested
 from libs.devstack.settings import SERVICES
 from libs.devstack.stack import running_settings
 from libs.runtime import RuntimeSettings, from_document
 from libs.runtime.mongo import connect, database
-from libs.runtime.publisher import FactPublisher
 
 # A table of more is not read; --json has them all.
 SHOWN_MAX = 100
@@ -137,7 +137,7 @@ async def _retry(parked_ids: Sequence[str], services: Sequence[str]) -> list[str
     async with _parked_reader(settings) as reader:
         messages = [await reader.find(parked_id) for parked_id in parked_ids] or await reader.waiting(services)
         asked_at = datetime.now(UTC)
-        await _publish(settings, [_request(message, asked_at) for message in messages])
+        await publish(settings, [_request(message, asked_at) for message in messages])
         await _until_retried(reader, messages)
     return [message.id for message in messages]
 
@@ -147,15 +147,6 @@ def _request(message: MessageParked, asked_at: datetime) -> ParkedRetryRequested
     return ParkedRetryRequested(
         id=f"{message.id}@{asked_at:%Y%m%dT%H%M%S.%f}", service=message.service, parked_id=message.id, requested_at=asked_at
     )
-
-
-async def _publish(settings: RuntimeSettings, requests: Sequence[ParkedRetryRequested]) -> None:
-    publisher = FactPublisher("cli", settings)
-    await publisher.start()
-    try:
-        await publisher.publish(requests)
-    finally:
-        await publisher.stop()
 
 
 async def _until_retried(reader: ParkedReader, asked: Sequence[MessageParked]) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from libs.periods import time_zone
-from libs.pricing.time_band import MINUTES_PER_DAY, MINUTES_PER_WEEK
+from libs.pricing.time_band import MINUTES_PER_DAY
 
 # A year of days in each of a hundred zones.
 DAYS_REMEMBERED_MAX = 36_500
@@ -28,11 +28,6 @@ def local_minute(at: datetime, zone_name: str) -> int:
     if local_at_midnight is None:
         return _local_minute_by_database(at, zone_name)
     return local_at_midnight + at.hour * 60 + at.minute
-
-
-def minute_of_week(at: datetime, zone_name: str) -> int:
-    """Minutes since Monday 00:00 on the wall of that zone. `at` is in UTC. Raises UnknownTimeZone."""
-    return local_minute(at, zone_name) % MINUTES_PER_WEEK
 
 
 def same_offset_until(at: datetime, zone_name: str) -> datetime:

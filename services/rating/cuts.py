@@ -23,8 +23,8 @@ from libs.runtime import Index, from_document, in_transaction, to_document
 from services.rating.directory import Directory
 from services.rating.domain.charged_as import ChargedAs
 from services.rating.domain.cutting import NEWCOMER_BILLED_BACK, Closing, Cutter, Owed
-from services.rating.domain.fees import CHARGED, CORRECTED_BACK
-from services.rating.domain.holdings import Product
+from services.rating.domain.fee_corrections import CORRECTED_BACK
+from services.rating.domain.holdings import CHARGED, Product
 from services.rating.domain.paid_fees import counts_since
 from services.rating.store import NEWEST_FIRST
 

@@ -12,7 +12,8 @@ from libs.contracts import ChargeKind, CutRefused, FormerOffering, Suspension
 from libs.periods import calendar_month, time_zone
 from libs.pricing import RateBooks, parse_rate_book
 from services.rating.domain.adjusted_months import month_of as adjusted_month_of
-from services.rating.domain.fees import WrongFeeCurrency, ending_with, recurring_fees
+from services.rating.domain.fee_prices import WrongFeeCurrency
+from services.rating.domain.fees import ending_with, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.one_time_fees import one_time_fees
 from tests.cycles import Cycles

@@ -6,7 +6,7 @@ A correction is of the month of the fee that it corrects.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -14,16 +14,14 @@ from libs.billing.adjustments import Adjustment
 from libs.contracts import Charge, PeriodCut
 from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments
 from libs.money import sum_exactly
-from libs.periods import Period, first_moment, local_date, month_containing
+from libs.periods import MOMENT, Period, first_moment, local_date, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.recurring_price import Boundary
 from services.rating.domain.charge_ids import adjustment_charge_id
-from services.rating.domain.fees import CHARGED
-from services.rating.domain.holdings import Account, Product
+from services.rating.domain.holdings import CHARGED, Account, Product
 from services.rating.domain.months import label_of
 from services.rating.domain.tenures import Tenure, tenures_of
 
-_MOMENT = timedelta(milliseconds=1)
 _NOTHING = Decimal(0)
 
 
@@ -53,7 +51,7 @@ def month_of(charge: Charge, account: Account) -> Period:
     if charge.corrected_from is not None:
         return month_containing(charge.corrected_from, account.time_zone)
     is_afterwards = charge.opened_at is not None and charge.period.end <= charge.opened_at
-    return month_containing(charge.period.end - _MOMENT if is_afterwards else charge.period.start, account.time_zone)
+    return month_containing(charge.period.end - MOMENT if is_afterwards else charge.period.start, account.time_zone)
 
 
 def months_of(

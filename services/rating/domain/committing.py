@@ -7,7 +7,7 @@ true-ups before.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
@@ -17,7 +17,7 @@ from libs.billing.commitments import due_share, missing
 from libs.contracts import Charge, PeriodCut
 from libs.contracts.adjustments import MinimumCommitment
 from libs.money import from_minor_units, sum_exactly, to_minor_units
-from libs.periods import Period, first_moment, local_date, month_containing
+from libs.periods import MOMENT, Period, first_moment, local_date, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amount
 from services.rating.domain.adjusted_months import AdjustedMonth, billed_until, charges_to_reach, days_had, includes_tax, month_of, terms_at
@@ -25,7 +25,6 @@ from services.rating.domain.holdings import Account
 
 Length = Literal["quarter", "year"]
 _MONTHS_OF: Mapping[Length, int] = {"quarter": 3, "year": 12}
-_MOMENT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: R
             if lasts_until > until:
                 continue
             # Whichever of its months the cut is about, or late usage of another one would be measured by other terms.
-            terms_from = max(month_containing(lasts_until - _MOMENT, zone).start, month.got_at)
+            terms_from = max(month_containing(lasts_until - MOMENT, zone).start, month.got_at)
             is_tax_included = includes_tax(books, month.offering_id, terms_from, account)
             for commitment in terms_at(books, month.offering_id, terms_from, account).long_commitments:
                 if commitment.period == length:

@@ -20,7 +20,9 @@ from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amounts
 from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted
 from services.rating.domain.charged_as import ChargedAs, charged_as, is_charged_alike
-from services.rating.domain.fees import CORRECTED_BACK, Reckoning, WrongFeeCurrency, ending_with, fee_ids, recurring_fees
+from services.rating.domain.fee_corrections import CORRECTED_BACK, Reckoning
+from services.rating.domain.fee_prices import WrongFeeCurrency
+from services.rating.domain.fees import ending_with, fee_ids, recurring_fees
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_at, label_of
 from services.rating.domain.one_time_fees import one_time_fees

@@ -15,12 +15,9 @@ from libs.periods import Period
 from libs.pricing import RateBooks
 from libs.pricing.recurring import is_due
 from services.rating.domain.fee_charges import fee_charge
-from services.rating.domain.fee_corrections import CORRECTED_BACK, Reckoning, corrections, fees_looked_at
-from services.rating.domain.fee_prices import WrongFeeCurrency
-from services.rating.domain.holdings import CHARGED, Account, Product
+from services.rating.domain.fee_corrections import Reckoning, corrections, fees_looked_at
+from services.rating.domain.holdings import Account, Product
 from services.rating.domain.product_fees import ProductFee, asked_for, product_fees, refuse_other_currencies
-
-__all__ = ["CHARGED", "CORRECTED_BACK", "Reckoning", "WrongFeeCurrency", "ending_with", "fee_ids", "recurring_fees"]
 
 NOTHING_CHARGED: Mapping[str, Fraction] = {}
 NOTHING_NEW: Mapping[str, Reckoning] = {}

@@ -5,17 +5,15 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from libs.contracts import Charge
-from libs.periods import Period, first_moment, local_date
+from libs.periods import MOMENT, Period, first_moment, local_date
 from libs.pricing import RateBooks
 from libs.pricing.one_time_price import ChargedAt
 from services.rating.domain.charge_ids import one_time_charge_id
 from services.rating.domain.fee_charges import Asked, fee_charge
-from services.rating.domain.fees import CHARGED
-from services.rating.domain.holdings import Account, Product
+from services.rating.domain.holdings import CHARGED, Account, Product
 from services.rating.domain.tenures import tenures_of
 
 DAY = timedelta(days=1)
-MOMENT = timedelta(milliseconds=1)
 # How late a termination may be heard and still cost its fee.
 TERMINATED_BACK = timedelta(days=366)
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from libs.periods import Period, month_containing
+from libs.periods import MOMENT, Period, month_containing
 from libs.pricing import RateBooks, RecurringPrice
 from libs.pricing.recurring import Fee, fee_of, periods_between
 from libs.pricing.recurring_period import FeePeriod
@@ -15,8 +15,6 @@ from services.rating.domain.fee_prices import FeePrices
 from services.rating.domain.holdings import CHARGED, Account, Product
 from services.rating.domain.months import label_of
 from services.rating.domain.tenures import Tenure, tenures_of
-
-MOMENT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from libs.contracts import TariffAccepted, TariffPublished, TariffRefused
+from libs.periods import MOMENT
 from libs.pricing import RateBookInvalid, parse_rate_book
 from services.tmf_gateway.domain.catalogue_book import book_text, offering_terms, terms_by_currency
 from services.tmf_gateway.domain.price_schedule import LISTS_MAX, Prices, has_ended, price_lists, prices_at
@@ -26,7 +27,6 @@ BOOK_IDS = re.compile(r"catalog-[0-9a-f]{32}\.[0-9]+\.[A-Z]{3}(\.[0-9]+)?")
 # Of the books that one revision publishes in one currency.
 _SUFFIXES = ("", *(f".{number}" for number in range(2, LISTS_MAX + 1)))
 PUBLISHED, ACCEPTED, REFUSED = "published", "accepted", "refused"
-_MOMENT = timedelta(milliseconds=1)
 _NEVER_SOLD = (REJECTED, OBSOLETE)
 
 
@@ -98,7 +98,7 @@ def _launched(offering: dict[str, Any], prices: Mapping[str, Document], now: dat
     if not is_sold:
         return offering
     # Of two texts of a book rating takes the newer one, and the clock of the gateway that published the last one may be ahead.
-    now = max([now, *(known["published_at"] + _MOMENT for known in offering["publications"])])
+    now = max([now, *(known["published_at"] + MOMENT for known in offering["publications"])])
     listed = [(id, prices[id]["resource"]) for id in price_ids(resource)]
     for id, price in listed:
         if price["lifecycleStatus"] in _NEVER_SOLD and not has_ended(price, now):
