@@ -10,7 +10,7 @@ from typer.main import get_group
 COMMANDS = {
     "up": ("stack", "Start Kafka, MongoDB and the services that do not run yet, and wait until they are ready."),
     "down": ("stack", "Stop what `tarifa up` started, and nothing else; data is kept."),
-    "status": ("stack", "Tell what runs where, and what each lacks. Exit 1 unless all of it is ready."),
+    "status": ("stack", "Tell what runs where, what each lacks, and what a person should look at. Exit 1 unless all of it is ready."),
     "logs": ("stack", "Show the logs of the stack."),
     "parked": ("parked", "Look at messages that could not be processed, and try them again."),
     "suspense": ("suspense", "Look at usages that could not be rated; rate them once mended, or give them up."),

@@ -58,7 +58,7 @@ def down(
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Tell it as JSON.")] = False) -> None:
-    """Tell what runs where, and what each lacks. Exit 1 unless all of it is ready."""
+    """Tell what runs where, what each lacks, and what a person should look at. Exit 1 unless all of it is ready."""
     conditions = asyncio.run(Stack(StackSettings(), say).status())
     _tell(conditions, as_json=as_json)
     if not conditions:
@@ -130,6 +130,8 @@ def _tell(conditions: Sequence[Condition], *, as_json: bool) -> None:
     for condition in conditions:
         if condition.missing:
             progress.print(f"{condition.name}: {condition.missing}", style="red", markup=False, soft_wrap=True)
+        for name, sentence in condition.warnings.items():
+            progress.print(f"{condition.name}: {name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _as_json(condition: Condition) -> dict[str, object]:
@@ -137,6 +139,7 @@ def _as_json(condition: Condition) -> dict[str, object]:
     return {
         "state": "not ready" if condition.missing else "ready",
         "missing": condition.missing,
+        "warnings": condition.warnings,
         "address": _without_password(started.address),
         "origin": started.origin,
         "pid": started.process.pid if started.process else None,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,14 @@ from libs.devstack.settings import PROJECT_ROOT, port_variable
 from libs.runtime import RuntimeSettings
 
 PROBE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class ServiceCondition:
+    """What a service says of itself. `fault` is None when it is ready."""
+
+    fault: str | None
+    warnings: dict[str, str] = field(default_factory=dict)
 
 
 def service_process(
@@ -55,16 +64,23 @@ def service_process(
 
 
 async def service_fault(address: str) -> str | None:
-    """What a service says it lacks at /health/ready; None when it is ready."""
+    """Return what a service says it lacks at /health/ready, or None when it is ready."""
+    return (await service_condition(address)).fault
+
+
+async def service_condition(address: str) -> ServiceCondition:
+    """Return what a service says at /health/ready: what it lacks, and its warnings."""
     try:
         async with httpx.AsyncClient(base_url=address, timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
             answer = await client.get("/health/ready")
     except httpx.HTTPError as error:
-        return f"{address} does not answer: {type(error).__name__}"
-    if answer.status_code == httpx.codes.OK:
-        return None
+        return ServiceCondition(f"{address} does not answer: {type(error).__name__}")
     try:
-        down = answer.json()["down"]
-    except (ValueError, KeyError, TypeError):
-        return f"{address}/health/ready answers {answer.status_code}"
-    return "; ".join(f"{what}: {why}" for what, why in down.items())
+        body = answer.json()
+        down, warnings = body.get("down", {}), body.get("warnings", {})
+    except (ValueError, AttributeError):
+        down, warnings = {}, {}
+    if answer.status_code == httpx.codes.OK:
+        return ServiceCondition(None, warnings)
+    fault = "; ".join(f"{what}: {why}" for what, why in down.items())
+    return ServiceCondition(fault or f"{address}/health/ready answers {answer.status_code}", warnings)

@@ -15,7 +15,7 @@ from libs.devstack.infrastructure import Backend, Infrastructure
 from libs.devstack.kafka import kafka_fault
 from libs.devstack.mongod import mongodb_fault
 from libs.devstack.program import READY_TIMEOUT_S, TERMINATE_TIMEOUT_S, Program
-from libs.devstack.services import service_fault, service_process
+from libs.devstack.services import ServiceCondition, service_condition, service_process
 from libs.devstack.settings import SERVICES, StackSettings
 from libs.devstack.state import StackState, Started, stack_lock
 from libs.runtime import RuntimeSettings
@@ -28,11 +28,12 @@ LOOPBACK_SUBSCRIBERS = {"HUB_ALLOWED_NETWORKS": os.environ.get("HUB_ALLOWED_NETW
 
 @dataclass(frozen=True)
 class Condition:
-    """How a member of the stack is. `missing` is None when it does its work."""
+    """How a member of the stack is. `missing` is None when it does its work; `warnings` name what a person should look at."""
 
     name: str
     started: Started
     missing: str | None
+    warnings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Stack:
                 self.say(f"waiting for {', '.join(program.name for program in programs)}")
             missing = await asyncio.gather(*(self._until_ready(program, ready_timeout_s) for program in programs))
             answers = dict(zip(services, missing, strict=True))
-            return [Condition(name, self.state.members[name], answers.get(name)) for name in (*INFRASTRUCTURE, *services)]
+            return [await self._came_up(name, answers.get(name)) for name in (*INFRASTRUCTURE, *services)]
 
     async def down(self, *, purge: bool = False) -> list[str]:
         """Stop what `up` started, services first; with `purge` the data goes as well. Returns the names stopped."""
@@ -85,8 +86,7 @@ class Stack:
     async def status(self) -> list[Condition]:
         """How each member is now."""
         names = sorted(self.state.members, key=(*INFRASTRUCTURE, *SERVICES).index)
-        faults = await asyncio.gather(*(self._fault(name) for name in names))
-        return [Condition(name, self.state.members[name], fault) for name, fault in zip(names, faults, strict=True)]
+        return list(await asyncio.gather(*(self._condition(name) for name in names)))
 
     def log(self, name: str) -> Path:
         """The log file of a member. Raises StackError when there is none."""
@@ -150,15 +150,22 @@ class Stack:
             await (container.purge() if purge else container.stop())
         self.state.save(self.settings.home)
 
-    async def _fault(self, name: str) -> str | None:
+    async def _came_up(self, name: str, missing: str | None) -> Condition:
+        if missing is not None or name in INFRASTRUCTURE:
+            return Condition(name, self.state.members[name], missing)
+        return await self._condition(name)
+
+    async def _condition(self, name: str) -> Condition:
         started = self.state.members[name]
-        if not started.is_alive:
-            return "not running"
+        told = await self._told(name, started) if started.is_alive else ServiceCondition("not running")
+        return Condition(name, started, told.fault, told.warnings)
+
+    async def _told(self, name: str, started: Started) -> ServiceCondition:
         if name == "kafka":
-            return await kafka_fault(started.address)
+            return ServiceCondition(await kafka_fault(started.address))
         if name == "mongodb":
-            return await mongodb_fault(started.address)
-        return await service_fault(started.address)
+            return ServiceCondition(await mongodb_fault(started.address))
+        return await service_condition(started.address)
 
     def _is_ours(self, name: str) -> bool:
         started = self.state.members[name]

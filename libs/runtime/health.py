@@ -7,11 +7,15 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-DownReport = Callable[[], Awaitable[dict[str, str]]]
+Report = Callable[[], Awaitable[dict[str, str]]]
 
 
-def health_routes(service: str, down: DownReport) -> APIRouter:
-    """`down()` names each thing that keeps the service from working, with its reason; empty when ready."""
+def health_routes(service: str, down: Report, warnings: Report) -> APIRouter:
+    """Serve liveness, readiness and metrics.
+
+    `down()` names each thing that keeps the service from working, with its reason. It is empty when the service is ready.
+    `warnings()` names each thing that a person should look at while the service works.
+    """
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/health/live")
@@ -24,6 +28,8 @@ def health_routes(service: str, down: DownReport) -> APIRouter:
         body: dict[str, Any] = {"service": service, "status": "not ready" if faults else "ready"}
         if faults:
             body["down"] = faults
+        if told := await warnings():
+            body["warnings"] = told
         return JSONResponse(body, status_code=503 if faults else 200)
 
     @routes.get("/metrics")

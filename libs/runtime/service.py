@@ -24,7 +24,7 @@ from libs.runtime import parking
 from libs.runtime.broker import new_broker, subscribe
 from libs.runtime.consumers import Consumer, ConsumerLog
 from libs.runtime.fact_catalog import fact_catalog_routes
-from libs.runtime.health import health_routes
+from libs.runtime.health import Report, health_routes
 from libs.runtime.logs import configure_logs
 from libs.runtime.mongo import Index, connect, database, ensure_indexes
 from libs.runtime.parking import ParkingLot
@@ -38,6 +38,7 @@ DEFAULT_BATCH_SIZE = 500
 GC_THRESHOLDS = (300_000, 20, 50)
 STARTUP_RETRY_MAX_S = 5.0
 PING_TIMEOUT_S = 2.0
+WARNINGS_TIMEOUT_S = 2.0
 
 logger = structlog.get_logger(__name__)
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -55,7 +56,7 @@ class Service:
         self.publish = self.publisher.publish
         self.http = http or FastAPI(title=f"Tarifa {name}", docs_url=None, redoc_url=None, openapi_url=None)
         self._received: list[type[Fact]] = []
-        self.http.include_router(health_routes(name, self._down))
+        self.http.include_router(health_routes(name, self._down, self._warn))
         self.http.include_router(fact_catalog_routes(name, self._received))
         self._indexes = [*indexes, *parking.INDEXES]
         self._consumer_log = ConsumerLog()
@@ -65,6 +66,7 @@ class Service:
         self._background: list[Task] = []
         self._preparations: list[Task] = []
         self._running: list[asyncio.Task[None]] = []
+        self._warnings: list[Report] = []
         self._started = False
         self.subscribe(self.retry_parked)
 
@@ -102,6 +104,13 @@ class Service:
     def background(self, task: Task) -> None:
         """Run a coroutine function from start to stop; if it fails the service stops being ready."""
         self._background.append(task)
+
+    def add_warnings(self, report: Report) -> None:
+        """Let readiness show what `report` returns: a sentence by name for each thing that a person should look at.
+
+        Warnings leave the service ready. It is called at every readiness request, so it answers from memory or by a cheap query.
+        """
+        self._warnings.append(report)
 
     def prepare(self, task: Task) -> None:
         """Run a coroutine function once MongoDB and Kafka answer, before the first message is handled. What it raises ends the
@@ -202,11 +211,27 @@ class Service:
                 down[task.get_name()] = repr(task.exception())
         return down
 
+    async def _warn(self) -> dict[str, str]:
+        told: dict[str, str] = {}
+        if self._started:
+            for report in self._warnings:
+                told |= await _asked(report)
+        return told
+
     async def retry_parked(self, requests: Batch[ParkedRetryRequested]) -> Sequence[Fact]:
         for request in requests:
             if request.service == self.name:
                 await self._parking.retry(request)
         return []
+
+
+async def _asked(report: Report) -> dict[str, str]:
+    try:
+        async with asyncio.timeout(WARNINGS_TIMEOUT_S):
+            return await report()
+    except (PyMongoError, KafkaError, TimeoutError) as error:
+        # What is away is a fault of its own; readiness must not wait for it once more.
+        return {handler_name(report): f"is not known now: {type(error).__name__}"}
 
 
 def _failure(task: asyncio.Task[None]) -> BaseException | None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import httpx
+from pymongo.errors import ConnectionFailure
 
 from libs.runtime import RuntimeSettings, Service
 from tests.world import WAIT_S, build_service
@@ -43,3 +44,25 @@ async def test_a_consumer_that_ended_is_named(settings: RuntimeSettings) -> None
         consuming.cancel()
         await asyncio.wait([consuming])
         assert "restart" in " ".join((await what_is_down(ledger)).values())
+
+
+async def test_warnings_are_shown_beside_faults_and_leave_the_service_ready(settings: RuntimeSettings) -> None:
+    async def gaps() -> dict[str, str]:
+        return {"usage.received.v1": "12 messages were deleted unread"}
+
+    async def lost() -> dict[str, str]:
+        raise ConnectionFailure("away")
+
+    ledger = build_service("ledger", settings)
+    ledger.add_warnings(gaps)
+    ledger.add_warnings(lost)
+    async with ledger.running():
+        await ready(ledger)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=ledger.http), base_url="http://service") as client:
+            answer = await client.get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "service": "ledger",
+        "status": "ready",
+        "warnings": {"usage.received.v1": "12 messages were deleted unread", "lost": "is not known now: ConnectionFailure"},
+    }
