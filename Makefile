@@ -6,8 +6,6 @@ MAKEFLAGS += --no-print-directory
 
 OWN_UV := .tarifa/uv/bin/uv
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(OWN_UV))
-# The system's Node.js when it is recent enough and has npm, else the one that PyPI brings.
-NODE := $(shell [ "$$(node --version 2>/dev/null | tr -dc '0-9.' | cut -d. -f1)" -ge 18 ] 2>/dev/null && npm --version >/dev/null 2>&1 && echo system)
 FAST_TESTS := tests/unit tests/contracts tests/architecture
 # Killing processes takes longest and so comes last.
 SLOW_TESTS := $(filter-out $(FAST_TESTS) tests/faults tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/))) tests/faults
@@ -23,7 +21,7 @@ help: ## What there is to make
 
 # Compiled once here, else seven services that start at once each compile the same libraries.
 setup: $(if $(filter uv,$(UV)),,$(OWN_UV)) ## Python dependencies at their locked versions
-	@$(UV) sync --frozen --inexact --quiet --compile-bytecode $(if $(NODE),,--group node)
+	@$(UV) sync --frozen --inexact --quiet --compile-bytecode $$(deploy/setup/lacking)
 
 demo: setup ## A month of real telephone traffic through the stack, to bills; DEMO="--customers all" for all of it
 	@$(UV) run --frozen tarifa demo $(DEMO)
@@ -59,7 +57,4 @@ clean: ## Stop the stack; remove its data and what was installed here
 	@rm -rf .tarifa .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 
 $(OWN_UV):
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo 'Python 3.11 or newer is missing: apt-get install -y python3 python3-venv' >&2; exit 1; }
-	@python3 -m venv .tarifa/uv || { echo 'python3 has no venv: apt-get install -y python3-venv' >&2; exit 1; }
-	@.tarifa/uv/bin/python -m pip install --quiet uv
+	@deploy/setup/fetch-uv .tarifa/uv

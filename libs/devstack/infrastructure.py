@@ -13,10 +13,11 @@ from typing import Protocol, Self
 
 from libs.devstack.compose import ComposeService, docker_compose_answers
 from libs.devstack.errors import StackError
-from libs.devstack.java import INSTALL_JAVA, kafka_obstacle
+from libs.devstack.java import INSTALL_JAVA, JAVA_MAJOR_MIN, find_java
 from libs.devstack.kafka import kafka_fault, native_kafka
+from libs.devstack.libcurl import INSTALL_LIBRARY, LIBRARY, borrowed_libcurl
 from libs.devstack.memory_kafka import MEMORY_KAFKA_EXTRA, memory_kafka, memory_kafka_is_installed
-from libs.devstack.mongod import INSTALL_LIBRARY, INSTALL_MONGOD, LIBRARY, find_mongod, mongod_obstacle, mongodb_fault, native_mongod
+from libs.devstack.mongod import INSTALL_MONGOD, find_mongod, mongod_obstacle, mongodb_fault, native_mongod
 from libs.devstack.ports import LOOPBACK
 from libs.devstack.settings import StackSettings
 from libs.runtime import RuntimeSettings
@@ -101,8 +102,7 @@ async def resolve_kafka(settings: StackSettings, directory: Path, *, detached: b
     if settings.kafka_bootstrap_servers is not None:
         return External("Kafka", settings.kafka_bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS")
     log = directory / "logs" / "kafka.log"
-    obstacle = kafka_obstacle()
-    if obstacle is None:
+    if find_java() is not None:
         return await native_kafka(directory / "kafka", settings.kafka_port, settings.kafka_controller_port, log=log, detached=detached)
     if docker_compose_answers():
         address = f"{LOOPBACK}:{settings.kafka_port}"
@@ -111,7 +111,7 @@ async def resolve_kafka(settings: StackSettings, directory: Path, *, detached: b
         return memory_kafka(directory / "kafka", log=log, detached=detached)
     last_resort = f"; or, without persistence, uv sync --extra {MEMORY_KAFKA_EXTRA}" if memory_allowed else ""
     raise StackError(
-        f"there is no Kafka to be had: {obstacle}, and no Docker engine answers",
+        f"there is no Kafka to be had: no Java {JAVA_MAJOR_MIN} or newer, and no Docker engine answers",
         f"{INSTALL_JAVA}; or set KAFKA_BOOTSTRAP_SERVERS to one that runs{last_resort}",
     )
 
@@ -122,9 +122,14 @@ def resolve_mongodb(settings: StackSettings, directory: Path, *, detached: bool)
         return External("MongoDB", settings.mongodb_url, "MONGODB_URL")
     mongod = find_mongod()
     obstacle = "no mongod on the PATH, none from PyPI for this machine" if mongod is None else mongod_obstacle(mongod[0])
+    environment: dict[str, str] = {}
+    if mongod is not None and obstacle is not None and LIBRARY in obstacle:
+        environment = borrowed_libcurl(directory / "lib")
+        obstacle = mongod_obstacle(mongod[0], environment)
     if mongod is not None and obstacle is None:
         log = directory / "logs" / "mongodb.log"
-        return native_mongod(*mongod, directory / "mongodb", settings.mongodb_port, log=log, detached=detached)
+        own = directory / "mongodb"
+        return native_mongod(*mongod, own, settings.mongodb_port, log=log, environment=environment, detached=detached)
     if docker_compose_answers():
         # The member's own name is only known inside Docker, so do not ask the replica set where it is.
         address = f"mongodb://{LOOPBACK}:{settings.mongodb_port}/?directConnection=true"

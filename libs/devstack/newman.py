@@ -15,13 +15,14 @@ from libs.devstack.errors import StackError
 from libs.devstack.settings import PROJECT_ROOT
 
 NODE_MAJOR_MIN = 18
+NEWMAN_BYTES = 40_000_000
 NEWMAN_FILES = PROJECT_ROOT / "deploy" / "newman"
 LOCKED = (NEWMAN_FILES / "package.json", NEWMAN_FILES / "package-lock.json")
 
 
 async def newman_command() -> list[str]:
     """The words that run newman. Raises StackError, naming what to install."""
-    folder = await fill_once(cached_folder("newman", *LOCKED), _fetch)
+    folder = await fill_once(cached_folder("newman", *LOCKED), _fetch, needs_bytes=NEWMAN_BYTES)
     return [_find_node(), str(folder / "node_modules" / "newman" / "bin" / "newman.js")]
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from libs.devstack import free_port
-from libs.devstack.java import kafka_obstacle
+from libs.devstack.java import find_java
 from libs.devstack.mongod import find_mongod
 from libs.devstack.state import StackState
 from tests.command_line import CommandOutcome, run_tarifa_in
@@ -19,7 +19,7 @@ from tests.command_line import CommandOutcome, run_tarifa_in
 PORTS = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "MONGODB_PORT", "LEDGER_PORT", "OPERATIONS_PORT")
 
 pytestmark = pytest.mark.skipif(
-    kafka_obstacle() is not None or find_mongod() is None, reason=f"nothing to run Kafka or MongoDB with: {kafka_obstacle() or 'no mongod'}"
+    find_java() is None or find_mongod() is None, reason=f"nothing to run Kafka or MongoDB with: no {'mongod' if find_java() else 'Java'}"
 )
 
 

@@ -1,0 +1,111 @@
+"""The jars of Apache Kafka, fetched once per machine and version of `deploy/kafka/jars.txt`, each checked against its SHA-256.
+
+No Maven is needed: the list holds what Maven resolved, and the artifacts come from Maven's central repository.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from maven_artifact import Artifact, Downloader
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from libs.devstack.cache import cached_folder, fill_once
+from libs.devstack.errors import StackError
+
+KAFKA_FILES = Path(__file__).parents[2] / "deploy" / "kafka"
+JAR_LIST = KAFKA_FILES / "jars.txt"
+ALL_JARS_BYTES = 46_000_000
+# One core is enough for so many downloads; more only wait for the network.
+AT_ONCE = 8
+ATTEMPTS_MAX = 4
+# Of silence, not of the whole download.
+SILENCE_TIMEOUT_S = 30.0
+
+
+class _BrokenDownload(Exception):
+    """A jar came, but not with the bytes that the list promises."""
+
+
+@dataclass(frozen=True)
+class LockedJar:
+    """A Maven coordinate (`group:artifact:version`) and the SHA-256 of its jar in hexadecimal."""
+
+    coordinate: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """The name that Maven gives the jar, `artifact-version.jar`."""
+        _, artifact, version = self.coordinate.split(":")
+        return f"{artifact}-{version}.jar"
+
+
+def locked_jars(text: str) -> list[LockedJar]:
+    """Read a list of jars: a coordinate and a SHA-256 on each line, `#` begins a comment."""
+    lines = (line.split("#")[0].split() for line in text.splitlines())
+    return [LockedJar(*words) for words in lines if words]
+
+
+async def kafka_jars() -> Path:
+    """Return the folder of Kafka's jars, fetched the first time. Raises StackError when they cannot be fetched."""
+    return await fill_once(cached_folder("kafka", JAR_LIST), _fetch, needs_bytes=ALL_JARS_BYTES)
+
+
+async def _fetch(scratch: Path) -> Path:
+    folder = scratch / "lib"
+    folder.mkdir()
+    jars = locked_jars(JAR_LIST.read_text())
+    columns = TextColumn("Kafka's jars"), BarColumn(), DownloadColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("jars", total=ALL_JARS_BYTES)
+        try:
+            await _fetch_all(jars, folder, progress, bar)
+        except (httpx.HTTPError, _BrokenDownload) as error:
+            raise StackError(
+                f"Kafka's jars could not be fetched: {type(error).__name__} {error}".rstrip(),
+                "look after the network or proxy (HTTPS_PROXY, SSL_CERT_FILE) and run it again; or set KAFKA_BOOTSTRAP_SERVERS",
+            ) from error
+    return folder
+
+
+async def _fetch_all(jars: Sequence[LockedJar], folder: Path, progress: Progress, bar: TaskID) -> None:
+    places = asyncio.Semaphore(AT_ONCE)
+    uris = Downloader().resolver
+
+    async def fetch(jar: LockedJar) -> None:
+        async with places:
+            async for attempt in _attempts():
+                with attempt:
+                    uri = uris.uri_for_artifact(Artifact.parse(jar.coordinate))
+                    await _fetch_jar(http, uri, jar, folder / jar.file_name, progress, bar)
+
+    async with httpx.AsyncClient(timeout=SILENCE_TIMEOUT_S, follow_redirects=True) as http:
+        await asyncio.gather(*(fetch(jar) for jar in jars))
+
+
+def _attempts() -> AsyncRetrying:
+    return AsyncRetrying(
+        retry=retry_if_exception_type((httpx.TransportError, _BrokenDownload)),
+        stop=stop_after_attempt(ATTEMPTS_MAX),
+        wait=wait_random_exponential(multiplier=0.5, max=5),
+        reraise=True,
+    )
+
+
+async def _fetch_jar(http: httpx.AsyncClient, uri: str, jar: LockedJar, file: Path, progress: Progress, bar: TaskID) -> None:
+    digest = hashlib.sha256()
+    async with http.stream("GET", uri) as answer:
+        answer.raise_for_status()
+        with file.open("wb") as output:
+            async for chunk in answer.aiter_bytes():
+                output.write(chunk)
+                digest.update(chunk)
+                progress.advance(bar, len(chunk))
+    if digest.hexdigest() != jar.sha256:
+        raise _BrokenDownload(f"{jar.coordinate} has the SHA-256 {digest.hexdigest()}, deploy/kafka/jars.txt promises {jar.sha256}")
