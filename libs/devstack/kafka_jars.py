@@ -5,14 +5,15 @@ No Maven is needed: the list holds what Maven resolved, and the artifacts come f
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
-from maven_artifact import Artifact, Downloader
+from maven_artifact import Artifact, Downloader, Resolver
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from libs.devstack.cache import cached_folder, fill_once
@@ -54,18 +55,21 @@ def locked_jars(text: str) -> list[LockedJar]:
 
 async def kafka_jars() -> Path:
     """Return the folder of Kafka's jars, fetched the first time. Raises StackError when they cannot be fetched."""
-    return await fill_once(cached_folder("kafka", JAR_LIST), _fetch, needs_bytes=ALL_JARS_BYTES)
+
+    async def fetch(scratch: Path) -> Path:
+        return await fetch_jars(locked_jars(JAR_LIST.read_text()), scratch / "lib", Downloader().resolver)
+
+    return await fill_once(cached_folder("kafka", JAR_LIST), fetch, needs_bytes=ALL_JARS_BYTES)
 
 
-async def _fetch(scratch: Path) -> Path:
-    folder = scratch / "lib"
+async def fetch_jars(jars: Sequence[LockedJar], folder: Path, repository: Resolver) -> Path:
+    """Fetch jars into a new folder and return it. Raises StackError for the first that cannot be had."""
     folder.mkdir()
-    jars = locked_jars(JAR_LIST.read_text())
     columns = TextColumn("Kafka's jars"), BarColumn(), DownloadColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("jars", total=ALL_JARS_BYTES)
+        advance = partial(progress.advance, progress.add_task("jars", total=ALL_JARS_BYTES))
         try:
-            await _fetch_all(jars, folder, progress, bar)
+            await _fetch_all(jars, folder, repository, advance)
         except (httpx.HTTPError, _BrokenDownload) as error:
             raise StackError(
                 f"Kafka's jars could not be fetched: {type(error).__name__} {error}".rstrip(),
@@ -74,16 +78,15 @@ async def _fetch(scratch: Path) -> Path:
     return folder
 
 
-async def _fetch_all(jars: Sequence[LockedJar], folder: Path, progress: Progress, bar: TaskID) -> None:
+async def _fetch_all(jars: Sequence[LockedJar], folder: Path, repository: Resolver, advance: Callable[[int], None]) -> None:
     places = asyncio.Semaphore(AT_ONCE)
-    uris = Downloader().resolver
 
     async def fetch(jar: LockedJar) -> None:
+        uri = repository.uri_for_artifact(Artifact.parse(jar.coordinate))
         async with places:
             async for attempt in _attempts():
                 with attempt:
-                    uri = uris.uri_for_artifact(Artifact.parse(jar.coordinate))
-                    await _fetch_jar(http, uri, jar, folder / jar.file_name, progress, bar)
+                    await _fetch_jar(http, uri, jar, folder / jar.file_name, advance)
 
     async with httpx.AsyncClient(timeout=SILENCE_TIMEOUT_S, follow_redirects=True) as http:
         await asyncio.gather(*(fetch(jar) for jar in jars))
@@ -98,7 +101,7 @@ def _attempts() -> AsyncRetrying:
     )
 
 
-async def _fetch_jar(http: httpx.AsyncClient, uri: str, jar: LockedJar, file: Path, progress: Progress, bar: TaskID) -> None:
+async def _fetch_jar(http: httpx.AsyncClient, uri: str, jar: LockedJar, file: Path, advance: Callable[[int], None]) -> None:
     digest = hashlib.sha256()
     async with http.stream("GET", uri) as answer:
         answer.raise_for_status()
@@ -106,6 +109,6 @@ async def _fetch_jar(http: httpx.AsyncClient, uri: str, jar: LockedJar, file: Pa
             async for chunk in answer.aiter_bytes():
                 output.write(chunk)
                 digest.update(chunk)
-                progress.advance(bar, len(chunk))
+                advance(len(chunk))
     if digest.hexdigest() != jar.sha256:
         raise _BrokenDownload(f"{jar.coordinate} has the SHA-256 {digest.hexdigest()}, deploy/kafka/jars.txt promises {jar.sha256}")

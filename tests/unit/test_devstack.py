@@ -173,8 +173,9 @@ async def test_a_server_that_the_environment_names_but_that_does_not_answer_is_t
 async def test_a_machine_without_java_and_docker_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr("libs.devstack.java._java_in_wheel", lambda: None)
     settings = StackSettings().model_copy(update={"kafka_bootstrap_servers": None})
-    with pytest.raises(StackError, match="apt-get install -y openjdk-17-jre-headless maven"):
+    with pytest.raises(StackError, match="apt-get install -y openjdk-17-jre-headless"):
         await Infrastructure.resolve(settings, tmp_path)
 
 
@@ -189,7 +190,7 @@ def stand_in(path: Path, script: str) -> None:
         (
             'echo "$0: error while loading shared libraries: libcurl.so.4: cannot open shared object file" >&2; exit 127',
             "mongod does not run: error while loading shared libraries: libcurl.so.4: cannot open shared object file",
-            "apt-get install -y libcurl4",
+            "uv sync --group libcurl, or apt-get install -y libcurl4",
         ),
         ("kill -ILL $$", "mongod does not run: it ended with -4", "install MongoDB's server"),
     ],
