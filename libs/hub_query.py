@@ -11,10 +11,12 @@ values of which one suffices. An empty query wants every event, whole.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
+
+from libs.exact_decimal import KEPT, InvalidDecimal, parse_decimal
 
 # Members of the envelope are always sent; naming them in `fields` is allowed and changes nothing.
 ENVELOPE_MEMBERS = frozenset(
@@ -158,8 +160,8 @@ def _equal(value: Any, wanted: str) -> bool:
         return str(value).lower() == wanted.lower()
     if isinstance(value, int | Decimal):
         try:
-            return value == Decimal(wanted)
-        except InvalidOperation:
+            return value == parse_decimal(wanted, KEPT)
+        except InvalidDecimal:
             return False
     return value == wanted or _same_instant(value, wanted)
 

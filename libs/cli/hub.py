@@ -15,6 +15,7 @@ from libs.cli.conversation import publish
 from libs.cli.errors import CommandError
 from libs.contracts import DeliveryRetryRequested
 from libs.devstack.stack import running_settings
+from libs.exact_decimal import KEPT
 from libs.exact_json import read_json, write_json
 from libs.hub_signature import subscription_key
 from libs.runtime import RuntimeSettings
@@ -90,7 +91,7 @@ async def _retry(settings: RuntimeSettings, delivery_id: str) -> None:
 
 
 def _for_machines(delivery: dict[str, Any]) -> dict[str, Any]:
-    return {"id": delivery.pop("_id"), **delivery, "body": read_json(delivery["body"])}
+    return {"id": delivery.pop("_id"), **delivery, "body": read_json(delivery["body"], KEPT)}
 
 
 def _table(found: list[dict[str, Any]]) -> Table:

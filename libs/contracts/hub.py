@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import ValidationError, model_validator
 
 from libs.contracts.fact import Id, MalformedFact, RecordFact, Text, faults_of
+from libs.exact_decimal import KEPT
 from libs.exact_json import read_json, write_json
 from libs.periods import Instant
 
@@ -36,7 +37,7 @@ class HubEventRaised(RecordFact, topic="hub.event_raised.v1", key="resource_id")
     @model_validator(mode="before")
     @classmethod
     def _read_exactly(cls, body: Any) -> Any:
-        return read_json(body) if isinstance(body, bytes) else body
+        return read_json(body, KEPT) if isinstance(body, bytes) else body
 
     def to_message(self) -> bytes:
         """As of any fact, but with decimals as numbers."""

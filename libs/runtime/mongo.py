@@ -14,12 +14,12 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
 from libs.runtime.exact_numbers import decimal128
+from libs.runtime.mongo_errors import DUPLICATE_KEY, error_codes
 from libs.runtime.settings import RuntimeSettings
 
 SERVER_SELECTION_TIMEOUT_MS = 5_000
 # The same keys with other options, the same name with other keys.
 _INDEX_CONFLICTS = (85, 86)
-_DUPLICATE_KEY = 11000
 
 T = TypeVar("T")
 R = TypeVar("R", bound=BaseModel)
@@ -92,7 +92,7 @@ async def ensure_indexes(store: AsyncDatabase, indexes: Sequence[Index]) -> None
 
 async def _remedy(store: AsyncDatabase, index: Index, error: OperationFailure) -> str | None:
     """What to do about an index that cannot be created; None when it may be created later."""
-    if error.code == _DUPLICATE_KEY:
+    if error_codes(error) == {DUPLICATE_KEY}:
         return "Something else than this service wrote these documents: mend them and start again"
     if error.code not in _INDEX_CONFLICTS:
         return None

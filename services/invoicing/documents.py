@@ -6,10 +6,10 @@ from bson import Binary
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError
 
 from libs.contracts import BillDocument
 from libs.runtime import in_transaction
+from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 
 BUCKET = "documents"
 # GridFS's own default; a bill of four lines is 40 kB, so most documents are one chunk.
@@ -50,7 +50,8 @@ class DocumentStore:
 
         # Not GridFS's own upload: it takes no transaction, and a crash halfway leaves chunks that block the next try.
         try:
-            await in_transaction(self._client, insert)
-        except DuplicateKeyError:
+            with ids_may_be_there():
+                await in_transaction(self._client, insert)
+        except AlreadyThere:
             return await self.size_bytes(document.id) or len(body)
         return len(body)

@@ -9,6 +9,7 @@ transaction with the bill, so that no instance can bill what another has parked 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,12 +17,12 @@ from typing import Any
 from pymongo import AsyncMongoClient, ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError
 
 from libs.billing import BillDraft
 from libs.contracts import AccountParked, BillIssued, BillState, BillStateChanged, BillStateRefused, BillStateRequested, RunType
 from libs.runtime import Index, from_document, in_transaction, to_document
 from libs.runtime.exact_numbers import decimal128
+from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from services.invoicing.domain.series import InvoiceSeries, bill_numbers
 
 INDEXES = (
@@ -35,7 +36,6 @@ INDEXES = (
     Index("documents.chunks", (("files_id", 1), ("n", 1)), "GridFS: the chunks of a document in order", unique=True),
 )
 MOVING_FIELDS = ("state", "held_from", "remaining_amount", "last_update_at")
-DUPLICATE_KEY = 11000
 
 StateAnswer = BillStateChanged | BillStateRefused
 CutDecision = BillIssued | AccountParked
@@ -88,10 +88,11 @@ class BillStore:
         # Every turn ends the loop or takes at least one draft out.
         while left:
             try:
-                kept.decided.update(await self._insert(left))
+                with ids_may_be_there():
+                    kept.decided.update(await self._insert(left))
                 break
-            except BulkWriteError as error:
-                violation = _duplicate_key(error)
+            except AlreadyThere as there:
+                violation = there.violations[0]
                 # Another instance may have decided the same cuts, while partitions moved: what it decided is the answer.
                 decided = await self.decided(left)
                 kept.decided.update(decided)
@@ -105,10 +106,8 @@ class BillStore:
         final = [parking for parking in parkings if parking.is_final]
         if not final:
             return {parking.id: parking for parking in parkings}
-        try:
+        with suppress(AlreadyThere), ids_may_be_there():
             await self._decisions.insert_many([to_document(parking) for parking in final], ordered=False)
-        except BulkWriteError as error:
-            _duplicate_key(error)
         return {**{parking.id: parking for parking in parkings}, **await self.decided(parking.id for parking in final)}
 
     async def answer_state(self, request: BillStateRequested, decide: Callable[[BillIssued | None], StateAnswer]) -> StateAnswer:
@@ -156,7 +155,7 @@ class BillStore:
 
         return await in_transaction(self._client, insert)
 
-    async def _refusal(self, violation: dict[str, Any]) -> Refusal:
+    async def _refusal(self, violation: Mapping[str, Any]) -> Refusal:
         (field, value), *_ = violation["keyValue"].items()
         holder = await self._bills.find_one({field: value}, {"bill_no": 1, "cut_id": 1})
         bill = f"bill {holder['bill_no']} ({holder['_id']})" if holder else "another bill of the same batch"
@@ -177,14 +176,6 @@ def _with_decimal128(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _with_decimal128(element) for key, element in value.items()}
     return [_with_decimal128(element) for element in value] if isinstance(value, list | tuple) else value
-
-
-def _duplicate_key(error: BulkWriteError) -> dict[str, Any]:
-    """The first write that violated a unique index; raises the error again when it is about anything else."""
-    violations = error.details["writeErrors"]
-    if not violations or any(violation["code"] != DUPLICATE_KEY for violation in violations):
-        raise error
-    return violations[0]
 
 
 def _as_issued(bill: BillIssued) -> BillIssued:

@@ -6,13 +6,14 @@ A balance document: `_id` = account and currency joined by a blank, `account_id`
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from pymongo import AsyncMongoClient, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError
 
 from libs.runtime import Index, in_transaction, to_document
+from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from services.ledger.domain.entry import Entry, receivables
 
 INDEXES = (
@@ -20,7 +21,6 @@ INDEXES = (
     Index("entries", (("bill_id", 1),), "audit: the entries of a bill"),
     Index("balances", (("account_id", 1),), "gateway: the balances of an account, one per currency"),
 )
-DUPLICATE_KEY = 11000
 
 
 class LedgerStore:
@@ -35,13 +35,10 @@ class LedgerStore:
         """Write entries that are not there yet and move their balances, in one transaction; those that are there stay."""
         wanted = {entry.id: entry for entry in entries}
         while left := await self._missing(wanted):
-            try:
+            # Another instance may be first, while partitions move: then look again what is left to do.
+            with suppress(AlreadyThere), ids_may_be_there():
                 await self._insert(left)
                 return
-            except BulkWriteError as error:
-                # Another instance was first, while partitions moved: look again what is left to do.
-                if any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
-                    raise
 
     async def _missing(self, wanted: Mapping[str, Entry]) -> list[Entry]:
         found = self._entries.find({"_id": {"$in": list(wanted)}}, {"_id": 1})

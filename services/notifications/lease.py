@@ -8,7 +8,8 @@ import uuid
 
 from pymongo import ReturnDocument
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError
+
+from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 
 
 class Leases:
@@ -28,10 +29,11 @@ class Leases:
         until = {"$add": ["$$NOW", int(self._duration_s * 1000)]}
         take = {"holder": {"$cond": [mine_or_free, self._holder, "$holder"]}, "until": {"$cond": [mine_or_free, until, "$until"]}}
         try:
-            lease = await self._leases.find_one_and_update(
-                {"_id": subscription_id}, [{"$set": take}], upsert=True, return_document=ReturnDocument.AFTER
-            )
-        except DuplicateKeyError:
+            with ids_may_be_there():
+                lease = await self._leases.find_one_and_update(
+                    {"_id": subscription_id}, [{"$set": take}], upsert=True, return_document=ReturnDocument.AFTER
+                )
+        except AlreadyThere:
             lease = None
         if lease is None or lease["holder"] != self._holder:
             self._held_until.pop(subscription_id, None)

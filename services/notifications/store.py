@@ -7,16 +7,17 @@ and whoever plans an event plans the earlier ones of its resource with it, so th
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from libs.contracts import HubEventRaised, SubscriptionChanged
 from libs.runtime import Index, from_document, in_transaction, to_document
+from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from services.notifications.domain.delivery import Attempt, Delivery, DeliveryState, Lane, ReceivedEvent, in_sequence
 from services.notifications.domain.retry import Outcome
 
@@ -27,7 +28,6 @@ ATTEMPTS_KEPT = 100
 LOOK_AGAIN_MAX = 5
 # Bounds the time and the size of a transaction when many events meet many subscriptions.
 DELIVERIES_PER_TRANSACTION_MAX = 1_000
-DUPLICATE_KEY = 11000
 DELIVERIES_KEPT_S = 30 * 24 * 3600
 
 INDEXES = (
@@ -120,31 +120,27 @@ class NotificationsStore:
         """
         for start in range(0, len(planned), DELIVERIES_PER_TRANSACTION_MAX):
             chunk = planned[start : start + DELIVERIES_PER_TRANSACTION_MAX]
-            for _ in range(LOOK_AGAIN_MAX):
-                if await self._add_fresh(chunk):
+            for _ in range(LOOK_AGAIN_MAX - 1):
+                with suppress(AlreadyThere):
+                    await self._add_fresh(chunk)
                     break
             else:
-                raise DuplicateKeyError(f"deliveries planned by somebody else {LOOK_AGAIN_MAX} times in a row", DUPLICATE_KEY)
+                await self._add_fresh(chunk)
 
-    async def _add_fresh(self, planned: Sequence[Delivery]) -> bool:
-        """False when somebody else wrote some of it meanwhile."""
+    async def _add_fresh(self, planned: Sequence[Delivery]) -> None:
+        """Raises AlreadyThere when another instance wrote some of it meanwhile."""
         ids = [delivery.id for delivery in planned]
         known = {document["_id"] async for document in self._deliveries.find({"_id": {"$in": ids}}, {"_id": 1})}
         fresh = [delivery for delivery in planned if delivery.id not in known]
         if not fresh:
-            return True
+            return
         numbered = in_sequence(fresh, await self._last_sequences({delivery.lane for delivery in fresh}))
 
         async def add(session: AsyncClientSession) -> None:
             await self._deliveries.insert_many([to_document(delivery) for delivery in numbered], session=session)
 
-        try:
+        with ids_may_be_there():
             await in_transaction(self._client, add)
-        except BulkWriteError as error:
-            if any(fault["code"] != DUPLICATE_KEY for fault in error.details["writeErrors"]):
-                raise
-            return False
-        return True
 
     async def _last_sequences(self, lanes: Iterable[Lane]) -> dict[Lane, int]:
         subscription_ids, resource_ids = (sorted(set(ids)) for ids in zip(*lanes, strict=True))

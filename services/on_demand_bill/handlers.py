@@ -30,7 +30,9 @@ async def start_on_demand_bills(batch: Batch[OnDemandBillRequested], *, store: O
     states = await store.account_states(request.account_id for request in fresh)
     accepted = [accept(request, states.get(request.account_id), batch.received_at) for request in fresh]
     await store.add(accepted)
-    return [answer(request) for request in (*known.values(), *accepted)]
+    # As they are stored: another instance may have started one meanwhile, and then its answer is the one to repeat.
+    started = await store.requests(request.id for request in accepted)
+    return [answer(request) for request in (*known.values(), *started.values())]
 
 
 async def complete_on_demand_bills(

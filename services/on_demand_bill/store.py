@@ -1,6 +1,7 @@
 """The collections of on_demand_bill: `accounts`, what it must know of each, and `requests`, each with its end."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from libs.contracts import AccountChanged, AccountState, OnDemandState
 from libs.runtime import Index, from_document, to_document
 from libs.runtime.copies import remember_newest
+from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from services.on_demand_bill.domain.on_demand_request import OnDemandRequest
 
 INDEXES = (Index("requests", (("state", 1), ("refused_at", 1)), "running requests whose refused cut is due again"),)
@@ -39,9 +41,10 @@ class OnDemandStore:
         return {document["_id"]: from_document(OnDemandRequest, document) async for document in found}
 
     async def add(self, requests: Sequence[OnDemandRequest]) -> None:
-        """Store new requests. Raises pymongo.errors.BulkWriteError when one was stored meanwhile."""
+        """Store new requests; one that another instance stored meanwhile stays as it is."""
         if requests:
-            await self._requests.insert_many([to_document(request) for request in requests])
+            with suppress(AlreadyThere), ids_may_be_there():
+                await self._requests.insert_many([to_document(request) for request in requests], ordered=False)
 
     async def update(self, requests: Sequence[OnDemandRequest]) -> None:
         """Store what became of requests; one that has ended meanwhile stays as it ended, unless it has its bill now."""

@@ -55,8 +55,7 @@ async def _begun(requested: BillRunRequested, store: OperationsStore) -> BillRun
         return await store.reopen_parked(run, requested.rerun) if requested.rerun == run.attempt + 1 else run
     reason = nonsense(requested) or too_early(requested, await store.time_zones(requested))
     begun = refuse(requested, reason) if reason else begin(requested, await store.snapshot_accounts(requested))
-    await store.save_new(begun)
-    return begun
+    return await store.save_new(begun)
 
 
 async def count_outcomes(batch: Batch[BillIssued | BillSkipped | AccountParked | CutRefused], *, store: OperationsStore) -> Sequence[Fact]:

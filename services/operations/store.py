@@ -11,6 +11,7 @@ from libs.billing.final_bills import closed_since
 from libs.contracts import AccountChanged, AccountState, BillRunChanged, BillRunRequested, BillRunState
 from libs.runtime import Index, from_document, in_transaction, to_document
 from libs.runtime.copies import remember_newest
+from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from services.operations.domain.bill_run import run_again
 from services.operations.domain.run_account import AccountOutcome, RunAccount, run_account_id
 
@@ -79,9 +80,14 @@ class OperationsStore:
         await copied.close()
         return await self._run_accounts.count_documents({"run_id": requested.id})
 
-    async def save_new(self, run: BillRunChanged) -> None:
-        """Store a run that begins, or was refused before. Raises DuplicateKeyError when it has begun meanwhile."""
-        await self._runs.replace_one({"_id": run.id, "state": BillRunState.REFUSED}, to_document(run), upsert=True)
+    async def save_new(self, run: BillRunChanged) -> BillRunChanged:
+        """Store a run that begins, or was refused before, and return it; one that began meanwhile stays and is returned."""
+        try:
+            with ids_may_be_there():
+                await self._runs.replace_one({"_id": run.id, "state": BillRunState.REFUSED}, to_document(run), upsert=True)
+        except AlreadyThere:
+            return await self.run(run.id) or run
+        return run
 
     async def reopen_parked(self, run: BillRunChanged, attempt: int) -> BillRunChanged:
         """Begin another attempt: its parked accounts are without outcome again, in one transaction."""

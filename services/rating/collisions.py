@@ -1,14 +1,14 @@
 """Collisions: two workers, or two deliveries, were about to decide the same thing. The second looks again and goes on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from pymongo.errors import BulkWriteError
+from pymongo.errors import OperationFailure
 
-DUPLICATE_KEY = 11000
-# What adding to a sealed charge is answered.
-TYPE_MISMATCH = 14
+from libs.runtime.mongo_errors import DUPLICATE_KEY, TYPE_MISMATCH, error_codes
+
+# Adding to a sealed charge is refused as a mismatch of types.
+_COLLISIONS = {DUPLICATE_KEY, TYPE_MISMATCH}
 
 
 class Collision(Exception):
@@ -20,10 +20,7 @@ def collisions() -> Iterator[None]:
     """Raise Collision for a duplicate key or a sealed charge within; anything else goes on as it is."""
     try:
         yield
-    except BulkWriteError as error:
-        details: Mapping[str, Any] = error.details or {}
-        if details.get("writeConcernErrors") or any(
-            fault["code"] not in (DUPLICATE_KEY, TYPE_MISMATCH) for fault in details["writeErrors"]
-        ):
+    except OperationFailure as error:
+        if not error_codes(error) <= _COLLISIONS:
             raise
         raise Collision from error

@@ -11,10 +11,10 @@ from typing import Any
 from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import DuplicateKeyError
 
 from libs.contracts import Fact, OnDemandState
 from libs.runtime import Index, in_transaction
+from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from services.tmf_gateway.domain.refusal import Conflict
 
 ACCOUNTS = "billing_accounts"
@@ -161,8 +161,9 @@ class GatewayStore:
     async def add_subscription(self, subscription: Mapping[str, Any], facts: Sequence[Fact]) -> None:
         """Store a new subscription. Raises Conflict when the same callback and query are subscribed."""
         try:
-            await self.add(SUBSCRIPTIONS, subscription, facts)
-        except DuplicateKeyError:
+            with ids_may_be_there():
+                await self.add(SUBSCRIPTIONS, subscription, facts)
+        except AlreadyThere:
             raise Conflict("this callback is already subscribed with this query") from None
 
     async def end_subscription(self, subscription: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
@@ -291,13 +292,14 @@ class GatewayStore:
             start, end = identifier["valid_from"], identifier["valid_to"] or _FOR_EVER
             overlaps = {"$elemMatch": {"start": {"$lt": end}, "end": {"$gt": start}}}
             try:
-                await self._database[IDENTIFIER_HOLDINGS].update_one(
-                    {"_id": _holding_id(identifier), "holdings": {"$not": overlaps}},
-                    {"$push": {"holdings": {"product_id": product["_id"], "start": start, "end": end}}},
-                    upsert=True,
-                    session=session,
-                )
-            except DuplicateKeyError:
+                with ids_may_be_there():
+                    await self._database[IDENTIFIER_HOLDINGS].update_one(
+                        {"_id": _holding_id(identifier), "holdings": {"$not": overlaps}},
+                        {"$push": {"holdings": {"product_id": product["_id"], "start": start, "end": end}}},
+                        upsert=True,
+                        session=session,
+                    )
+            except AlreadyThere:
                 raise Conflict(f"another product holds {identifier['kind']} {identifier['value']} at that time") from None
 
 

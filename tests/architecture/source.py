@@ -31,7 +31,14 @@ class Module:
     @property
     def is_pure(self) -> bool:
         """Whether it belongs to the trade itself, which sees no clock, session, logger or settings."""
-        single = ("libs/money.py", "libs/periods.py", "libs/exact_json.py", "libs/hub_query.py", "libs/hub_signature.py")
+        single = (
+            "libs/money.py",
+            "libs/periods.py",
+            "libs/exact_decimal.py",
+            "libs/exact_json.py",
+            "libs/hub_query.py",
+            "libs/hub_signature.py",
+        )
         return self.path in single or self.path.startswith(("libs/pricing/", "libs/billing/", "libs/tariffs/")) or self.in_domain
 
     @property

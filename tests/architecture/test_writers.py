@@ -69,6 +69,12 @@ def test_only_the_gateway_reads_the_databases_of_others():
     )
 
 
+def test_nobody_else_reads_duplicate_keys():
+    names = ("11000", "DuplicateKeyError")
+    readers = [module.path for module in modules() if any(name in module.text for name in names)]
+    assert readers == ["libs/runtime/mongo_errors.py"], report(readers, "Use ids_may_be_there() of libs.runtime.mongo_errors.")
+
+
 def _writes(tree: ast.AST) -> Iterator[ast.Call]:
     return (
         node for node in nodes(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITES

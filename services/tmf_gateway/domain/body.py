@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from libs.exact_json import InvalidJson, read_json
+from libs.exact_json import InvalidJson, UnfitValue, check_text, read_json
 from services.tmf_gateway.domain.refusal import BadRequest, UnsupportedMedia
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -28,6 +28,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
         value = read_json(body.decode())
     except UnicodeDecodeError:
         raise BadRequest("the body is not UTF-8") from None
+    except UnfitValue as error:
+        raise BadRequest(str(error)) from None
     except InvalidJson as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -53,9 +55,7 @@ def _check(value: Any, path: str, depth: int) -> None:
 
 
 def _check_text(text: str, where: str) -> None:
-    if "\x00" in text:
-        raise BadRequest(f"{where} holds a NUL character")
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise BadRequest(f"{where} holds half of a surrogate pair") from None
+        check_text(text)
+    except ValueError as error:
+        raise BadRequest(f"{where} {error}") from None

@@ -5,9 +5,10 @@ A value is always an operand, never a document, so nothing that a client sends c
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
+from libs.exact_decimal import KEPT, InvalidDecimal, parse_decimal
 from services.tmf_gateway.domain.links import Links, id_of
 from services.tmf_gateway.domain.query import Filter, Query
 from services.tmf_gateway.domain.refusal import BadRequest
@@ -16,8 +17,6 @@ from services.tmf_gateway.domain.resource import Kind, Resource, Stored
 REGEX_LENGTH_MAX = 128
 _MATCHES_NOTHING: dict[str, Any] = {"_id": {"$in": []}}
 _ORDER_OPERATORS = {"gt": "$gt", "gte": "$gte", "lt": "$lt", "lte": "$lte"}
-_DECIMAL_DIGITS_MAX = 34
-_DECIMAL_EXPONENT_MAX = 6_000
 
 
 def mongo_filter(query: Query, resource: Resource, links: Links) -> dict[str, Any]:
@@ -111,12 +110,9 @@ def _instant(value: str, path: str) -> datetime:
 
 def _number(value: str, path: str) -> Decimal:
     try:
-        number = Decimal(value.strip())
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or len(number.as_tuple().digits) > _DECIMAL_DIGITS_MAX or abs(number.adjusted()) > _DECIMAL_EXPONENT_MAX:
-        raise BadRequest(f"{path} is a number, not {value[:50]!r}")
-    return number
+        return parse_decimal(value.strip(" "), KEPT)
+    except InvalidDecimal as error:
+        raise BadRequest(f"{path} is a number: {error}") from None
 
 
 def _boolean(value: str, path: str) -> bool:

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from libs.exact_decimal import MONEY_ENTERED, InvalidDecimal
 from libs.periods import to_utc_milliseconds
 from services.tmf_gateway.domain.refusal import BadRequest
 from services.tmf_gateway.domain.resource import Kind
 
 TEXT_LENGTH_MAX = 4_096
+_MONEY = "Money"
 _SCALARS: Mapping[str, tuple[type, ...]] = {"string": (str,), "number": (int, Decimal), "integer": (int,), "boolean": (bool,)}
 _KINDS = {"number": Kind.NUMBER, "integer": Kind.NUMBER, "boolean": Kind.BOOLEAN, "string": Kind.TEXT}
 
@@ -75,6 +77,8 @@ class Schema:
         missing = [key for key in self._definitions[name].get("required", ()) if value.get(key) is None]
         if missing and required:
             raise BadRequest(f"{f'{path} lacks' if path else 'missing'} {', '.join(missing)}")
+        if name == _MONEY:
+            _check_money(value.get("value"), path)
         return {
             key: self._value(properties[key], member, f"{path}.{key}" if path else key) if key in properties else member
             for key, member in _without_nulls(value).items()
@@ -112,6 +116,14 @@ def _scalar(schema: Mapping[str, Any], value: Any, path: str) -> Any:
     if isinstance(value, str) and len(value) > TEXT_LENGTH_MAX:
         raise BadRequest(f"{path} is longer than {TEXT_LENGTH_MAX} characters")
     return value
+
+
+def _check_money(value: Any, path: str) -> None:
+    if isinstance(value, int | Decimal):
+        try:
+            MONEY_ENTERED.check(Decimal(value))
+        except InvalidDecimal as error:
+            raise BadRequest(f"{path}.value: {error}") from None
 
 
 def parse_instant(value: Any, path: str) -> datetime:
