@@ -84,13 +84,21 @@ def retry(
     suspense_ids: Ids = None,
     reason: Reason = None,
     everything: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    beyond_limits: Annotated[
+        bool, typer.Option("--beyond-limits", help="Rate the named usages though their quantity is beyond the limits.")
+    ] = False,
+    note: Annotated[str | None, typer.Option(help="Why the quantity is right; kept for good. With --beyond-limits.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rate usages again, once what was missing is there. Each is rated once, however often it is retried."""
     if [bool(suspense_ids), reason is not None, everything].count(True) != 1:
         raise typer.BadParameter("name the usages to retry, or choose --reason or --all")
+    if beyond_limits != bool(note and note.strip()) or (beyond_limits and not suspense_ids):
+        raise typer.BadParameter("--beyond-limits needs the ids of usages and a --note that says why their quantity is right")
     named: Sequence[str | None] = suspense_ids or [None]
-    requests = [SuspenseRetryRequested(id=_new_id("retry"), suspense_id=id, reason=reason) for id in named]
+    requests = [
+        SuspenseRetryRequested(id=_new_id("retry"), suspense_id=id, reason=reason, beyond_limits=beyond_limits, note=note) for id in named
+    ]
     _tell(asyncio.run(ask(running_settings(), requests, [SuspenseResolved], what="requests")), as_json=as_json)
 
 

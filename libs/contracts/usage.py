@@ -102,6 +102,8 @@ class RejectionReason(StrEnum):
     WRONG_UNIT = "wrong-unit"
     NEGATIVE_QUANTITY = "negative-quantity"
     ABSURD_QUANTITY = "absurd-quantity"
+    BEYOND_LIMITS = "beyond-limits"
+    INVALID_NUMBER = "invalid-number"
     IN_THE_FUTURE = "in-the-future"
     TOO_OLD = "too-old"
     DUPLICATE_ID = "duplicate-id"
@@ -118,14 +120,17 @@ class UsageRejected(RecordFact, topic="usage.rejected.v1", key="suspense_id"):
 
 
 class SuspenseRetryRequested(RecordFact, topic="suspense.retry_requested.v1", key="id"):
-    """An operative asks to rate suspended usages again: one by id, or all of a reason, or all.
+    """A request to rate suspended usages again: one by id, or all of a reason, or all.
 
     Rating works through many in steps: it asks itself for what comes `after` a suspense id, with the counts so far.
+    `beyond_limits` releases one usage from the plausibility limits; `note` says why and is kept with the entry.
     """
 
     id: Id
     suspense_id: str | None = None
     reason: RejectionReason | None = None
+    beyond_limits: bool = False
+    note: Text | None = None
     after: str = ""
     rated_count: int = 0
     suspended_count: int = 0

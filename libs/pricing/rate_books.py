@@ -47,6 +47,7 @@ class RateBooks:
         # Most offerings are not: then a cut need not look further.
         self._adjusted = {_place(offering) for offering in _offerings(newest_first) if offering.adjustments != NO_ADJUSTMENTS}
         self._recurring: dict[tuple[str, str], RecurringVersions] = {}
+        self._codes: dict[tuple[str, str, str, str], tuple[str, ...] | None] = {}
 
     @property
     def books(self) -> tuple[RateBook, ...]:
@@ -106,6 +107,20 @@ class RateBooks:
             found = RecurringVersions.of((effective_from, offering.recurring_prices) for effective_from, offering in versions)
             self._recurring[offering_id, currency] = found
         return found
+
+    def called_codes(self, offering_id: str, usage_type: str, at: datetime, currency: str) -> tuple[str, ...] | None:
+        """Return the short codes, and beginnings of codes, that an offering's prices of a usage type name at an instant.
+
+        Returns: None where no price of that type looks at called numbers. Codes are called numbers without a plus.
+        """
+        offering = self.offering(offering_id, at, currency)
+        if offering is None:
+            return None
+        place = (offering.rate_book, offering.id, currency, usage_type)
+        if place not in self._codes:
+            named = {prefix for price in offering.usage_prices if price.match.usage_type == usage_type for prefix in price.match.called}
+            self._codes[place] = tuple(sorted(prefix for prefix in named if not prefix.startswith("+"))) if named else None
+        return self._codes[place]
 
     def _price(self, offering: Offering, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | RejectedUsage:
         table = offering.tables.get(usage.usage_type)

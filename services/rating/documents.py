@@ -20,6 +20,8 @@ from services.rating.domain.deciding import Earlier, Rated, UsageCharge, total_n
 INT64_MAX = 2**63 - 1
 # What a rated usage has besides what was received, but for the numbers.
 RATED_FIELDS = ("account_id", "product_id", "price_id", "charge_id", "currency", "rate_book")
+# Stored in the form by which a usage is guided and priced; `received` has them as they came where that is another.
+NUMBERS = ("identifier", "called_number")
 Document = dict[str, Any]
 
 
@@ -88,9 +90,16 @@ def rated_document(rated: Rated) -> Document:
     if rated.others:
         document["numerator"] = _integer(total_numerator(priced))
         document["parts"] = [_part_document(*part) for part in rated.parts]
+    if rated.received is not None:
+        document["received"] = _as_received(rated.received, usage)
     if rated.allowances:
         document["allowances"] = [_use_document(use) for use in rated.allowances]
     return document
+
+
+def _as_received(received: UsageReceived, usage: UsageReceived) -> Document:
+    """The numbers of a usage that were received otherwise than it was guided and priced by."""
+    return {name: getattr(received, name) for name in NUMBERS if getattr(received, name) != getattr(usage, name)}
 
 
 def _part_document(charge: UsageCharge, priced: PricedUsage) -> Document:
@@ -141,6 +150,11 @@ def suspense_document(rejected: UsageRejected, at: datetime, body: str | None = 
 
 def received_usage(document: Document) -> UsageReceived:
     """The usage as it was received, from any of these documents."""
+    return priced_usage({**document, **document["received"]} if "received" in document else document)
+
+
+def priced_usage(document: Document) -> UsageReceived:
+    """The usage with the numbers that it was guided and priced by."""
     return UsageReceived(
         id=document["_id"],
         identifier=document["identifier"],
@@ -161,8 +175,9 @@ def earlier_answer(document: Document) -> Earlier:
             suspense_id=document["suspense_id"], usage_id=usage.id, reason=document["reason"], detail=document["detail"], usage=usage
         )
         return Earlier(usage, rejected)
+    priced = priced_usage(document)
     rated = UsageRated(
-        **{field: getattr(usage, field) for field in usage.__struct_fields__},
+        **{field: getattr(priced, field) for field in priced.__struct_fields__},
         **{field: document[field] for field in RATED_FIELDS},
         **_amount(document),
         parts=tuple(RatedPart(**{**part, **_amount(part)}) for part in document.get("parts", ())),

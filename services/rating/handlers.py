@@ -35,7 +35,7 @@ from services.rating.domain.crossing import find_reached, rate_again, watch
 from services.rating.domain.cutting import Cutter, one_per_account
 from services.rating.domain.deciding import Earlier, Rated, Rater, decide
 from services.rating.domain.drawing import draw_allowances, plan_draws
-from services.rating.domain.limits import UsageLimits
+from services.rating.domain.limits import UsageLimits, identifiers_of
 from services.rating.domain.repricing import Shelf
 from services.rating.domain.rerating import Rerater, Reratings
 from services.rating.domain.rerating_request import book_of, complete, ends, obstacle, progressed, refuse, rest_of
@@ -76,7 +76,7 @@ async def rate_usages(
     earlier: dict[str, Earlier] = {}
     books = await terms.books.current()
     for _ in range(LOOKS_MAX):
-        holdings = await directory.holdings(usage.identifier for usage in batch)
+        holdings = await directory.holdings(identifiers_of(batch, terms.limits.intake.numbers))
         rater = Rater(holdings, books, terms.limits, batch.received_at)
         decisions = decide(batch, earlier, rater)
         plan = plan_draws(decisions.rated, books)
@@ -126,16 +126,16 @@ async def retry_suspended(
         for _ in range(LOOKS_MAX):
             entries = await suspense.find_to_retry(request)
             usages = usages_of(entries)
-            holdings = await directory.holdings(usage.identifier for usage in usages)
+            holdings = await directory.holdings(identifiers_of(usages, terms.limits.intake.numbers))
             rater = Rater(holdings, books, terms.limits, batch.received_at)
             earlier = await store.find_earlier(usages)
-            retries = retry(entries, earlier, rater)
+            retries = retry(entries, earlier, rater, is_released=request.beyond_limits)
             rated = list(retries.rated.values())
             plan = plan_draws(rated, books)
             drawn = draw_allowances(rated, plan, await buckets.find(plan.bucket_ids))
             retries = retries.with_draws(drawn.rated)
             try:
-                await suspense.resolve(retries, drawn.changes, request.id, batch.received_at)
+                await suspense.resolve(retries, drawn.changes, request, batch.received_at)
             except Collision:
                 directory.forget_accounts(await charges.accounts_cut(retries.rated.values()))
                 continue

@@ -24,7 +24,7 @@ from services.rating.charges import ChargeStore
 from services.rating.collisions import collisions
 from services.rating.commands import write_all
 from services.rating.directory import Directory
-from services.rating.documents import Document, earlier_answer, opened_charge
+from services.rating.documents import Document, earlier_answer, opened_charge, priced_usage
 from services.rating.domain.accumulation import Increment
 from services.rating.domain.correcting import Correction
 from services.rating.domain.counted import Counted, add_counted, tiers_after
@@ -185,7 +185,7 @@ class ReratingStore:
 def _standing(document: Document, reratings: Sequence[Document], request_id: str) -> Standing:
     earlier = earlier_answer(document)
     assert isinstance(earlier.answer, UsageRated), f"usage {earlier.usage.id} has an account and no price"
-    return Standing.of(earlier.usage, earlier.answer, [rerated_fact(rerating) for rerating in reratings], request_id)
+    return Standing.of(priced_usage(document), earlier.answer, [rerated_fact(rerating) for rerating in reratings], request_id)
 
 
 def _increment(place: UsageCharge, movement: Movement) -> Increment:

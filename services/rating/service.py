@@ -7,7 +7,9 @@ from pathlib import Path
 from pydantic import Field
 
 from libs.pricing import load_rate_books
-from libs.runtime import RuntimeSettings, Service
+from libs.pricing.intake import Intake
+from libs.runtime import Service
+from libs.runtime.usage_settings import UsageSettings
 from services.rating import buckets, crossings, cuts, directory, rerating, store, tariffs
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
@@ -38,7 +40,7 @@ CUT_BATCH_SIZE = 500
 USAGE_CONSUMERS = 2
 
 
-class RatingSettings(RuntimeSettings):
+class RatingSettings(UsageSettings):
     """Besides the shared ones: where the rate books are, how much is rated at a time, and which usage is believed."""
 
     http_port: int = Field(8097, validation_alias="RATING_PORT")
@@ -49,9 +51,10 @@ class RatingSettings(RuntimeSettings):
 
 
 def build(settings: RatingSettings) -> Service:
-    """The service with its handlers bound to its stores. Raises RateBookInvalid."""
+    """The service with its handlers bound to its stores. Raises RateBookInvalid, or ValueError for a setting that cannot be."""
     load_rate_books(settings.rate_books_dir)
-    limits = UsageLimits(timedelta(seconds=settings.usage_future_tolerance_s), timedelta(days=settings.usage_age_days_max))
+    intake = Intake.of(settings.usage_numbers_country, settings.usage_limits, settings.usage_limits_by_unit)
+    limits = UsageLimits(timedelta(seconds=settings.usage_future_tolerance_s), timedelta(days=settings.usage_age_days_max), intake)
     service = Service(
         "rating",
         settings,

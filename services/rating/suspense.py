@@ -54,11 +54,13 @@ class SuspenseStore:
         document = await self._suspense.find_one({"_id": request.suspense_id}, {"state": 1})
         return refuse_absent(request.suspense_id, None if document is None else document["state"])
 
-    async def resolve(self, retries: Retries, draws: Sequence[BucketChange], retry_id: str, at: datetime) -> None:
+    async def resolve(self, retries: Retries, draws: Sequence[BucketChange], request: SuspenseRetryRequested, at: datetime) -> None:
         """Store the outcome, with what was drawn for it, in one transaction. Raises Collision when nothing of it was stored."""
         usages = [_replace(entry_id, rated_document(rated)) for entry_id, rated in retries.rated.items()]
         usages += [_replace(id, rejected_document(rejected)) for id, rejected in retries.rejected.items() if not _is_conflicting(rejected)]
-        rated = {"state": "rated", "retry_id": retry_id, "resolved_at": at}
+        rated = {"state": "rated", "retry_id": request.id, "resolved_at": at}
+        if request.beyond_limits:
+            rated |= {"beyond_limits": True, "note": request.note}
         entries = [_update(entry_id, rated) for entry_id in (*retries.rated, *retries.settled)]
         entries += [_update(id, {"reason": no.reason.value, "detail": no.detail}) for id, no in retries.rejected.items()]
         increments = accumulate(retries.rated.values())

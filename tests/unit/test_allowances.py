@@ -107,7 +107,7 @@ def test_a_price_that_counts_the_month_counts_what_was_not_covered() -> None:
     ("covers", "called", "is_covered"),
     [
         ("usage_types: voice", None, True),
-        ("usage_types: [voice, sms]", "+34", True),
+        ("usage_types: [voice, sms]", "+34112", True),
         ("zones: home", "+34911234567", True),
         ("zones: home", "+33911234567", False),
         ("zones: home", None, False),

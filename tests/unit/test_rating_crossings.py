@@ -73,7 +73,7 @@ def texts(id: str, count: int) -> UsageReceived:
         started_at="2026-03-02T15:00:00Z",
         quantity=Decimal(count),
         unit="message",
-        called_number="+1",
+        called_number="+12125559999",
     )
 
 

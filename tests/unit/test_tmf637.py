@@ -52,6 +52,20 @@ def test_a_number_is_kept_in_e_164():
     assert held(new(msisdn("+34 600-000 000")))[0][1] == "+34600000000"
 
 
+@pytest.mark.parametrize("number", ["+47580012345678", "+337000012345678", "+345901234567890", "+882350123456789"])
+def test_a_machine_s_number_may_be_as_long_as_e_164_allows(number):
+    assert held(new(msisdn(number)))[0][1] == number
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["+4758001234567890", "+99912345678", "+346000", "+34", "600 000 000", "+1 800 FLOWERS", "+34600000000 x1", "+\u0663\u0664600000000"],
+)
+def test_what_is_no_subscriber_s_number_in_e_164_is_refused(number):
+    with pytest.raises(BadRequest, match="msisdn"):
+        new(msisdn(number))
+
+
 def test_a_number_is_held_while_both_it_and_the_product_last():
     stored = new(
         msisdn(startDateTime="2026-02-01T00:00:00Z", endDateTime="2026-03-01T00:00:00Z"),

@@ -11,7 +11,8 @@ from libs.contracts import RejectionReason, UsageReceived
 from libs.pricing import PricedUsage, RejectedUsage
 from libs.pricing.allowance import Allowance
 
-RECEIVED_FIELDS = ("identifier", "usage_type", "started_at", "quantity", "unit", "called_number", "characteristics")
+# `received` has the numbers that rating brought into one form, as they came.
+RECEIVED_FIELDS = ("received", "identifier", "usage_type", "started_at", "quantity", "unit", "called_number", "characteristics")
 # Suspended for these reasons, nothing is stored as a usage: it could not be read, or its id was taken.
 WITHOUT_USAGE = frozenset({RejectionReason.MALFORMED, RejectionReason.DUPLICATE_ID})
 _DIGEST_LENGTH = 32
@@ -24,6 +25,7 @@ def malformed_id(body: bytes) -> str:
 
 def is_stored_as_received(usage: UsageReceived, stored: Mapping[str, Any]) -> bool:
     """Whether the stored usage is the one of the message."""
+    stored = {**stored, **stored.get("received", {})}
     return (
         usage.identifier == stored["identifier"]
         and usage.usage_type == stored["usage_type"]

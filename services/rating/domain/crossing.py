@@ -40,7 +40,7 @@ class Watch:
 
 def rate_again(earlier: Mapping[str, Earlier], rater: Rater) -> list[Rated]:
     """What was rated before, as it would be rated now: whoever rated it may have ended before anything was told."""
-    outcomes = [rater.rate(known.usage) for known in earlier.values() if isinstance(known.answer, UsageRated)]
+    outcomes = [rater.rate(known.usage, is_released=True) for known in earlier.values() if isinstance(known.answer, UsageRated)]
     return [outcome for outcome in outcomes if isinstance(outcome, Rated)]
 
 

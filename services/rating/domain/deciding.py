@@ -3,7 +3,7 @@
 Pure. What was decided before comes in as `earlier`; a repeat within the batch is a repeat like any other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace as changed
 from libs.contracts import AllowanceUse, RatedPart, RejectionReason, UsageRated, UsageReceived, UsageRejected
 from libs.pricing import CompiledPrice, PricedUsage, RateBooks, RejectedUsage
 from services.rating.domain.charge_ids import terms_of_price, usage_charge_id
-from services.rating.domain.holdings import Account, Holdings, Product, holder_at
+from services.rating.domain.holdings import Account, Holding, Holdings, Product, holder_at
 from services.rating.domain.limits import UsageLimits, fault_of
 from services.rating.domain.months import BillingMonth, BillingMonths
 from services.rating.domain.suspense import reject, reject_conflicting
@@ -27,6 +27,7 @@ REMEDIES = {
     RejectionReason.NO_PRICE: "add a price to the rate book, then retry",
     RejectionReason.WRONG_CURRENCY: "give the product an offering priced in the account's currency, then retry",
     RejectionReason.WRONG_UNIT: "correct the price and retry, or send the usage in that unit under a new id and discard this one",
+    RejectionReason.INVALID_NUMBER: "give the book a price for it or set USAGE_NUMBERS_COUNTRY and retry, or " + DISCARD,
     RejectionReason.NEGATIVE_QUANTITY: DISCARD,
     RejectionReason.ABSURD_QUANTITY: DISCARD,
 }
@@ -58,6 +59,7 @@ class Rated(Struct, frozen=True, gc=False):
     """A usage with its price and the charge that counts it; `others` are the charges of the other parts of one that was split.
 
     `allowances` are what it took from buckets. What they paid is in no charge.
+    `usage` has its numbers as they were guided and priced by; `received` is set where they were received otherwise.
     """
 
     usage: UsageReceived
@@ -65,6 +67,7 @@ class Rated(Struct, frozen=True, gc=False):
     priced: PricedUsage
     others: tuple[UsageCharge, ...] = ()
     allowances: tuple[AllowanceUse, ...] = ()
+    received: UsageReceived | None = None
 
     @property
     def parts(self) -> Iterator[tuple[UsageCharge, PricedUsage]]:
@@ -108,36 +111,42 @@ class Rater:
         self._holdings = holdings
         self._books = books
         self._window = limits.at(now)
+        self._intake = limits.intake
         self._months = BillingMonths()
         self._charges: dict[tuple[str, str], UsageCharge] = {}
 
-    def rate(self, usage: UsageReceived) -> Rated | UsageRejected:
-        """Guide the usage to its product and price it, or say why not."""
-        fault = fault_of(usage, self._window)
+    def rate(self, received: UsageReceived, *, is_released: bool = False) -> Rated | UsageRejected:
+        """Guide the usage to its product and price it, or say why not. `is_released`: whatever its quantity."""
+        fault = fault_of(received, self._window, is_released=is_released)
         if fault is not None:
-            return reject(usage, *fault)
-        product = holder_at(self._holdings.by_identifier.get(usage.identifier, ()), usage.started_at)
+            return reject(received, *fault)
+        usage, tenures = received, self._holdings.by_identifier.get(received.identifier)
+        if not tenures:
+            usage, tenures = self._with_number(received)
+        product = holder_at(tenures, usage.started_at)
         if product is None:
-            return reject(usage, RejectionReason.UNKNOWN_PRODUCT, self._why_nobody_holds(usage))
+            return reject(received, RejectionReason.UNKNOWN_PRODUCT, _why_nobody_holds(usage, tenures))
         account = self._holdings.accounts.get(product.account_id)
         if account is None:
             detail = f"product {product.id} is paid for by account {product.account_id}, which is unknown: open the account, then retry"
-            return reject(usage, RejectionReason.UNKNOWN_ACCOUNT, detail)
-        priced = self._books.price_usage(product.offering_id, usage, time_zone=account.time_zone, currency=account.currency)
+            return reject(received, RejectionReason.UNKNOWN_ACCOUNT, detail)
+        usage, priced = self._intake.price(self._books, product.offering_id, usage, time_zone=account.time_zone, currency=account.currency)
         if isinstance(priced, RejectedUsage):
-            return reject(usage, priced.reason, f"{priced.detail}: {REMEDIES[priced.reason]}")
+            return reject(received, priced.reason, f"{priced.detail}: {REMEDIES[priced.reason]}")
+        if total_numerator(priced) > SUMMAND_MAX if priced.others else priced.numerator > SUMMAND_MAX:
+            return reject(received, RejectionReason.ABSURD_QUANTITY, TOO_LONG)
+        charge = self._charge(account, product, priced.price, usage.started_at)
+        others: tuple[UsageCharge, ...] = ()
         if priced.others:
-            return self._rate_parts(usage, account, product, priced)
-        if priced.numerator > SUMMAND_MAX:
-            return reject(usage, RejectionReason.ABSURD_QUANTITY, TOO_LONG)
-        return Rated(usage, self._charge(account, product, priced.price, usage.started_at), priced)
+            # All of the month that the usage started in, however far into the next one it lasted.
+            others = tuple(self._charge(account, product, part.price, usage.started_at) for part in priced.others)
+        return Rated(usage, charge, priced, others, received=received if usage is not received else None)
 
-    def _rate_parts(self, usage: UsageReceived, account: Account, product: Product, priced: PricedUsage) -> Rated | UsageRejected:
-        if total_numerator(priced) > SUMMAND_MAX:
-            return reject(usage, RejectionReason.ABSURD_QUANTITY, TOO_LONG)
-        # All of the month that the usage started in, however far into the next one it lasted.
-        charges = [self._charge(account, product, part.price, usage.started_at) for part in priced.parts]
-        return Rated(usage, charges[0], priced, tuple(charges[1:]))
+    def _with_number(self, received: UsageReceived) -> tuple[UsageReceived, Sequence[Holding]]:
+        """The usage with its identifier in E.164 where it is a number, and who held that when."""
+        number = self._intake.numbers.identifier(received.identifier)
+        usage = received if number == received.identifier else changed(received, identifier=number)
+        return usage, self._holdings.by_identifier.get(number, ())
 
     def _charge(self, account: Account, product: Product, price: CompiledPrice, started_at: datetime) -> UsageCharge:
         # Nearly always the charge of the month before this usage's own: then nothing else is looked up.
@@ -148,14 +157,15 @@ class Rater:
             charge = self._charges[place] = usage_charge(account, product, price, month)
         return charge
 
-    def _why_nobody_holds(self, usage: UsageReceived) -> str:
-        holders = sorted({tenure.product.id for tenure in self._holdings.by_identifier.get(usage.identifier, ())})
-        if not holders:
-            return f"no product has the identifier {usage.identifier}: add it to a product, then retry"
-        return (
-            f"no product held {usage.identifier} at {usage.started_at.isoformat()} (at other times: {', '.join(holders[:5])}): "
-            "correct its validity, then retry"
-        )
+
+def _why_nobody_holds(usage: UsageReceived, tenures: Sequence[Holding]) -> str:
+    holders = sorted({tenure.product.id for tenure in tenures})
+    if not holders:
+        return f"no product has the identifier {usage.identifier}: add it to a product, then retry"
+    return (
+        f"no product held {usage.identifier} at {usage.started_at.isoformat()} (at other times: {', '.join(holders[:5])}): "
+        "correct its validity, then retry"
+    )
 
 
 def usage_charge(account: Account, product: Product, price: CompiledPrice, month: BillingMonth) -> UsageCharge:

@@ -1,41 +1,49 @@
-"""What a usage must be before anybody looks for its price: a sane quantity at a sane time."""
+"""What a usage must be before anybody looks for its price: a plausible quantity at a plausible time."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from libs.contracts import QUANTITY_MAX, RejectionReason, UsageReceived
+from libs.contracts import RejectionReason, UsageReceived
+from libs.pricing.intake import Intake, NumberReader, is_e164
 
-# Finer than any meter; and exact arithmetic with 1e-999999999 would take all memory.
-QUANTITY_DECIMALS_MAX = 9
+Fault = tuple[RejectionReason, str]
+# What an operator does about a quantity that cannot be right.
+REMEDIES = {
+    RejectionReason.NEGATIVE_QUANTITY: "correct it at mediation under a new id, and discard this one",
+    RejectionReason.ABSURD_QUANTITY: "correct it at mediation under a new id, and discard this one",
+    RejectionReason.BEYOND_LIMITS: (
+        "discard it; or, if it is right, release it with `tarifa suspense retry --beyond-limits --note WHY ID`, "
+        "or raise USAGE_LIMITS and retry it"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class UsageLimits:
-    """How far from now a usage may have started."""
+    """How far from now a usage may have started, and how much of what it may be."""
 
     future_tolerance: timedelta
     age_max: timedelta
+    intake: Intake = field(default_factory=Intake)
 
     def at(self, now: datetime) -> "Window":
         """The limits as instants."""
-        return Window(now - self.age_max, now + self.future_tolerance, now)
+        return Window(now - self.age_max, now + self.future_tolerance, now, self.intake)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When a usage that arrives `now` may have started."""
+    """When a usage that arrives `now` may have started, and how it is taken in."""
 
     earliest: datetime
     latest: datetime
     now: datetime
+    intake: Intake
 
 
-Fault = tuple[RejectionReason, str]
-
-
-def fault_of(usage: UsageReceived, window: Window) -> Fault | None:
-    """Why the usage cannot be right, with what to do about it; None when it can."""
+def fault_of(usage: UsageReceived, window: Window, *, is_released: bool = False) -> Fault | None:
+    """Why the usage cannot be right, with what to do about it; None when it can, or where an operator released its quantity."""
     if usage.started_at > window.latest:
         return RejectionReason.IN_THE_FUTURE, (
             f"it started at {usage.started_at.isoformat()} but arrived at {window.now.isoformat()}: "
@@ -46,26 +54,11 @@ def fault_of(usage: UsageReceived, window: Window) -> Fault | None:
             f"it started at {usage.started_at.isoformat()}, too long before it arrived at {window.now.isoformat()}: "
             "raise USAGE_AGE_DAYS_MAX and retry it, or discard it"
         )
-    return _quantity_fault(usage.quantity)
+    refused = window.intake.quantity_fault(usage, is_released=is_released)
+    return None if refused is None else (refused.reason, f"{refused.detail}: {REMEDIES[refused.reason]}")
 
 
-def _quantity_fault(quantity: Decimal) -> Fault | None:
-    if quantity < 0:
-        return (
-            RejectionReason.NEGATIVE_QUANTITY,
-            f"a quantity of {quantity:.6g} is negative: correct it at mediation under a new id, and discard this one",
-        )
-    if quantity > QUANTITY_MAX:
-        return (
-            RejectionReason.ABSURD_QUANTITY,
-            f"a quantity of {quantity:.6g} is above {QUANTITY_MAX:.0E}: discard it",
-        )
-    if quantity == int(quantity):
-        return None
-    exponent = quantity.as_tuple().exponent
-    if quantity and isinstance(exponent, int) and exponent < -QUANTITY_DECIMALS_MAX:
-        return RejectionReason.ABSURD_QUANTITY, (
-            f"a quantity of {quantity:.6g} has more than {QUANTITY_DECIMALS_MAX} decimals: "
-            "round it at mediation and send it under a new id, and discard this one"
-        )
-    return None
+def identifiers_of(usages: Iterable[UsageReceived], numbers: NumberReader) -> set[str]:
+    """Return the identifiers of usages, as received and in E.164."""
+    received = {usage.identifier for usage in usages}
+    return received | {numbers.identifier(identifier) for identifier in received if not is_e164(identifier)}

@@ -1,7 +1,8 @@
 """Retrying suspended usages: what can now be rated is rated, once; the rest waits on with its reason of today."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from libs.contracts import SuspenseResolved, SuspenseRetryRequested, UsageRated, UsageReceived, UsageRejected
 from services.rating.domain.deciding import Earlier, Rated, Rater, answers_with_draws, rated_fact
@@ -36,18 +37,22 @@ def usages_of(entries: Iterable[Suspended]) -> list[UsageReceived]:
     return [entry.usage for entry in entries if entry.usage is not None]
 
 
-def retry(entries: Iterable[Suspended], earlier: Mapping[str, Earlier], rater: Rater) -> Retries:
-    """Decide each entry anew. `earlier` is what is stored of their usages."""
+def retry(entries: Iterable[Suspended], earlier: Mapping[str, Earlier], rater: Rater, *, is_released: bool = False) -> Retries:
+    """Decide each entry anew. `earlier` is what is stored of their usages; `is_released`: their quantities may be beyond the limits."""
     retries = Retries()
     claimed: set[str] = set()
     for entry in entries:
-        answer = _retry_one(entry, earlier, rater, retries, claimed)
+        answer = _retry_one(entry, earlier, partial(rater.rate, is_released=is_released), retries, claimed)
         retries.answers.append(answer)
     return retries
 
 
 def _retry_one(
-    entry: Suspended, earlier: Mapping[str, Earlier], rater: Rater, retries: Retries, claimed: set[str]
+    entry: Suspended,
+    earlier: Mapping[str, Earlier],
+    rate: Callable[[UsageReceived], Rated | UsageRejected],
+    retries: Retries,
+    claimed: set[str],
 ) -> UsageRated | UsageRejected:
     usage = entry.usage
     if usage is None:
@@ -65,7 +70,7 @@ def _retry_one(
     if usage.id in claimed:
         return _waits_on(entry)
     claimed.add(usage.id)
-    outcome = rater.rate(usage)
+    outcome = rate(usage)
     if isinstance(outcome, UsageRejected):
         return _rejected(entry, outcome, retries)
     retries.rated[entry.id] = outcome

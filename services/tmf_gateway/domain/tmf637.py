@@ -10,10 +10,10 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any
 
-import phonenumbers
 from pydantic import ValidationError
 
 from libs.contracts import AccountState, FormerOffering, ProductChanged, ProductStatus, ServiceIdentifier, Suspension
+from libs.pricing.intake import InvalidNumber, subscriber_number
 from services.tmf_gateway.domain.links import TMF637, Links
 from services.tmf_gateway.domain.merge_patch import merge
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
@@ -196,12 +196,9 @@ def _group(resource: Mapping[str, Any]) -> str | None:
 
 def _e164(value: str) -> str:
     try:
-        number = phonenumbers.parse(value)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_possible_number(number):
-        raise BadRequest(f"msisdn {value[:50]!r} is not a number in E.164, such as +34600000000")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return subscriber_number(value)
+    except InvalidNumber as error:
+        raise BadRequest(f"productCharacteristic msisdn: {error}") from None
 
 
 def _identifiers(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
