@@ -17,6 +17,8 @@ COMMANDS = {
     "bench": ("bench", "Measure how fast it is on this machine."),
     "demo": ("demo", "Bill a month of real telephone traffic, and compare every bill line with the charge that was published."),
     "audit": ("audit", "Compute charges, bills, balances and numbers again and report every difference. Exit 1 when there is any."),
+    "backup": ("backup", "Back up all databases at one instant, with the offsets of all groups. Services go on meanwhile."),
+    "restore": ("restore", "Restore a backup, then adopt from Kafka what the services had published since."),
     "asyncapi": ("asyncapi", "Write the AsyncAPI document of all facts: topics, keys, schemas, who sends and who receives."),
     "hub": ("hub", "What the subscribers of the TM Forum hub were sent, and the keys that they verify it with."),
     "price": ("price", "Price usages in an offering, as rating and billing would, and say why. Exit 1 when one has no price."),

@@ -8,6 +8,7 @@ service.run()
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 
 from libs.contracts import Fact, ParkedRetryRequested
 from libs.runtime import parking
+from libs.runtime.adoption import Adopt, adopt_restored
 from libs.runtime.broker import new_broker, subscribe
 from libs.runtime.consumers import Consumer, ConsumerLog
 from libs.runtime.fact_catalog import fact_catalog_routes
@@ -39,6 +41,8 @@ GC_THRESHOLDS = (300_000, 20, 50)
 STARTUP_RETRY_MAX_S = 5.0
 PING_TIMEOUT_S = 2.0
 WARNINGS_TIMEOUT_S = 2.0
+# The argument of a service's process that adopts and ends.
+ADOPT = "adopt"
 
 logger = structlog.get_logger(__name__)
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -65,6 +69,7 @@ class Service:
         self._consumers: list[Consumer] = []
         self._background: list[Task] = []
         self._preparations: list[Task] = []
+        self._adoptions: list[Adopt] = []
         self._running: list[asyncio.Task[None]] = []
         self._warnings: list[Report] = []
         self._started = False
@@ -117,6 +122,18 @@ class Service:
         service, unless Kafka or MongoDB did not answer: then it is called again."""
         self._preparations.append(task)
 
+    def adopt(self, step: Adopt) -> None:
+        """Call this once after the database was restored from a backup, before the first message is handled."""
+        self._adoptions.append(step)
+
+    async def adopt_restored(self) -> None:
+        """Take over what was published since the backup, and nothing else; at once done where nothing was restored."""
+        try:
+            await ensure_indexes(self.database, self._indexes)
+            await adopt_restored(self.settings, self.database, self._adoptions)
+        finally:
+            await self.client.close()
+
     async def start(self) -> None:
         """Connect (trying until Kafka and MongoDB answer), create indexes, start consuming."""
         retrying = AsyncRetrying(
@@ -154,8 +171,14 @@ class Service:
             await self.stop()
 
     def run(self) -> None:
-        """Be the process: serve HTTP at once, so that readiness can tell what is missing, until SIGTERM or SIGINT."""
+        """Be the process: serve HTTP at once, so that readiness can tell what is missing, until SIGTERM or SIGINT.
+
+        With the argument `adopt` it only adopts what was published since the backup that its database was restored from.
+        """
         configure_logs(self.settings.log_format, self.settings.log_level)
+        if sys.argv[1:] == [ADOPT]:
+            asyncio.run(self.adopt_restored())
+            return
         # uvicorn raises the signal that ended it once more, and by default that would end the process before `stop`.
         signal.signal(signal.SIGTERM, lambda *_: None)
         # What was imported stays: never look through it again.
@@ -183,6 +206,7 @@ class Service:
         await self.client.admin.command("ping")
         await ensure_indexes(self.database, self._indexes)
         await self.publisher.start()
+        await adopt_restored(self.settings, self.database, self._adoptions)
         for prepare in self._preparations:
             await prepare()
         try:

@@ -11,6 +11,7 @@ from libs.billing import BillTerms, parse_tax_rates
 from libs.contracts import BillIssuer, PostalAddress
 from libs.runtime import RuntimeSettings, Service
 from services.invoicing.accounts import AccountCopies
+from services.invoicing.adoption import BillAdoption
 from services.invoicing.documents import DocumentStore
 from services.invoicing.domain.series import InvoiceSeries
 from services.invoicing.handlers import change_bill_states, issue_bills, remember_accounts, render_documents
@@ -63,6 +64,7 @@ def build(settings: InvoicingSettings) -> Service:
     service = Service("invoicing", settings, indexes=INDEXES)
     bills = BillStore(service.client, service.database, InvoiceSeries(settings.invoice_series))
     accounts = AccountCopies(service.database, settings.account_wait_s)
+    service.adopt(BillAdoption(service.database).adopt)
     service.subscribe(partial(remember_accounts, accounts=accounts))
     service.subscribe(partial(issue_bills, bills=bills, accounts=accounts, terms=terms), batch_size=ISSUE_BATCH_SIZE)
     service.subscribe(partial(change_bill_states, bills=bills), batch_size=STATE_BATCH_SIZE)

@@ -119,7 +119,7 @@ class BillStore:
             if remembered is not None:
                 return _remembered_answer(remembered, document)
             decided = decide(from_document(BillIssued, document) if document else None)
-            await self._state_answers.insert_one(_answer_document(decided), session=session)
+            await self._state_answers.insert_one(state_answer_document(decided), session=session)
             if isinstance(decided, BillStateChanged):
                 moved = {field: getattr(decided.bill, field) for field in MOVING_FIELDS}
                 await self._bills.update_one({"_id": decided.bill.id}, {"$set": moved}, session=session)
@@ -184,7 +184,8 @@ def _as_issued(bill: BillIssued) -> BillIssued:
     return bill.model_copy(update=first)
 
 
-def _answer_document(answer: StateAnswer) -> dict[str, Any]:
+def state_answer_document(answer: StateAnswer) -> dict[str, Any]:
+    """An answer as `state_answers` keeps it: of a bill that moved, only what moved."""
     if isinstance(answer, BillStateRefused):
         return to_document(answer)
     moved = {field: getattr(answer.bill, field) for field in MOVING_FIELDS}

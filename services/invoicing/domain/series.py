@@ -46,3 +46,11 @@ class InvoiceSeries:
 def bill_numbers(series: str, last: int, count: int) -> Sequence[str]:
     """The `count` numbers of a block that ends with `last`."""
     return [f"{series}-{sequence:0{SEQUENCE_DIGITS}d}" for sequence in range(last - count + 1, last + 1)]
+
+
+def sequence_of(bill_no: str) -> tuple[str, int]:
+    """The series of a number and its place in it. Raises ValueError for what is no number of any series."""
+    series, dash, sequence = bill_no.rpartition("-")
+    if not (dash and sequence.isascii() and sequence.isdigit()):
+        raise ValueError(f"{bill_no!r} is no number of a series")
+    return series, int(sequence)
