@@ -97,7 +97,7 @@ class _Month:
 
     def __init__(self, books: RateBooks) -> None:
         self._books = books
-        offering = books.offering("basic", MONDAY, CURRENCY)
+        offering = books.offering("basic", MONDAY, CURRENCY, "UTC")
         assert offering is not None, "the bench's own offering"
         self._offering = offering
         self._sources: dict[int, tuple[Sources]] = {}

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from libs.pricing.compiled_price import CompiledPrice
 from libs.pricing.faults import Place
+from libs.pricing.roaming import ABROAD, AT_HOME, Roaming
 from libs.pricing.unit import MONEY
 
 # The unit of a balance that several kinds of usage draw from, each by its own factor.
@@ -50,11 +51,19 @@ class Burns(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Which usage may draw. Each of these that is not empty must fit; `called` are prefixes, those of zones among them."""
+    """Which usage may draw. Each of these that is not empty must fit; `called` are prefixes, those of zones among them.
+
+    `roaming` is None where the prices that it names say it, and in books of the first format.
+    """
 
     usage_types: frozenset[str] = frozenset()
     prices: frozenset[str] = frozenset()
     called: tuple[str, ...] = ()
+    roaming: Roaming | None = None
+
+    def reaches_place(self, price: CompiledPrice) -> bool:
+        """Return whether usage at this price is where the allowance is for, at home or abroad."""
+        return self.roaming is None or (ABROAD if price.is_abroad else AT_HOME) in self.roaming.places
 
     def reaches(self, called_number: str | None) -> bool:
         """Whether a call to this number is covered."""
@@ -104,6 +113,8 @@ class Allowance:
         if self.covers.usage_types and price.usage_type not in self.covers.usage_types:
             return False
         if self.covers.prices and price.price_id not in self.covers.prices:
+            return False
+        if not self.covers.reaches_place(price):
             return False
         if self.is_money:
             return price.currency == self.unit and price.tiers is None

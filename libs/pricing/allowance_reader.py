@@ -15,8 +15,10 @@ from libs.pricing.book_terms import BookTerms
 from libs.pricing.compiled_price import CompiledPrice
 from libs.pricing.exact_number import parse_number, parse_positive_number
 from libs.pricing.faults import Unreadable, suggest
+from libs.pricing.prefix_reader import read_prefixes
+from libs.pricing.roaming import Roaming
+from libs.pricing.roaming_reader import read_roaming
 from libs.pricing.unit import MONEY, parse_unit_quantity
-from libs.pricing.usage_price_reader import read_prefixes
 from libs.pricing.yaml_source import Node
 
 # Each is looked at for every price; what a customer gets beyond these nobody can explain.
@@ -60,7 +62,7 @@ def _read_allowance(node: Node, terms: BookTerms, price_ids: Sequence[str], pric
         amount=amount,
         unit=unit or terms.currency,
         is_money=unit is None,
-        covers=_read_coverage(fields["covers"], terms, price_ids) if "covers" in fields else Coverage(),
+        covers=_read_coverage(fields.get("covers"), terms, price_ids),
         priority=reader.value(fields.get("priority"), _parse_priority, PRIORITY),
         recurrence=reader.value(fields.get("recurrence"), partial(_parse_word, Recurrence, "recurrence"), Recurrence.MONTH),
         validity_days=reader.value(fields.get("validity"), _parse_days, None),
@@ -77,9 +79,9 @@ def _read_allowance(node: Node, terms: BookTerms, price_ids: Sequence[str], pric
     return allowance if len(reader.faults) == faults_before else None
 
 
-def _read_coverage(node: Node, terms: BookTerms, price_ids: Sequence[str]) -> Coverage:
+def _read_coverage(node: Node | None, terms: BookTerms, price_ids: Sequence[str]) -> Coverage:
     reader = terms.reader
-    fields = reader.fields(node, (), ("usage_types", "zones", "called", "prices"))
+    fields = reader.fields(node, (), ("usage_types", "zones", "called", "prices", "roaming"))
     called = set(read_prefixes(fields["called"], reader)) if "called" in fields else set()
     for item in reader.items(fields.get("zones")):
         called.update(reader.reference(item, terms.zones, "zone") or ())
@@ -88,6 +90,8 @@ def _read_coverage(node: Node, terms: BookTerms, price_ids: Sequence[str]) -> Co
         usage_types=frozenset(reader.identifier(item) for item in reader.items(fields.get("usage_types"))),
         prices=frozenset(reader.value(item, known, "") for item in reader.items(fields.get("prices"))),
         called=tuple(sorted(called)),
+        # Prices that are named say themselves whether they are for usage abroad.
+        roaming=read_roaming(fields.get("roaming"), terms, None if "prices" in fields else Roaming.EXCLUDED),
     )
 
 

@@ -9,27 +9,33 @@ from zoneinfo import ZoneInfo
 from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.periods import UnknownTimeZone, time_zone
 from libs.pricing.allowance_reader import refuse_different_shares
+from libs.pricing.book_format import FIRST_FORMAT, parse_format
 from libs.pricing.book_terms import BookTerms
-from libs.pricing.effective_date import parse_effective_from
+from libs.pricing.effective_date import EffectiveFrom, parse_effective_from
 from libs.pricing.faults import Unreadable
 from libs.pricing.holidays import read_holidays
 from libs.pricing.network_code import parse_network_code
 from libs.pricing.offering_reader import read_offering
+from libs.pricing.prefix_reader import read_prefixes
 from libs.pricing.rate_book import RateBook
 from libs.pricing.reader import Reader
+from libs.pricing.roaming_reader import read_home_networks
 from libs.pricing.rounding_reader import DEFAULT_ROUNDING, read_rounding
 from libs.pricing.time_band import ALL_DAY, EVERY_DAY, BandPart, TimeBand, minutes_of_week, parse_days, parse_hours
-from libs.pricing.usage_price_reader import read_crossing, read_prefixes
+from libs.pricing.usage_price_reader import read_crossing
 from libs.pricing.yaml_source import Node
 
 # Each band takes the minutes of a week in memory, and more than these nobody can explain to a customer.
 TIME_BANDS_MAX = 100
-BOOK_TERMS = ("time_zone", "zones", "time_bands", "holidays", "roaming_zones", "rounding", "crossing")
+_NEVER_READ = EffectiveFrom.at(datetime(1, 1, 1, tzinfo=UTC))
+BOOK_TERMS = ("format", "home_networks", "time_zone", "zones", "time_bands", "holidays", "roaming_zones", "rounding", "crossing")
 
 
 def read_rate_book(tree: Node, reader: Reader) -> RateBook:
     """The book of a tree; worthless when the reader has faults afterwards."""
     fields = reader.fields(tree, ("id", "effective_from", "currency", "offerings"), BOOK_TERMS)
+    format = reader.value(fields.get("format"), parse_format, FIRST_FORMAT)
+    home_networks = read_home_networks(tree, fields.get("home_networks"), format, reader)
     zone = reader.value(fields.get("time_zone"), _parse_time_zone, ZoneInfo("UTC"))
     zones = {name: read_prefixes(node, reader) for name, node in reader.named(fields.get("zones"), "[prefixes]").items()}
     roaming = reader.named(fields.get("roaming_zones"), "[network codes]")
@@ -49,6 +55,7 @@ def read_rate_book(tree: Node, reader: Reader) -> RateBook:
         holidays=holidays,
         rounding=read_rounding(fields.get("rounding"), DEFAULT_ROUNDING, currency, reader),
         splits=read_crossing(fields.get("crossing"), reader, default=False),
+        home_networks=home_networks,
     )
     offerings = {
         name: read_offering(name, node, replace(terms, declared={}), sound_names=sound_names)
@@ -57,10 +64,12 @@ def read_rate_book(tree: Node, reader: Reader) -> RateBook:
     refuse_different_shares((allowance for offering in offerings.values() for allowance in offering.allowances), terms)
     return RateBook(
         id=terms.rate_book,
-        effective_from=reader.value(fields.get("effective_from"), partial(parse_effective_from, zone=zone), datetime(1, 1, 1, tzinfo=UTC)),
+        takes_effect=reader.value(fields.get("effective_from"), partial(parse_effective_from, zone=zone, format=format), _NEVER_READ),
         currency=terms.currency,
         offerings=offerings,
         place=fields.get("id", tree).place,
+        format=format,
+        home_networks=home_networks,
     )
 
 

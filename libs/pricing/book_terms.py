@@ -24,6 +24,8 @@ class BookTerms:
     rounding: Rounding = DEFAULT_ROUNDING
     splits: bool = False
     is_tax_included: bool = False
+    # None in a book of the first format.
+    home_networks: tuple[str, ...] | None = None
     declared: dict[str, Place] = field(default_factory=dict)
 
     def declare(self, node: Node | None, what: str = "price") -> str:

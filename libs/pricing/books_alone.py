@@ -3,11 +3,18 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from libs.pricing.effective_date import EffectiveFrom
+from libs.pricing.rate_book import RateBook
 from libs.pricing.rate_books import RateBooks
 
-SINCE_EVER = datetime.min.replace(tzinfo=UTC)
+SINCE_EVER = EffectiveFrom.at(datetime.min.replace(tzinfo=UTC))
+
+
+def alone(book: RateBook) -> RateBooks:
+    """Return the book as if there were no other and it had always been in force."""
+    return RateBooks([replace(book, takes_effect=SINCE_EVER)])
 
 
 def each_alone(books: RateBooks) -> dict[str, RateBooks]:
-    """Each book as if there were no other, by id."""
-    return {book.id: RateBooks([replace(book, effective_from=SINCE_EVER)]) for book in books.books}
+    """Return each book as if there were no other, by id."""
+    return {book.id: alone(book) for book in books.books}

@@ -60,6 +60,7 @@ def compile_price(price: UsagePrice, currency: str, rate_book: str, *, is_tax_in
         minimum=None if price.minimum is None else of_record(price.minimum),
         maximum=None if price.maximum is None else of_record(price.maximum),
         record_rounding=rounding,
+        is_abroad=price.match.is_abroad,
     )
 
 

@@ -62,7 +62,7 @@ class CompiledPrice:
     make of its quantity. `exact_denominator` is that of amounts before a record's rounding, which mostly there is none.
     What most prices are is said in advance: `is_plain` when a quantity costs so much per step and the set-up fee, `is_proportional`
     when there is no fee either; `is_uneven` when a quantity is not just rounded up (free seconds, custom steps).
-    Prices are compared by identity: they are compiled once.
+    `is_abroad` tells usage at home from usage abroad; None in books that do not. Prices are compared by identity: they are compiled once.
     """
 
     price_id: str
@@ -93,6 +93,7 @@ class CompiledPrice:
     minimum: int | None = None
     maximum: int | None = None
     record_rounding: RecordRounding | None = None
+    is_abroad: bool | None = None
 
     def price(self, usage: UsageReceived) -> "PricedUsage":
         """Price a usage of this price's unit, whose quantity is between zero and QUANTITY_MAX."""

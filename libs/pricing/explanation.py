@@ -68,7 +68,7 @@ def _steps(
     left: PricedUsage,
     uses: Sequence[AllowanceUse],
 ) -> Iterator[ExplanationStep]:
-    offering = books.offering(offering_id, usage.started_at, priced.currency)
+    offering = books.offering(offering_id, usage.started_at, priced.currency, time_zone)
     assert offering is not None, f"{offering_id} has just been priced"
     yield ExplanationStep("book", f"rate book {offering.rate_book} holds for offering {offering_id} in {offering.currency} at that time")
     yield from _match_steps(offering, usage, time_zone, priced.price)
@@ -110,6 +110,8 @@ def _matched(match: UsageMatch) -> str:
         words.append(f"to {_some(match.called)}")
     if match.networks:
         words.append(f"in networks {_some(match.networks)}")
+    elif match.home_networks is not None:
+        words.append(" and ".join(match.places))
     words += [f"with {name} {_some(sorted(values))}" for name, values in sorted(match.characteristics.items())]
     if match.time_band:
         words.append(f"in time band {match.time_band.name}")

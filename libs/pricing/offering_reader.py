@@ -12,6 +12,7 @@ from libs.pricing.one_time_reader import read_one_time_price
 from libs.pricing.price_table import build_tables
 from libs.pricing.rate_book import Offering
 from libs.pricing.recurring_reader import read_recurring_price
+from libs.pricing.roaming import Roaming
 from libs.pricing.rounding_reader import read_rounding
 from libs.pricing.time_band import divide_week
 from libs.pricing.usage_price import UsagePrice
@@ -35,9 +36,10 @@ def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool)
     usage_price_ids = tuple(terms.declared)
     sound = tuple(price for price in usage_prices if price is not None) if sound_names else ()
     week = divide_week(tuple(terms.bands.values()), tuple(terms.holidays.items()))
-    whole = [compiled(price, terms) for price in sound]
-    allowances = read_allowances(fields.get("allowances"), terms, usage_price_ids, whole if len(whole) == len(usage_prices) else ())
-    tables, ties = build_tables(list(zip(sound, counted_for_money(whole, allowances), strict=True)), week)
+    placed = [at_place for price in sound for at_place in _by_place(price)]
+    whole = [compiled(price, terms) for price in placed]
+    allowances = read_allowances(fields.get("allowances"), terms, usage_price_ids, whole if len(sound) == len(usage_prices) else ())
+    tables, ties = build_tables(list(zip(placed, counted_for_money(whole, allowances), strict=True)), week)
     reader.faults.extend(ties)
     fee_ids = [price.price_id for price in recurring_prices]
     fee_ids += [price.price_id for price in one_time_prices if isinstance(price, OneTimePrice)]
@@ -54,5 +56,14 @@ def read_offering(name: str, node: Node, terms: BookTerms, *, sound_names: bool)
         is_tax_included=terms.is_tax_included,
         week=week,
         allowances=allowances,
+        home_networks=terms.home_networks,
         one_time_prices=tuple(price for price in one_time_prices if isinstance(price, OneTimePrice)),
     )
+
+
+def _by_place(price: UsagePrice) -> tuple[UsagePrice, ...]:
+    """The price, or one for usage at home and one for usage abroad: allowances may pay for one of them alone."""
+    match = price.match
+    if match.home_networks is None or match.networks or match.roaming is not Roaming.INCLUDED:
+        return (price,)
+    return tuple(replace(price, match=replace(match, roaming=roaming)) for roaming in (Roaming.EXCLUDED, Roaming.ONLY))

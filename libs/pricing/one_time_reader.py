@@ -4,6 +4,7 @@ from libs.pricing.book_terms import BookTerms
 from libs.pricing.exact_number import ExactNumber, parse_number
 from libs.pricing.faults import Unreadable, suggest
 from libs.pricing.one_time_price import ChargedAt, OneTimePrice
+from libs.pricing.roaming import Roaming
 from libs.pricing.usage_price import UsagePrice
 from libs.pricing.usage_price_reader import read_usage_price
 from libs.pricing.yaml_source import Mapping, Node, Scalar
@@ -44,7 +45,11 @@ def _price_of_event(fields: dict[str, Node], node: Node, terms: BookTerms) -> Us
     # Read as what it is short for, with the places where its parts were written.
     price = {"amount": fields["amount"], "per": Scalar("1 event", node.place)}
     kept = {name: value for name, value in fields.items() if name in ("id", "description", "tax_category")}
-    written = {**kept, "match": _mapping({"usage_type": fields["event"]}, node), "price": _mapping(price, node)}
+    match: dict[str, Node] = {"usage_type": fields["event"]}
+    if terms.home_networks is not None:
+        # What somebody did is charged wherever they were.
+        match["roaming"] = Scalar(Roaming.INCLUDED.value, node.place)
+    written = {**kept, "match": _mapping(match, node), "price": _mapping(price, node)}
     return read_usage_price(_mapping(written, node), terms)
 
 

@@ -1,5 +1,7 @@
 """Which price a usage gets: tables by usage type, characteristics, visited network, called-number prefix and slot of local time.
 
+In a book that names its home networks, usage at home and usage abroad have tables of their own.
+
 The most specific price wins, compared in this order: more characteristics, longer network code, longer called-number prefix, a time
 band before none. A more specific price that has no hours at that time leaves the usage to the next one. Two prices that would win
 equally are a fault of the book, found while compiling, so a lookup never has to choose.
@@ -14,6 +16,7 @@ from libs.pricing.compiled_price import CompiledPrice
 from libs.pricing.faults import Fault
 from libs.pricing.local_time import CALENDAR_END, local_minute, same_offset_until
 from libs.pricing.network_code import VISITED_NETWORK
+from libs.pricing.roaming import ABROAD, AT_HOME
 from libs.pricing.time_band import MINUTES_PER_WEEK, WeekSlots
 from libs.pricing.usage_price import UsageMatch, UsagePrice
 
@@ -82,6 +85,25 @@ class NetworkTable:
 
 
 @dataclass(frozen=True, slots=True)
+class RoamingTable:
+    """Prices of usage at home and of usage abroad: there are no prices that are for both without saying so."""
+
+    home_networks: tuple[str, ...]
+    at_home: PriceTable
+    abroad: PriceTable | NetworkTable
+
+    def find(self, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | None:
+        """The price of a usage at that time, by the clock of that zone. Raises UnknownTimeZone."""
+        visited = usage.characteristics.get(VISITED_NETWORK)
+        if visited and not visited.startswith(self.home_networks):
+            return self.abroad.find(usage, at, time_zone)
+        return self.at_home.find(usage, at, time_zone)
+
+
+NetworksTable = PriceTable | NetworkTable | RoamingTable
+
+
+@dataclass(frozen=True, slots=True)
 class CharacteristicTable:
     """Prices by characteristics first. `values` are those that prices name, by characteristic.
 
@@ -91,7 +113,7 @@ class CharacteristicTable:
     prices: Prices
     values: Mapping[str, frozenset[str]]
     week: WeekSlots
-    made: dict[tuple[str | None, ...], tuple[PriceTable | NetworkTable, ...]] = field(default_factory=dict)
+    made: dict[tuple[str | None, ...], tuple[NetworksTable, ...]] = field(default_factory=dict)
 
     def find(self, usage: UsageReceived, at: datetime, time_zone: str) -> CompiledPrice | None:
         """The price of a usage at that time, by the clock of that zone. Raises UnknownTimeZone."""
@@ -106,7 +128,7 @@ class CharacteristicTable:
                 return price
         return None
 
-    def _make(self, combination: tuple[str | None, ...]) -> tuple[PriceTable | NetworkTable, ...]:
+    def _make(self, combination: tuple[str | None, ...]) -> tuple[NetworksTable, ...]:
         """A table for each number of characteristics that prices of this combination have, the most first."""
         given = dict(zip(self.values, combination, strict=True))
         levels: dict[int, list[tuple[UsagePrice, CompiledPrice]]] = {}
@@ -121,7 +143,7 @@ class CharacteristicTable:
         return tables
 
 
-UsageTable = PriceTable | NetworkTable | CharacteristicTable
+UsageTable = NetworksTable | CharacteristicTable
 
 
 def build_tables(prices: Iterable[tuple[UsagePrice, CompiledPrice]], week: WeekSlots) -> tuple[dict[str, UsageTable], list[Fault]]:
@@ -150,14 +172,18 @@ def _usage_table(prices: Prices, week: WeekSlots) -> UsageTable:
     return CharacteristicTable(prices, values, week) if values else _network_table(prices, week)
 
 
-def _network_table(prices: Prices, week: WeekSlots) -> PriceTable | NetworkTable:
-    by_code: dict[str, list[tuple[UsagePrice, CompiledPrice]]] = {ANY: []}
+def _network_table(prices: Prices, week: WeekSlots) -> NetworksTable:
+    """The table of prices of one book, which either names its home networks or does not."""
+    by_code: dict[str, list[tuple[UsagePrice, CompiledPrice]]] = {ANY: [], AT_HOME: [], ABROAD: []}
     for price, compiled in prices:
-        for code in price.match.networks or (ANY,):
+        for code in price.match.places:
             by_code.setdefault(code, []).append((price, compiled))
     tables = {code: _price_table(of_code, week) for code, of_code in by_code.items()}
-    otherwise = tables.pop(ANY)
-    return NetworkTable(_lengths(tables), tables, otherwise) if tables else otherwise
+    at_home, abroad, anywhere = tables.pop(AT_HOME), tables.pop(ABROAD), tables.pop(ANY)
+    home_networks = prices[0][0].match.home_networks
+    otherwise = anywhere if home_networks is None else abroad
+    table = NetworkTable(_lengths(tables), tables, otherwise) if tables else otherwise
+    return table if home_networks is None else RoamingTable(home_networks, at_home, table)
 
 
 def _price_table(prices: Prices, week: WeekSlots) -> PriceTable:
@@ -194,7 +220,7 @@ def _ties(prices: Iterable[UsagePrice], week: WeekSlots) -> list[Fault]:
     for price in prices:
         match = price.match
         slots: Iterable[int | None] = (None,) if match.time_band is None else sorted(week.slots_by_band[match.time_band.name])
-        for code in match.networks or (ANY,):
+        for code in match.places:
             for prefix in match.called or (ANY,):
                 for slot in slots:
                     holders = claims.setdefault((len(match.characteristics), code, prefix, slot), [])
@@ -212,11 +238,12 @@ def _may_meet(one: UsageMatch, other: UsageMatch) -> bool:
 
 
 def _tie(price: UsagePrice, rival: UsagePrice, code: str, prefix: str, when: str | None) -> Fault:
-    where = (f" in networks {code}" if code else "") + (f" for numbers with {prefix}" if prefix else "")
+    named_code = code.isdigit()
+    where = (f" in networks {code}" if named_code else f" {code}" if code else "") + (f" for numbers with {prefix}" if prefix else "")
     if price.match.characteristics:
         remedy = "let one of them name one more characteristic, or values that the other does not"
     else:
-        remedy = f"give one of them {'a longer network code, ' if code else ''}a longer prefix or another time band"
+        remedy = f"give one of them {'a longer network code, ' if named_code else ''}a longer prefix or another time band"
     named = f" with {', '.join(sorted(price.match.characteristics))}" if price.match.characteristics else ""
     return price.place.fault(
         f"price {price.id!r} matches {price.match.usage_type}{where}{named}{f' on {when}' if when else ''} "

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments
 from libs.pricing.allowance import Allowance
+from libs.pricing.book_format import FIRST_FORMAT
+from libs.pricing.effective_date import EffectiveFrom
 from libs.pricing.faults import Place
 from libs.pricing.one_time_price import OneTimePrice
 from libs.pricing.price_table import UsageTable
@@ -33,14 +35,22 @@ class Offering:
     week: WeekSlots = ANY_TIME
     one_time_prices: tuple[OneTimePrice, ...] = ()
     allowances: tuple[Allowance, ...] = ()
+    home_networks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RateBook:
-    """`effective_from` is in UTC; the book holds until a newer one with the same offering takes effect."""
+    """A book holds from when it takes effect until a newer one with the same offering does."""
 
     id: str
-    effective_from: datetime
+    takes_effect: EffectiveFrom
     currency: str
     offerings: Mapping[str, Offering]
     place: Place
+    format: int = FIRST_FORMAT
+    home_networks: tuple[str, ...] | None = None
+
+    @property
+    def effective_from(self) -> datetime:
+        """Return the instant, in UTC, at which it takes effect first for anybody: from then on it stays as it is."""
+        return self.takes_effect.earliest

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from libs.contracts import UsageReceived
 from libs.pricing.network_code import VISITED_NETWORK
+from libs.pricing.roaming import ABROAD, AT_HOME, is_roaming
 from libs.pricing.time_band import WeekSlots
 from libs.pricing.usage_price import UsageMatch
 
@@ -34,13 +35,24 @@ class Specificity:
 
 def specificity(match: UsageMatch, usage: UsageReceived, week: WeekSlots, slot: int) -> Specificity | None:
     """None when the price is not for this usage in that slot of local time."""
-    code_length = _matching(match.networks, usage.characteristics.get(VISITED_NETWORK))
+    code_length = _network_length(match, usage)
     prefix_length = _matching(match.called, usage.called_number)
     in_band = match.time_band is None or slot in week.slots_by_band[match.time_band.name]
     named = all(usage.characteristics.get(name) in values for name, values in match.characteristics.items())
     if match.usage_type != usage.usage_type or code_length is None or prefix_length is None or not in_band or not named:
         return None
     return Specificity(len(match.characteristics), code_length, prefix_length, match.time_band is not None)
+
+
+def _network_length(match: UsageMatch, usage: UsageReceived) -> int | None:
+    """The digits of the network code that match; None when the price is not for where the usage was made."""
+    if match.home_networks is not None:
+        roams = is_roaming(usage, match.home_networks)
+        if not match.networks:
+            return 0 if (ABROAD if roams else AT_HOME) in match.places else None
+        if not roams:
+            return None
+    return _matching(match.networks, usage.characteristics.get(VISITED_NETWORK))
 
 
 def _matching(prefixes: Iterable[str], text: str | None) -> int | None:

@@ -8,14 +8,19 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from libs.pricing.effective_date import EffectiveFrom
 from libs.pricing.price_table import UsageTable
 from libs.pricing.rate_book import Offering
 
 
 class TableVersion(Struct, frozen=True, gc=False):
-    """The table of an offering's usage type from an instant on; None where it has no such prices then. Before that, `earlier` holds."""
+    """The table of an offering's usage type since it took effect; None where it has no such prices then. Before that, `earlier` holds.
 
-    effective_from: datetime
+    From `settled_at` on it is in effect for everybody, which is all that most usages ask.
+    """
+
+    settled_at: datetime
+    takes_effect: EffectiveFrom
     table: UsageTable | None
     offering: Offering
     earlier: "TableVersion | None"
@@ -29,7 +34,7 @@ NO_TYPES: Mapping[str, OfferingVersions] = {}
 NO_OFFERINGS: OfferingVersions = {}
 
 
-def table_versions(by_currency: Mapping[str, Mapping[str, Iterable[tuple[datetime, Offering]]]]) -> TableVersions:
+def table_versions(by_currency: Mapping[str, Mapping[str, Iterable[tuple[EffectiveFrom, Offering]]]]) -> TableVersions:
     """From the versions of each offering, newest first, in each currency."""
     found: dict[str, dict[str, dict[str, TableVersion]]] = {}
     for currency, offerings in by_currency.items():
@@ -38,6 +43,7 @@ def table_versions(by_currency: Mapping[str, Mapping[str, Iterable[tuple[datetim
             oldest_first = list(reversed(list(newest_first)))
             for usage_type in {usage_type for _, offering in oldest_first for usage_type in offering.tables}:
                 by_offering, version = by_type.setdefault(usage_type, {}), None
-                for effective_from, offering in oldest_first:
-                    version = by_offering[offering_id] = TableVersion(effective_from, offering.tables.get(usage_type), offering, version)
+                for takes_effect, offering in oldest_first:
+                    table = offering.tables.get(usage_type)
+                    version = by_offering[offering_id] = TableVersion(takes_effect.latest, takes_effect, table, offering, version)
     return found

@@ -8,6 +8,7 @@ from libs.money import RoundingMode
 from libs.pricing.exact_number import ExactNumber
 from libs.pricing.faults import Place
 from libs.pricing.increments import ONE_BY_ONE, Increments
+from libs.pricing.roaming import AT_HOME, Roaming
 from libs.pricing.time_band import TimeBand
 from libs.pricing.unit import UnitQuantity
 
@@ -18,7 +19,8 @@ ZERO = ExactNumber(0)
 class UsageMatch:
     """Which usages a price is for. `called` and `networks` are prefixes; empty means any, or none at all.
 
-    `characteristics` are all to be there, each with one of its values.
+    `characteristics` are all to be there, each with one of its values. `home_networks` are those of the book, None in a book of the
+    first format; where it has them, `roaming` says whether a price without `networks` is for usage at home, abroad or both.
     """
 
     usage_type: str
@@ -26,6 +28,20 @@ class UsageMatch:
     time_band: TimeBand | None = None
     networks: tuple[str, ...] = ()
     characteristics: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    home_networks: tuple[str, ...] | None = None
+    roaming: Roaming = Roaming.EXCLUDED
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Return the codes of its networks, or whether it is for usage at home or abroad; a single empty code means anywhere."""
+        if self.networks:
+            return self.networks
+        return ("",) if self.home_networks is None else self.roaming.places
+
+    @property
+    def is_abroad(self) -> bool | None:
+        """Return whether it is for usage abroad alone; None in a book of the first format, which does not tell them apart."""
+        return None if self.home_networks is None else AT_HOME not in self.places
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,18 @@
 """Usage prices of a rate book: what they match and what they ask, each by one model."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from libs.pricing.book_terms import BookTerms
-from libs.pricing.called_prefix import parse_prefix
 from libs.pricing.compile_price import compile_price
 from libs.pricing.compiled_price import NUMERATOR_MAX, CompiledPrice, greatest_numerator
 from libs.pricing.exact_number import ExactNumber, parse_number
 from libs.pricing.faults import Unreadable, suggest
 from libs.pricing.increments import NONE, ONE_BY_ONE, Increments, parse_increments, parse_step
 from libs.pricing.network_code import VISITED_NETWORK, parse_network_code
+from libs.pricing.prefix_reader import read_prefixes
 from libs.pricing.reader import Reader
+from libs.pricing.roaming import Roaming
+from libs.pricing.roaming_reader import read_roaming
 from libs.pricing.rounding_reader import read_rounding
 from libs.pricing.tier_reader import read_tiers
 from libs.pricing.unit import MONEY, UnitQuantity, parse_unit_quantity
@@ -25,8 +25,6 @@ CROSSINGS = ("start", "split")
 STEPS_MAX = 50
 CHARACTERISTICS_MAX = 8
 ONE = UnitQuantity(ExactNumber(1), "event", "event")
-
-T = TypeVar("T")
 
 
 def read_usage_price(node: Node, terms: BookTerms) -> UsagePrice | None:
@@ -72,18 +70,6 @@ def compiled(price: UsagePrice, terms: BookTerms) -> CompiledPrice:
             price.place.fault("amount, unit, increments and set-up fee have too many digits together", "use fewer decimals")
         )
     return whole
-
-
-def read_prefixes(node: Node, reader: Reader, parse: Callable[[str], str] = parse_prefix) -> tuple[str, ...]:
-    """A list of prefixes, none of them twice."""
-    prefixes: dict[str, None] = {}
-    for item in reader.items(node):
-        prefix = reader.value(item, parse, None)
-        if prefix in prefixes:
-            reader.refuse(item, f"prefix {prefix} is listed twice", "remove one of the two")
-        elif prefix is not None:
-            prefixes[prefix] = None
-    return tuple(prefixes)
 
 
 def read_crossing(node: Node | None, reader: Reader, default: bool) -> bool:
@@ -193,12 +179,15 @@ def _read_increments(node: Node | None, per: UnitQuantity | None, reader: Reader
 
 def _match(node: Node | None, terms: BookTerms) -> UsageMatch:
     reader = terms.reader
-    keys = ("called", "zone", "time_band", "roaming_zone", "visited_network", "characteristics")
+    keys = ("called", "zone", "time_band", "roaming_zone", "visited_network", "roaming", "characteristics")
     fields = reader.fields(node, ("usage_type",), keys)
     if "called" in fields and "zone" in fields:
         reader.refuse(fields["called"], "both `called` and `zone` are given", "keep one of the two")
     if "roaming_zone" in fields and "visited_network" in fields:
         reader.refuse(fields["visited_network"], "both `roaming_zone` and `visited_network` are given", "keep one of the two")
+    for key in ("roaming_zone", "visited_network"):
+        if "roaming" in fields and key in fields:
+            reader.refuse(fields["roaming"], f"both `{key}` and `roaming` are given", f"keep `{key}`, which is for usage in these networks")
     called = read_prefixes(fields["called"], reader) if "called" in fields else ()
     networks = read_prefixes(fields["visited_network"], reader, parse_network_code) if "visited_network" in fields else ()
     return UsageMatch(
@@ -207,6 +196,8 @@ def _match(node: Node | None, terms: BookTerms) -> UsageMatch:
         time_band=reader.reference(fields.get("time_band"), terms.bands, "time band"),
         networks=reader.reference(fields.get("roaming_zone"), terms.roaming_zones, "roaming zone") or networks,
         characteristics=_read_characteristics(fields.get("characteristics"), reader),
+        home_networks=terms.home_networks,
+        roaming=read_roaming(fields.get("roaming"), terms, Roaming.EXCLUDED) or Roaming.EXCLUDED,
     )
 
 

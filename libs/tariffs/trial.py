@@ -139,7 +139,7 @@ class Trial:
         return TrialUsage(usage, answer, uses, tuple(steps))
 
     def _allowances(self, at: datetime) -> tuple[Allowance, ...]:
-        offering = self._books.offering(self._offering_id, at, self.currency)
+        offering = self._books.offering(self._offering_id, at, self.currency, self.time_zone)
         return offering.allowances if offering is not None else ()
 
     def _allowance(self, allowance_id: str, at: datetime) -> Allowance | None:
@@ -151,7 +151,7 @@ class Trial:
         lines = [line.model_copy(update={"amount": amount}) for line, amount in zip(open_lines, line_amounts(open_lines), strict=True)]
         begins_at = max(month.start, since)
         first_day = local_date(since, self.time_zone)
-        offering = self._books.offering(self._offering_id, begins_at, self.currency)
+        offering = self._books.offering(self._offering_id, begins_at, self.currency, self.time_zone)
         terms = NO_ADJUSTMENTS if offering is None else offering.adjustments
         adjustments = adjust(terms, [SummedLine.of(line, self.time_zone) for line in lines], first_day, self.currency, None)
         closed = ChargesClosed(

@@ -1,13 +1,12 @@
 """Rated usages with what explains them: re-ratings, charges, accounts, products and rate books, all of them as rating has them."""
 
 from collections import OrderedDict
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import AsyncMongoClient
 
 from libs.pricing import RateBook, RateBooks, parse_rate_book
+from libs.pricing.books_alone import alone
 from libs.runtime import RuntimeSettings
 from libs.runtime.mongo import database
 from services.tmf_gateway.domain.refusal import NotFound
@@ -15,7 +14,6 @@ from services.tmf_gateway.domain.usage_explanation import RatedUsage, parts_of
 
 # A book of a hundred thousand prefixes takes a second to read, and 100 MB to keep.
 BOOKS_KEPT_MAX = 20
-SINCE_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class RatedUsages:
@@ -50,7 +48,7 @@ class RatedUsages:
         """The rate books that priced a usage. A single one holds whenever it takes effect, for it may have been asked for by name.
         Raises NotFound."""
         books = [await self._book(id) for id in dict.fromkeys(part["rate_book"] for part in rated.parts)]
-        return RateBooks([replace(books[0], effective_from=SINCE_EVER)] if len(books) == 1 else books)
+        return alone(books[0]) if len(books) == 1 else RateBooks(books)
 
     async def _book(self, id: str) -> RateBook:
         document = await self._tariffs.find_one({"_id": id}, {"publication_id": 1, "text": 1, "file": 1})

@@ -86,7 +86,7 @@ def test_the_audit_finds_a_transaction_paid_whole_right_and_any_other_wrong(amou
     received = payment("u", amount)
     priced = free.books.price_usage("basic", received, time_zone=free.zone, currency=free.currency)
     assert isinstance(priced, PricedUsage)
-    offering = free.books.offering("basic", received.started_at, "EUR")
+    offering = free.books.offering("basic", received.started_at, "EUR", "UTC")
     assert offering is not None
     terms = {allowance.id: allowance for allowance in offering.allowances}
     document = stored(rated_document(free.rate(received)[0]))

@@ -192,10 +192,10 @@ def test_an_offering_is_priced_in_each_currency_by_its_own_books() -> None:
     assert answer.detail == (
         "rate book 'EUR' prices offering 'basic' in EUR and rate book 'USD' prices offering 'basic' in USD, the account pays in JPY"
     )
-    offering = both.offering("basic", NOON, "USD")
+    offering = both.offering("basic", NOON, "USD", "UTC")
     assert offering is not None
     assert offering.rate_book == "USD"
-    assert both.offering("basic", datetime(1999, 1, 1, tzinfo=UTC), "USD") is None
+    assert both.offering("basic", datetime(1999, 1, 1, tzinfo=UTC), "USD", "UTC") is None
 
 
 def faults_of(book: str) -> list[Fault]:
@@ -258,7 +258,7 @@ def test_the_most_specific_price_wins_or_the_book_is_refused(
         assert all("just as price" in fault.message for fault in faults)
         return
     by = RateBooks([parse_rate_book(book, "book.yaml")])
-    offering = by.offering("basic", at, "EUR")
+    offering = by.offering("basic", at, "EUR", "UTC")
     assert offering is not None
     slot = offering.week.slot(local_minute(at, "UTC"))
     ranks = {price.id: specificity(price.match, of, offering.week, slot) for price in offering.usage_prices}

@@ -321,11 +321,11 @@ def test_recurring_prices_are_those_of_the_newest_effective_book() -> None:
         ]
     )
     before, after = datetime(2026, 1, 31, 23, 59, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
-    assert [str(fee.amount) for fee in versions.recurring_prices("basic", before)] == ["9.99", "2"]
-    fee, insurance = versions.recurring_prices("basic", after)
+    assert [str(fee.amount) for fee in versions.recurring_prices("basic", before, None, "UTC")] == ["9.99", "2"]
+    fee, insurance = versions.recurring_prices("basic", after, None, "UTC")
     assert (fee.price_id, fee.description, str(fee.amount), fee.currency) == ("monthly-fee", "Monthly fee", "12.5", "EUR")
     assert (str(fee.period), fee.tax_category, fee.rate_book, insurance.tax_category) == ("month", "standard", "fees-1", None)
 
 
 def test_an_offering_that_no_book_knows_has_no_recurring_prices() -> None:
-    assert RateBooks([]).recurring_prices("basic", TUESDAY_NOON) == ()
+    assert RateBooks([]).recurring_prices("basic", TUESDAY_NOON, None, "UTC") == ()

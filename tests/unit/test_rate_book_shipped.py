@@ -54,7 +54,7 @@ def test_the_churn_tariff_prices_calls_by_the_second(
 
 
 def test_the_churn_tariff_has_no_recurring_price(shipped: RateBooks) -> None:
-    assert shipped.recurring_prices("churn-plan", datetime(2026, 1, 1, tzinfo=UTC)) == ()
+    assert shipped.recurring_prices("churn-plan", datetime(2026, 1, 1, tzinfo=UTC), None, "UTC") == ()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_the_mobile_tariff_prices_calls_messages_and_data(
 
 
 def test_the_mobile_tariff_has_a_monthly_fee(shipped: RateBooks) -> None:
-    (fee,) = shipped.recurring_prices("mobile-basic", datetime(2026, 1, 1, tzinfo=UTC))
+    (fee,) = shipped.recurring_prices("mobile-basic", datetime(2026, 1, 1, tzinfo=UTC), None, "UTC")
     assert (fee.price_id, fee.amount, fee.currency, str(fee.period)) == ("monthly-fee", Decimal("9.99"), "EUR", "month")
 
 
@@ -237,7 +237,7 @@ def test_what_is_counted_over_the_month_costs_by_all_of_it(
     ],
 )
 def test_each_offering_has_its_fees(shipped: RateBooks, offering: str, fees: list[str]) -> None:
-    found = shipped.recurring_prices(offering, datetime(2026, 3, 1, tzinfo=UTC))
+    found = shipped.recurring_prices(offering, datetime(2026, 3, 1, tzinfo=UTC), None, "UTC")
     assert [f"{fee.price_id} {fee.amount:f} {fee.period} {fee.charged}" for fee in found] == fees
 
 
@@ -255,7 +255,7 @@ def test_each_offering_has_its_fees(shipped: RateBooks, offering: str, fees: lis
     ],
 )
 def test_each_offering_grants_its_allowances(shipped: RateBooks, offering: str, allowances: list[str]) -> None:
-    found = shipped.offering(offering, datetime(2026, 3, 1, tzinfo=UTC), "EUR")
+    found = shipped.offering(offering, datetime(2026, 3, 1, tzinfo=UTC), "EUR", "UTC")
     assert found is not None
     assert [f"{one.id} {one.amount} {one.unit} {one.recurrence} {one.shared}" for one in found.allowances] == allowances
 

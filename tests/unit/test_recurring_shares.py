@@ -32,7 +32,7 @@ offerings:
 
 def price(terms: str = "period: month") -> RecurringPrice:
     books = RateBooks([parse_rate_book(BOOK.replace("TERMS", terms), "fees.yaml")])
-    (found,) = books.recurring_prices("basic", datetime(2026, 1, 1, tzinfo=UTC))
+    (found,) = books.recurring_prices("basic", datetime(2026, 1, 1, tzinfo=UTC), None, "UTC")
     return found
 
 

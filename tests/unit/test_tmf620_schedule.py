@@ -54,7 +54,7 @@ class Rating:
 
     def price_ids(self, instant, currency="EUR"):
         """The prices that a customer pays at an instant."""
-        offering = RateBooks(tariff.book for tariff in self.tariffs.values()).offering(ID, instant, currency)
+        offering = RateBooks(tariff.book for tariff in self.tariffs.values()).offering(ID, instant, currency, "UTC")
         return [price.price_id for price in offering.recurring_prices] if offering else None
 
     def launch(self, prices, now=NOW, **attributes):

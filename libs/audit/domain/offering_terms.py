@@ -27,10 +27,10 @@ class OfferingTerms:
         priced = self.price(usage, books)
         if isinstance(priced, PricedUsage):
             return [part.rate_book for part in priced.parts]
-        offering = books.offering(self.offering_id, usage["started_at"], self.currency)
+        offering = books.offering(self.offering_id, usage["started_at"], self.currency, self.time_zone)
         return [] if offering is None else [offering.rate_book]
 
     def allowances(self, at: datetime, books: RateBooks) -> dict[str, Allowance]:
         """Those of the offering at an instant, by id."""
-        offering = books.offering(self.offering_id, at, self.currency)
+        offering = books.offering(self.offering_id, at, self.currency, self.time_zone)
         return {} if offering is None else {allowance.id: allowance for allowance in offering.allowances}

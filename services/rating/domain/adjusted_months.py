@@ -159,11 +159,11 @@ def _sums(amount: Decimal) -> dict[str, Decimal]:
 
 
 def terms_at(books: RateBooks, offering_id: str, at: datetime, account: Account) -> Adjustments:
-    offering = books.offering(offering_id, at, account.currency)
+    offering = books.offering(offering_id, at, account.currency, account.time_zone)
     return NO_ADJUSTMENTS if offering is None else offering.adjustments
 
 
 def includes_tax(books: RateBooks, offering_id: str, at: datetime, account: Account) -> bool:
     """Whether the amounts of these terms include tax."""
-    offering = books.offering(offering_id, at, account.currency)
+    offering = books.offering(offering_id, at, account.currency, account.time_zone)
     return offering is not None and offering.is_tax_included

@@ -95,7 +95,7 @@ def _reached(watch: Watch, charges: Iterable[Charge], now: datetime) -> list[Thr
 
 def _thresholds(rated: Rated, books: RateBooks) -> Thresholds | None:
     charge = rated.charge
-    offering = books.offering(charge.product.offering_id, rated.usage.started_at, charge.account.currency)
+    offering = books.offering(charge.product.offering_id, rated.usage.started_at, charge.account.currency, charge.account.time_zone)
     return offering.adjustments.thresholds if offering is not None else None
 
 

@@ -131,7 +131,7 @@ class _SourceFinder:
         sources = self._known.get(place)
         if sources is None or not sources.start <= at < sources.end:
             account = rated.charge.account
-            offering = self._books.offering(product.offering_id, at, account.currency)
+            offering = self._books.offering(product.offering_id, at, account.currency, account.time_zone)
             if offering is None or not any(allowance.covers_price(price) for allowance in offering.allowances):
                 if price is first:
                     self.without.add(price)
@@ -144,14 +144,14 @@ class _SourceFinder:
         self, offering: Offering, product: Product, account: Account, prices: tuple[CompiledPrice, CompiledPrice], at: datetime
     ) -> Sources:
         """The sources of this product, or of another one that has the same."""
-        granted_by = self._books.offering(product.offering_id, product.started_at, account.currency)
+        granted_by = self._books.offering(product.offering_id, product.started_at, account.currency, account.time_zone)
         by_start = self._nameless.setdefault((*prices, account.time_zone, id(granted_by)), {})
         for sources in by_start.values():
             if sources.start <= at < sources.end and product.started_at <= sources.same_since:
                 return sources
 
         def terms_at(allowance_id: str, then: datetime) -> Allowance | None:
-            offered = self._books.offering(product.offering_id, then, account.currency)
+            offered = self._books.offering(product.offering_id, then, account.currency, account.time_zone)
             allowances = offered.allowances if offered is not None else ()
             return next((allowance for allowance in allowances if allowance.id == allowance_id), None)
 

@@ -40,16 +40,17 @@ class FeePrices:
         if not self.tenure.subscription.lasts_into(billed):
             return
         at = self._within(billed.start)
-        if self.books.offering(self.tenure.offering_id, at, self.account.currency) is not None:
+        if self.books.offering(self.tenure.offering_id, at, self.account.currency, self.account.time_zone) is not None:
             return
-        for price in self.books.recurring_prices(self.tenure.offering_id, at):
+        for price in self.books.recurring_prices(self.tenure.offering_id, at, None, self.account.time_zone):
             raise WrongFeeCurrency(
                 f"price {price.price_id} of product {self.product.id} is in {price.currency}, account {self.account.id} in "
                 f"{self.account.currency}: give the product an offering priced in {self.account.currency}"
             )
 
     def _standing(self, at: datetime) -> tuple[RecurringPrice, ...]:
-        return self.books.recurring_prices(self.tenure.offering_id, self._within(at), self.account.currency)
+        account = self.account
+        return self.books.recurring_prices(self.tenure.offering_id, self._within(at), account.currency, account.time_zone)
 
     def _within(self, at: datetime) -> datetime:
         """The instant, or when the day on which the tenure begins does, if that is later."""

@@ -61,7 +61,7 @@ def _terminated_in(billed: Period, ended_at: datetime, changed_at: datetime | No
 
 
 def _at(charged_at: ChargedAt, at: datetime, offering_id: str, account: Account, product: Product, books: RateBooks) -> Iterator[Asked]:
-    offering = books.offering(offering_id, at, account.currency)
+    offering = books.offering(offering_id, at, account.currency, account.time_zone)
     day = local_date(at, account.time_zone)
     period = Period(start=first_moment(day, account.time_zone), end=first_moment(day + DAY, account.time_zone))
     for price in offering.one_time_prices if offering is not None else ():

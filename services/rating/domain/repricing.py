@@ -160,7 +160,8 @@ class Repricer:
         # The first part stands for the book that held when the usage began, from which was drawn.
         book_id = standing.rated[0].rate_book
         books = self.shelf.by_id.get(book_id)
-        offering = books.offering(offering_id, standing.usage.started_at, self.account.currency) if books is not None else None
+        at, account = standing.usage.started_at, self.account
+        offering = books.offering(offering_id, at, account.currency, account.time_zone) if books is not None else None
         known = {allowance.id: allowance for allowance in offering.allowances} if offering is not None else {}
         missing = next((use.allowance_id for use in standing.allowances if use.allowance_id not in known), None)
         if missing is not None:

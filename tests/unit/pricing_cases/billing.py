@@ -81,7 +81,7 @@ def inv_01(case: Case) -> list[Decimal]:
             f"recurring_prices: [{{id: plan, description: Plan, amount: {plan}, period: {lengths[length]}, "
             f"anchor: {'activation' if anchor == 'anniversary' else anchor}, charged: arrears}}]",
             f"minimum_commitment: {{id: minimum, description: Minimum, amount: {minimum}}}",
-        ).offering("basic", CLOSED_AT, "EUR")
+        ).offering("basic", CLOSED_AT, "EUR", "UTC")
         assert found is not None
         (price,), first_day = found.recurring_prices, date.fromisoformat(day)
         starts = first_moment(first_day, "UTC")

@@ -28,7 +28,7 @@ def offering(fees: str, more: str = "") -> Offering:
     """An offering with these recurring prices, each on a line."""
     listed = "\n".join(f"      - {{id: fee-{number}, description: Fee, {fee}}}" for number, fee in enumerate(fees.splitlines()))
     book = f"id: case\neffective_from: 2000-01-01\ncurrency: EUR\nofferings:\n  plan:\n    recurring_prices:\n{listed}\n{more}"
-    found = RateBooks([parse_rate_book(book, "case.yaml")]).offering("plan", datetime(2012, 1, 1, tzinfo=UTC), "EUR")
+    found = RateBooks([parse_rate_book(book, "case.yaml")]).offering("plan", datetime(2012, 1, 1, tzinfo=UTC), "EUR", "UTC")
     assert found is not None
     return found
 

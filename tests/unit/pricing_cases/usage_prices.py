@@ -177,7 +177,7 @@ def volume_at_edges(case: Case) -> list[Fraction]:
 
 
 def prorated_volume(case: Case) -> Fraction:
-    offering = book(f"match: {{usage_type: event}}, {RAT_32_TIERS}").offering("basic", usage(1).started_at, "EUR")
+    offering = book(f"match: {{usage_type: event}}, {RAT_32_TIERS}").offering("basic", usage(1).started_at, "EUR", "UTC")
     assert offering is not None
     tiers = offering.usage_prices[0].model.terms  # type: ignore[union-attr]
     assert isinstance(tiers, ChargeTiers)
