@@ -116,12 +116,12 @@ class RateBooks:
             self._recurring[offering_id, currency] = found
         return found
 
-    def called_codes(self, offering_id: str, usage_type: str, at: datetime, currency: str) -> tuple[str, ...] | None:
+    def called_codes(self, offering_id: str, usage_type: str, at: datetime, currency: str, time_zone: str) -> tuple[str, ...] | None:
         """Return the short codes, and beginnings of codes, that an offering's prices of a usage type name at an instant.
 
         Returns: None where no price of that type looks at called numbers. Codes are called numbers without a plus.
         """
-        offering = self.offering(offering_id, at, currency)
+        offering = self.offering(offering_id, at, currency, time_zone)
         if offering is None:
             return None
         place = (offering.rate_book, offering.id, currency, usage_type)

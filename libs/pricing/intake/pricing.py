@@ -60,7 +60,7 @@ class Intake:
             dialled = self.numbers.read(called)
         except InvalidNumber as error:
             return usage, RejectedUsage(RejectionReason.INVALID_NUMBER, f"called number {error}")
-        priced_by = _priced_by(dialled, books.called_codes(offering_id, usage.usage_type, usage.started_at, currency))
+        priced_by = _priced_by(dialled, books.called_codes(offering_id, usage.usage_type, usage.started_at, currency, time_zone))
         if priced_by is None:
             return usage, _refusal(dialled, offering_id, usage)
         admitted = replace(usage, called_number=priced_by) if priced_by != called else usage
