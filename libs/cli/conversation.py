@@ -54,7 +54,7 @@ async def ask(settings: RuntimeSettings, requests: Sequence[Any], answers: Seque
                         found[answer.id] = answer
         except TimeoutError:
             raise CommandError(
-                f"rating answered {len(found)} of {len(waiting)} {what} within {ANSWER_TIMEOUT_S:g} s",
+                f"{len(found)} of {len(waiting)} {what} were answered within {ANSWER_TIMEOUT_S:g} s",
                 "see `tarifa status`; it acts on the others once it is up",
             ) from None
     return [found[id] for id in dict.fromkeys(request.id for request in requests)]

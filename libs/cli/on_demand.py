@@ -20,6 +20,7 @@ COMMANDS = {
     "backup": ("backup", "Back up all databases at one instant, with the offsets of all groups. Services go on meanwhile."),
     "restore": ("restore", "Restore a backup, then adopt from Kafka what the services had published since."),
     "asyncapi": ("asyncapi", "Write the AsyncAPI document of all facts: topics, keys, schemas, who sends and who receives."),
+    "documents": ("documents", "See which bills have empty boxes for want of a font; render them again."),
     "hub": ("hub", "What the subscribers of the TM Forum hub were sent, and the keys that they verify it with."),
     "price": ("price", "Price usages in an offering, as rating and billing would, and say why. Exit 1 when one has no price."),
     "tariff": ("tariff", "Check, show and compare rate books, and bring in those of other systems."),

@@ -152,12 +152,16 @@ class BillStateRefused(RecordFact, topic="bill.state_refused.v1", key="account_i
 
 
 class BillDocumentRequested(RecordFact, topic="bill.document_requested.v1", key="account_id"):
-    """Somebody wants to read a bill's document that was not rendered yet; answered by BillDocumentRendered with this id."""
+    """A bill's document is wanted; answered by BillDocumentRendered with this id.
+
+    `is_anew`: where the document lacks glyphs for some of its texts, it is rendered again, for a font may be there by now.
+    """
 
     id: Id
     bill_id: Id
     account_id: Id
     requested_at: Instant
+    is_anew: bool = False
 
 
 class BillDocumentRendered(RecordFact, topic="bill.document_rendered.v1", key="account_id"):

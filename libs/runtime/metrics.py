@@ -9,3 +9,4 @@ RETRIES = Counter("tarifa_batch_retries_total", "Batches handled again after an 
 BATCH_SECONDS = Histogram("tarifa_batch_seconds", "Time from batch received to batch published", ["service", "handler"])
 HALTED = Gauge("tarifa_consumer_halted", "1 when a consumer stopped after too many parkings in a row", ["service", "handler"])
 HUB_ATTEMPTS = Counter("tarifa_hub_attempts_total", "Attempts to deliver a hub event, by the state that followed", ["state"])
+GLYPHS_MISSING = Counter("tarifa_document_texts_without_glyph_total", "Texts of rendered documents that no font had glyphs for")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
+import structlog
+
 from libs.billing import BillDraft, BillTerms, assemble_bill, change_state
 from libs.billing.bill import park
 from libs.contracts import (
@@ -13,16 +15,20 @@ from libs.contracts import (
     AccountParked,
     BillDocumentRendered,
     BillDocumentRequested,
+    BillIssued,
     BillSkipped,
     BillStateRequested,
     ChargesClosed,
     Fact,
 )
 from libs.runtime import Batch, Unprocessable
+from libs.runtime.metrics import GLYPHS_MISSING
 from services.invoicing.accounts import AccountCopies
 from services.invoicing.documents import DocumentStore
-from services.invoicing.rendering import render_bill
+from services.invoicing.rendering import RenderedBill, render_bill
 from services.invoicing.store import BillStore
+
+logger = structlog.get_logger(__name__)
 
 
 async def remember_accounts(batch: Batch[AccountChanged], *, accounts: AccountCopies) -> Sequence[Fact]:
@@ -74,9 +80,9 @@ async def _rendered(request: BillDocumentRequested, at: datetime, bills: BillSto
     (document,) = bill.documents
     size_bytes = await documents.size_bytes(document.id)
     if size_bytes is None:
-        # In a thread: Typst takes milliseconds that other handlers of this process need not wait for.
-        body = await asyncio.to_thread(render_bill, bill)
-        size_bytes = await documents.add(document, body, at)
+        size_bytes = await documents.add(document, await _render(bill), bill.id, at)
+    elif request.is_anew and await documents.lacks_glyphs(document.id):
+        size_bytes = await documents.replace(document, await _render(bill), bill.id, at)
     return BillDocumentRendered(
         id=request.id,
         request_id=request.id,
@@ -85,3 +91,12 @@ async def _rendered(request: BillDocumentRequested, at: datetime, bills: BillSto
         document_id=document.id,
         size_bytes=size_bytes,
     )
+
+
+async def _render(bill: BillIssued) -> RenderedBill:
+    # In a thread: Typst takes milliseconds that other handlers of this process need not wait for.
+    rendered = await asyncio.to_thread(render_bill, bill)
+    if rendered.missing_glyphs:
+        GLYPHS_MISSING.inc(len(rendered.missing_glyphs))
+        logger.warning("no font has glyphs for texts of a bill", bill_id=bill.id, texts=rendered.missing_glyphs)
+    return rendered

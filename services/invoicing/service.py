@@ -70,4 +70,5 @@ def build(settings: InvoicingSettings) -> Service:
     service.subscribe(partial(change_bill_states, bills=bills), batch_size=STATE_BATCH_SIZE)
     documents = DocumentStore(service.client, service.database)
     service.subscribe(partial(render_documents, bills=bills, documents=documents), batch_size=DOCUMENT_BATCH_SIZE)
+    service.add_warnings(documents.warnings)
     return service

@@ -34,6 +34,7 @@ INDEXES = (
     Index("bills", (("state", 1), ("bill_date", -1), ("_id", 1)), "gateway: the bills in a state, newest first"),
     Index("bills", (("cause_id", 1),), "audit: the bills of a bill run or an on-demand request"),
     Index("documents.chunks", (("files_id", 1), ("n", 1)), "GridFS: the chunks of a document in order", unique=True),
+    Index("lacking_glyphs", (("rendered_at", -1),), "status and tarifa documents: the latest first"),
 )
 MOVING_FIELDS = ("state", "held_from", "remaining_amount", "last_update_at")
 

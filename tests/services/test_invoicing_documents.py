@@ -4,13 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import typst
 from gridfs import AsyncGridFSBucket
 
 from libs.contracts import BillDocumentRendered, BillDocumentRequested, BillIssued, Fact
 from libs.runtime import RuntimeSettings, Service
 from libs.runtime.lag import LagReader, lag_reader
 from services.invoicing.documents import CHUNK_BYTES, DocumentStore
+from services.invoicing.fonts import OWN_FONTS
+from services.invoicing.rendering import RenderedBill
 from tests.closings import CLOSED_AT, closed
+from tests.command_line import run_tarifa
 from tests.outcomes import account
 from tests.world import build_service, read_facts
 
@@ -43,8 +47,8 @@ async def issue(service: Service, lag: LagReader) -> BillIssued:
     return bill
 
 
-def requested(request_id: str, bill_id: str = BILL_ID, account_id: str = "ada") -> BillDocumentRequested:
-    return BillDocumentRequested(id=request_id, bill_id=bill_id, account_id=account_id, requested_at=CLOSED_AT)
+def requested(request_id: str, bill_id: str = BILL_ID, account_id: str = "ada", is_anew: bool = False) -> BillDocumentRequested:
+    return BillDocumentRequested(id=request_id, bill_id=bill_id, account_id=account_id, requested_at=CLOSED_AT, is_anew=is_anew)
 
 
 async def test_a_document_is_rendered_when_asked_for_and_read_from_gridfs(service: Service, lag: LagReader):
@@ -83,8 +87,31 @@ async def test_two_writers_of_a_large_document_leave_one_whole_document(service:
     bill = await issue(service, lag)
     body = bytes(range(256)) * (3 * CHUNK_BYTES // 256)
     stores = [DocumentStore(service.client, service.database) for _ in range(4)]
-    sizes = await asyncio.gather(*(store.add(bill.documents[0], body, CLOSED_AT) for store in stores))
+    sizes = await asyncio.gather(*(store.add(bill.documents[0], RenderedBill(body), bill.id, CLOSED_AT) for store in stores))
     assert set(sizes) == {len(body)}
     stream = await AsyncGridFSBucket(service.database, "documents").open_download_stream(bill.documents[0].id)
     assert await stream.read() == body
     assert await service.database["documents.chunks"].count_documents({}) == 3
+
+
+async def test_a_document_with_empty_boxes_is_told_and_rendered_again_once_a_font_is_there(
+    service: Service, lag: LagReader, monkeypatch: pytest.MonkeyPatch
+):
+    own_only = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=[OWN_FONTS])
+    monkeypatch.setattr("services.invoicing.rendering.all_fonts", lambda: own_only)
+    await tell(service, lag, account("ada", name="円の会社"))
+    await tell(service, lag, closed("ada", "1.00"))
+    await tell(service, lag, requested("r1"))
+    told = await DocumentStore(service.client, service.database).warnings()
+    assert "1 have empty boxes for texts that no font has, such as 円 会 社" in told["documents"]
+    boxes = await service.database["documents.files"].find_one({})
+    monkeypatch.undo()
+    await tell(service, lag, requested("r2"))
+    assert await service.database["documents.files"].find_one({}) == boxes
+    rendered = await run_tarifa(service.settings, "documents", "render", "--all")
+    assert "1 rendered again, 0 of them still have empty boxes" in rendered.err
+    assert await DocumentStore(service.client, service.database).warnings() == {}
+    whole = await service.database["documents.files"].find_one({})
+    assert whole != boxes
+    await tell(service, lag, requested("r3", is_anew=True))
+    assert await service.database["documents.files"].find_one({}) == whole

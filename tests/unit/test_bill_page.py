@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import typst
 
 from libs.billing import TaxTable
 from libs.billing.tax_table import DatedTax
@@ -15,6 +16,7 @@ from libs.contracts import BillIssued, ChargeKind, ChargeLine, PostalAddress
 from libs.contracts.adjustments import Discount, DiscountDue
 from libs.periods import calendar_month
 from services.invoicing.domain.bill_page import ZERO_WIDTH_SPACE, bill_page, printable
+from services.invoicing.fonts import OWN_FONTS, package_fonts
 from services.invoicing.rendering import UnknownTemplate, render_bill
 from tests.closings import TERMS, closed, line
 from tests.outcomes import bill_of
@@ -153,15 +155,15 @@ def test_long_words_can_break_and_control_characters_vanish():
 
 def test_the_same_bill_renders_to_the_same_bytes():
     ada = bill(*(voice(f"c{n}", "1.00", 60) for n in range(4)))
-    pdf = render_bill(ada)
-    assert pdf == render_bill(ada)
+    pdf = render_bill(ada).body
+    assert pdf == render_bill(ada).body
     assert pdf.startswith(b"%PDF-")
     assert b"<pdfaid:part>3</pdfaid:part>" in pdf
 
 
 def test_a_rendering_carries_the_bills_own_date():
     ada = bill(voice("c1", "1.00", 60)).model_copy(update={"bill_date": datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)})
-    assert re.search(rb"2026-05-06T07:08:09", render_bill(ada))
+    assert re.search(rb"2026-05-06T07:08:09", render_bill(ada).body)
 
 
 @pytest.mark.parametrize(
@@ -175,13 +177,54 @@ def test_no_name_breaks_a_bill(name: str):
         name=name,
         address=PostalAddress(street=name, city=name, country=name),
     )
-    assert render_bill(odd).startswith(b"%PDF-")
+    assert render_bill(odd).body.startswith(b"%PDF-")
 
 
 def test_a_bill_of_many_lines_renders():
-    assert render_bill(bill(*(voice(f"c{n}", "1.00", 60, product_id=f"p{n % 9}") for n in range(400)))).startswith(b"%PDF-")
+    assert render_bill(bill(*(voice(f"c{n}", "1.00", 60, product_id=f"p{n % 9}") for n in range(400)))).body.startswith(b"%PDF-")
 
 
 def test_a_layout_that_is_not_there_is_named():
     with pytest.raises(UnknownTemplate, match="bill-99"):
         render_bill(bill(voice("c1", "1.00", 60)).model_copy(update={"template_version": "bill-99"}))
+
+
+SCRIPTS = {
+    "Greek": "Ελληνική Εταιρεία",
+    "Cyrillic": "Привет Україна",
+    "Vietnamese": "Công ty Viễn thông Việt Nam",
+    "Chinese": "中国移动通信有限公司",
+    "Japanese": "円の会社カブシキ",
+    "Korean": "주식회사 한국통신",
+    "Hebrew": "חברת הטלפונים",
+    "Arabic": "شركة الاتصالات",
+    "Hindi": "भारत संचार निगम",
+    "Tamil": "தமிழ் தொலைபேசி",
+    "Telugu": "తెలుగు టెలిఫోన్",
+    "Thai": "บริษัทโทรศัพท์",
+    "Khmer": "ទូរស័ព្ទកម្ពុជា",
+}
+
+
+def without_system_fonts() -> typst.Fonts:
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=[OWN_FONTS, *package_fonts()])
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_machine_without_fonts_of_its_own_sets_the_scripts_of_its_customers(script: str):
+    rendered = render_bill(bill(voice("c1", "1.00", 60, description=SCRIPTS[script]), name=SCRIPTS[script]), without_system_fonts())
+    assert rendered.missing_glyphs == ()
+    assert b"pdfaid" in rendered.body
+
+
+def test_texts_that_no_font_has_are_named():
+    rendered = render_bill(bill(voice("c1", "1.00", 60, description="Runes ᚠᚢ and cuneiform 𒀀"), name="Ada"), without_system_fonts())
+    assert set("".join(rendered.missing_glyphs)) == set("ᚠᚢ𒀀")
+    assert rendered.body.startswith(b"%PDF-")
+
+
+def test_fonts_that_were_installed_since_are_found_by_the_same_bill():
+    runes = bill(voice("c1", "1.00", 60, description="円"), name="円の会社")
+    own_only = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=[OWN_FONTS])
+    assert render_bill(runes, own_only).missing_glyphs
+    assert render_bill(runes, without_system_fonts()).missing_glyphs == ()
