@@ -19,7 +19,7 @@ from libs.pricing import RateBooks
 from libs.pricing.recurring_price import Boundary
 from services.rating.domain.charge_ids import adjustment_charge_id
 from services.rating.domain.holdings import CHARGED, Account, Product
-from services.rating.domain.months import label_of
+from services.rating.domain.months import label_at
 from services.rating.domain.tenures import Tenure, tenures_of
 
 _NOTHING = Decimal(0)
@@ -109,13 +109,7 @@ def charges_to_reach(
 ) -> list[Charge]:
     """What the cut charges so that all adjustments of a month come to what is wanted; what is not wanted any more is undone."""
     due = [difference for difference in _differences(wanted, made_before) if difference.amount]
-    without_tax = {(each.kind, each.id, each.tax_category) for each in due if not each.is_tax_included}
-    charges = []
-    for each in due:
-        # Only where the cut makes both need the id tell them apart.
-        is_second = each.is_tax_included and (each.kind, each.id, each.tax_category) in without_tax
-        charges.append(_charge_of(month, each, account, cut, now, "tax-included" if is_second else ""))
-    return charges
+    return [_charge_of(month, each, account, cut, now) for each in due]
 
 
 def _differences(wanted: Iterable[Adjustment], made_before: Iterable[Charge]) -> list[Adjustment]:
@@ -130,11 +124,10 @@ def _differences(wanted: Iterable[Adjustment], made_before: Iterable[Charge]) ->
     return list(found.values())
 
 
-def _charge_of(month: AdjustedMonth, adjustment: Adjustment, account: Account, cut: PeriodCut, now: datetime, mark: str) -> Charge:
-    label = label_of(month.period, account.time_zone)
-    part = ":".join([adjustment.id, adjustment.tax_category or "", mark]).rstrip(":")
+def _charge_of(month: AdjustedMonth, adjustment: Adjustment, account: Account, cut: PeriodCut, now: datetime) -> Charge:
+    first_days = label_at(month.period.start, account.time_zone), label_at(month.period.end, account.time_zone)
     return Charge(
-        id=adjustment_charge_id(account.id, month.product_id, part, label, cut.id),
+        id=adjustment_charge_id(account.id, month.product_id, month.offering_id, adjustment, first_days, cut.id),
         account_id=account.id,
         product_id=month.product_id,
         product_name=month.product_name,

@@ -8,6 +8,7 @@ import hashlib
 from decimal import Decimal
 from functools import lru_cache
 
+from libs.billing.adjustments import Adjustment
 from libs.contracts import Charge, ChargeTiers, LineRounding
 from libs.pricing import CompiledPrice
 from services.rating.domain.joined_ids import joined_id
@@ -20,6 +21,7 @@ TERMS_REMEMBERED_MAX = 10_000
 RECURRING = "recurring"
 ONE_TIME = "oneTime"
 ADJUSTED = "adjusted"
+TAX_INCLUDED = "tax-included"
 
 
 def usage_charge_id(account_id: str, product_id: str, price_id: str, month_label: str, sequence: int, terms: str = "") -> str:
@@ -59,12 +61,19 @@ def terms_of(
         told += [tiers.model, _told(tiers.free_quantity)]
         told += [_told(number) for tier in tiers.tiers for number in (tier.up_to, tier.amount, tier.per, tier.increment, tier.flat)]
     if tax_category is not None:
-        told.append(f"tax:{tax_category}")
+        told.append(f"tax:{_unambiguous(tax_category)}")
     if is_tax_included:
-        told.append("tax-included")
+        told.append(TAX_INCLUDED)
     if later_offering is not None:
         told.append(f"offering:{later_offering}")
     return hashlib.sha256(" ".join(told).encode()).hexdigest()[:TERMS_LENGTH] if told else ""
+
+
+def _unambiguous(tax_category: str) -> str:
+    """Escape a category that reads like one and what may follow it. All others stay as they are, for open charges are named by them."""
+    if any(mark in tax_category for mark in (f" {TAX_INCLUDED}", " offering:", "%20", "%25")):
+        return tax_category.replace("%", "%25").replace(" ", "%20")
+    return tax_category
 
 
 def _told(number: Decimal | None) -> str:
@@ -95,9 +104,17 @@ def one_time_charge_id(account_id: str, product_id: str, price_id: str, occasion
     return joined_id(account_id, product_id, price_id, occasion, ONE_TIME)
 
 
-def adjustment_charge_id(account_id: str, owner_id: str, adjustment_id: str, period_label: str, cut_id: str) -> str:
-    """What a cut adjusts for a period; the owner is a product, or the account itself."""
-    return joined_id(account_id, owner_id, adjustment_id, period_label, ADJUSTED, cut_id)
+def adjustment_charge_id(
+    account_id: str, product_id: str, offering_id: str, adjustment: Adjustment, first_days: tuple[str, str], cut_id: str
+) -> str:
+    """Return the id of what a cut adjusts for a period. `first_days` are the labels of that period and of the one after it.
+
+    Everything by which a cut tells two adjustments apart is part of it. Two offerings may have a discount of one id, a month and
+    its quarter a commitment of one id, and one discount lowers charges of several tax categories.
+    """
+    taxed = adjustment.tax_category or "", TAX_INCLUDED if adjustment.is_tax_included else ""
+    parts = account_id, product_id, offering_id, adjustment.kind.value, adjustment.id, *taxed, *first_days
+    return joined_id(*parts, ADJUSTED, cut_id)
 
 
 def crossing_id(account_id: str, product_id: str, offering_id: str, month_label: str, threshold_id: str, percent: int) -> str:

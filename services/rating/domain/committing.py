@@ -42,7 +42,7 @@ def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: R
     if until is None:
         return []
     zone = account.time_zone
-    found: dict[tuple[str, str, str, datetime], Committed] = {}
+    found: dict[tuple[str, str, str, Period], Committed] = {}
     for month in months:
         for length in _MONTHS_OF if month.tenures else ():
             period = _calendar_period(length, local_date(month.period.start, zone), zone)
@@ -56,7 +56,7 @@ def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: R
             is_tax_included = includes_tax(books, month.offering_id, terms_from, account)
             for commitment in terms_at(books, month.offering_id, terms_from, account).long_commitments:
                 if commitment.period == length:
-                    place = (month.product_id, month.offering_id, commitment.id, period.start)
+                    place = (month.product_id, month.offering_id, commitment.id, period)
                     found[place] = Committed(commitment, replace(month, period=period, charges=()), is_tax_included)
     return list(found.values())
 
@@ -70,14 +70,14 @@ def true_ups(due: Iterable[Committed], charges: Sequence[Charge], account: Accou
         commitment, month = each.commitment, each.month
         own = [charge for charge in (*charges, *made) if _counts(charge, month, account)]
         # Their true-ups of earlier cuts are measured by this one, and not the other way about.
-        not_yet = {other.commitment.id for other in in_order[position:] if _is_of_product(other.month, month)}
-        spent = sum_exactly(_amount(charge) for charge in own if charge.price_id not in not_yet)
+        not_yet = {(other.commitment.id, other.month.period) for other in in_order[position:] if _is_of_product(other.month, month)}
+        spent = sum_exactly(_amount(charge) for charge in own if (charge.price_id, charge.period) not in not_yet)
         share = sum((due_share(month.period, *days_had(tenure, account), account.time_zone) for tenure in month.tenures), Fraction(0))
         if not commitment.is_prorated and share:
             share = Fraction(1)
         units = missing(commitment.amount, share, to_minor_units(spent, account.currency), account.currency)
         wanted = true_up(commitment, from_minor_units(units, account.currency), each.is_tax_included)
-        before = [charge for charge in own if charge.price_id == commitment.id]
+        before = [charge for charge in own if (charge.price_id, charge.period) == (commitment.id, month.period)]
         made += charges_to_reach([wanted], before, month, account, cut, now)
     return made
 

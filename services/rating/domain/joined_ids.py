@@ -1,15 +1,18 @@
-"""Ids that are joined of others: two lists of parts never make the same, and none is too long."""
+"""Ids that are joined of parts: two different lists of parts never make one id, and no id is too long."""
 
 import hashlib
 
 ID_LENGTH_MAX = 256
+BAR = "|"
+# An escaped part holds one of these: a part that was not escaped must not.
+_ESCAPES = ("%7C", "%25")
 
 
 def joined_id(*parts: str) -> str:
-    """The parts with bars between them, as far as that tells them apart and fits; else escaped, or a digest."""
-    joined = "|".join(parts)
-    if joined.count("|") != len(parts) - 1:
-        joined = "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
+    """Join parts by bars. Parts are escaped where one holds a bar or an escape; a joined id above 256 characters becomes its digest."""
+    if any(BAR in part or any(escape in part for escape in _ESCAPES) for part in parts):
+        parts = tuple(part.replace("%", "%25").replace(BAR, "%7C") for part in parts)
+    joined = BAR.join(parts)
     if len(joined) > ID_LENGTH_MAX:
         return hashlib.sha256(joined.encode()).hexdigest()
     return joined

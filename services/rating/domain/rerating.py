@@ -4,7 +4,6 @@ The fact is made of postings to charges, so that all charges together change by 
 return when the old price comes back. Asked again, a request repeats its facts; another one compares with what stands then.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +11,6 @@ from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 
 from libs.contracts import Charge, ChargePosting, ChargeState, RatedPart, UsageRerated
-from libs.contracts.fact import ID_LENGTH_MAX
 from libs.pricing import CompiledPrice, PricedUsage, RejectedUsage
 from services.rating.domain.charge_ids import terms_of_charge, terms_of_price
 from services.rating.domain.correcting import (
@@ -25,6 +23,7 @@ from services.rating.domain.correcting import (
 )
 from services.rating.domain.deciding import SUMMAND_MAX, usage_charge
 from services.rating.domain.holdings import Product
+from services.rating.domain.joined_ids import joined_id
 from services.rating.domain.months import BillingMonth, BillingMonths
 from services.rating.domain.repricing import Repricer, Standing
 
@@ -148,8 +147,7 @@ class Rerater:
 
 def rerated_id(request_id: str, usage_id: str) -> str:
     """The id of what a request made of a usage."""
-    joined = f"{request_id}|{usage_id}"
-    return joined if len(joined) <= ID_LENGTH_MAX else hashlib.sha256(joined.encode()).hexdigest()
+    return joined_id(request_id, usage_id)
 
 
 def movements_of(facts: Iterable[UsageRerated]) -> dict[str, Movement]:
