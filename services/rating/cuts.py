@@ -11,18 +11,22 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+import structlog
+from bson.errors import BSONError
 from pymongo import AsyncMongoClient, InsertOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from libs.contracts import UNBILLED, Charge, ChargeKind, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
 from libs.money import sum_fractions
 from libs.periods import Period
 from libs.runtime import Index, from_document, in_transaction, to_document
+from libs.runtime.failures import is_infrastructure, reason_of
+from libs.runtime.mongo_errors import error_codes
 from services.rating.directory import Directory
 from services.rating.domain.charged_as import ChargedAs
-from services.rating.domain.cutting import NEWCOMER_BILLED_BACK, Closing, Cutter, Owed
+from services.rating.domain.cutting import NEWCOMER_BILLED_BACK, Closing, Cutter, Owed, refuse
 from services.rating.domain.fee_corrections import CORRECTED_BACK
 from services.rating.domain.holdings import CHARGED, Product
 from services.rating.domain.paid_fees import counts_since
@@ -33,9 +37,14 @@ INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1
 # An id has 256 bytes at most, so that a question stays below 3 MB: MongoDB takes 16 MB, and daily fees of many accounts ask for more.
 IDS_ASKED_AT_ONCE = 10_000
 
+WRITE_CONFLICT = 112
+REFUSED_BY_MONGODB = (PyMongoError, BSONError)
+
 CHARGES_OF_AN_ACCOUNT = [("account_id", 1), *NEWEST_FIRST]
 
 Answer = ChargesClosed | CutRefused
+
+logger = structlog.get_logger(__name__)
 
 
 class CutStore:
@@ -50,21 +59,31 @@ class CutStore:
         self._directory = directory
 
     async def make(self, cuts: Sequence[PeriodCut], cutter: Cutter) -> dict[str, Answer]:
-        """The answer of each cut by its id: the earlier one, or the cutter's, stored. One cut per account."""
-        async with self._client.start_session() as session:
-            try:
-                async with await session.start_transaction():
-                    answers = await self._make(cuts, cutter, session)
-            except PyMongoError as error:
-                if not error.has_error_label("TransientTransactionError"):
-                    raise
-                answers = None
-        if answers is not None:
-            return answers
+        """Return the answer of each cut by its id: the earlier one, or the cutter's, which is stored. One cut per account.
+
+        Several cuts that fail together are halved. One that fails alone is refused with the reason, so that all others go on.
+        Raises what the infrastructure raises.
+        """
         if len(cuts) == 1:
-            return await in_transaction(self._client, lambda session: self._make(cuts, cutter, session))
+            return await self._make_alone(cuts[0], cutter)
+        try:
+            async with self._client.start_session() as session, await session.start_transaction():
+                return await self._make(cuts, cutter, session)
+        except REFUSED_BY_MONGODB as error:
+            if is_infrastructure(error) and not _is_transient(error):
+                raise
         half = len(cuts) // 2
         return {**await self.make(cuts[:half], cutter), **await self.make(cuts[half:], cutter)}
+
+    async def _make_alone(self, cut: PeriodCut, cutter: Cutter) -> dict[str, Answer]:
+        try:
+            return await in_transaction(self._client, lambda session: self._make([cut], cutter, session))
+        except REFUSED_BY_MONGODB as error:
+            # Other writers are out of the way after so many tries, unless it is the account's own charges that conflict.
+            if is_infrastructure(error) and not _is_conflict(error):
+                raise
+            logger.error("cut refused", cut_id=cut.id, account_id=cut.account_id, exc_info=error)
+            return {cut.id: refuse(cut, f"{reason_of(error)}: mend what it names, then ask again")}
 
     async def give_back(self, cut_ids: Sequence[str], at: datetime) -> None:
         """The charges of these cuts are for the next cut of their accounts, unless they have moved on already."""
@@ -217,6 +236,15 @@ class CutStore:
         if counts:
             await self._accounts.bulk_write(counts, ordered=False, session=session)
         await self._cuts.insert_many([to_document(closing.answer) for closing in closings], ordered=False, session=session)
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError")
+
+
+def _is_conflict(error: Exception) -> bool:
+    """Return whether other writers were in the way, or a second document of one id within the transaction, which MongoDB tells alike."""
+    return isinstance(error, OperationFailure) and WRITE_CONFLICT in error_codes(error)
 
 
 def _close(charge: Charge) -> UpdateOne:

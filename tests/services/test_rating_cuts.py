@@ -262,3 +262,28 @@ def bill(id: str, closed: ChargesClosed) -> BillIssued:
         template_version="1",
         last_update_at=at,
     )
+
+
+async def test_an_account_whose_cut_always_fails_is_refused_and_the_others_are_cut(rating: RatingWorld) -> None:
+    """MongoDB refuses the cut of one account whatever is tried, as it did two charges of one id."""
+    others = [f"bob-{number}" for number in range(12)]
+    await rating.publish(*(account(id) for id in ("ada", *others)))
+    await rating.settle()
+    cuts = rating.service.database["cuts"]
+    await cuts.insert_one({"_id": "in the way", "account_id": "ada", "cause_id": "monthly:2026-03"})
+    index = await cuts.create_index("cause_id", unique=True, partialFilterExpression={"account_id": "ada"})
+    asked = [cut(f"cut-{id}", id) for id in (*others[:6], "ada", *others[6:])]
+    await rating.publish(*asked)
+    await rating.settle()
+
+    (refused,) = await rating.facts(CutRefused)
+    assert (refused.id, refused.account_id) == ("cut-ada", "ada")
+    assert "E11000" in refused.reason
+    assert {closed.account_id for closed in await rating.facts(ChargesClosed)} == set(others)
+    assert await rating.facts(MessageParked) == []
+
+    await cuts.drop_index(index)
+    await cuts.delete_one({"_id": "in the way"})
+    await rating.publish(cut("cut-ada", "ada"))
+    await rating.settle()
+    assert "ada" in {closed.account_id for closed in await rating.facts(ChargesClosed)}

@@ -18,7 +18,7 @@ from libs.pricing.charge_amount import exact_amount, line_amount
 from libs.pricing.tiers import tiers_amount
 from services.rating.documents import earlier_answer, opened_charge, rated_document
 from services.rating.domain.accumulation import Increment, accumulate
-from services.rating.domain.charge_ids import adjustment_charge_id, terms_of, usage_charge_id
+from services.rating.domain.charge_ids import terms_of, usage_charge_id
 from services.rating.domain.counted import NOTHING_COUNTED, Counted, add_counted
 from services.rating.domain.cutting import close
 from services.rating.domain.deciding import Decisions, Earlier, Rater, decide
@@ -295,18 +295,13 @@ def test_the_cut_rounds_what_tiers_and_sums_come_to_once(quantity: str, sums: di
     assert [str(line.amount) for line in closing.answer.lines] == [amount]
 
 
-def test_ids_with_terms_and_those_of_adjustments_meet_no_other():
+def test_ids_with_terms_meet_no_other():
     terms = terms_of(TIERS, None)
     assert terms_of(None, None) == ""
     assert terms_of(TIERS.model_copy(update={"counted_before": Decimal(7)}), None) == terms
     assert terms_of(TIERS, LineRounding()) != terms
     plain = usage_charge_id("ada", "line", "p", "2026-03-01", 0)
-    ids = [
-        plain,
-        usage_charge_id("ada", "line", "p", "2026-03-01", 0, terms),
-        adjustment_charge_id("ada", "line", "p", "2026-03-01", "cut"),
-    ]
-    assert len(set(ids)) == 3
+    assert plain != usage_charge_id("ada", "line", "p", "2026-03-01", 0, terms)
 
 
 TAXED = """

@@ -8,6 +8,7 @@ What is made of all of them (discounts, caps, commitments) comes last, and is cl
 be billed is returned like any other charge, and the next cut makes no more than the difference to it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -123,7 +124,9 @@ class Cutter:
         made: list[Charge] = []
         if closed_before is not None:
             made = adjustments(owed.account, charges, owed.products, self.books, cut, self.now, closed_before)
-        return adjusted(closing, cut, made, discounts_due(owed.account, charges, owed.products, self.books, cut, self.now))
+        closing = adjusted(closing, cut, made, discounts_due(owed.account, charges, owed.products, self.books, cut, self.now))
+        repeated = _repeated_id(closing)
+        return closing if repeated is None else refuse(cut, f"two charges of the cut would have the id {repeated}: report this fault")
 
     def _fees(self, cut: PeriodCut, owed: Owed, charged: Mapping[str, Fraction]) -> list[Charge]:
         recurring = self._recurring_fees(cut, owed, charged)
@@ -248,6 +251,12 @@ def _known_before(owed: Owed, product: Product) -> Product | None:
 def _reckonings(cut: PeriodCut, owed: Owed, period: Period) -> Mapping[str, Reckoning]:
     """Fees are corrected once, with the billed period."""
     return owed.reckonings if period == cut.period else {}
+
+
+def _repeated_id(closing: Closing) -> str | None:
+    """Return an id that two charges of the closing have. MongoDB would refuse the second one at every try."""
+    counts = Counter(charge.id for charge in (*closing.closed, *closing.made))
+    return next((id for id, count in counts.items() if count > 1), None)
 
 
 def _is_due(charge: Charge, cut: PeriodCut) -> bool:
