@@ -159,6 +159,7 @@ def _as_json(document: dict[str, Any]) -> dict[str, Any]:
         "suspended_at": document["suspended_at"].isoformat(),
         "resolved_at": document["resolved_at"].isoformat() if "resolved_at" in document else None,
         "note": document.get("note"),
+        "waits_for": document.get("waits_for"),
         "usage": None if usage is None else {("id" if name == "_id" else name): _plain(value) for name, value in usage.items()},
         "body": None if body is None else base64.b64decode(body).decode(errors="backslashreplace"),
     }

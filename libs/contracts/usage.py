@@ -110,17 +110,21 @@ class RejectionReason(StrEnum):
 
 
 class UsageRejected(RecordFact, topic="usage.rejected.v1", key="suspense_id"):
-    """A usage that could not be priced; it waits in suspense under `suspense_id` until retried or discarded."""
+    """A usage that could not be priced; it waits in suspense under `suspense_id` until retried or discarded.
+
+    `waits_for` names what lets rating retry it by itself when it arrives: `identifier:…`, `account:…`, `offering:…`.
+    """
 
     suspense_id: Id
     usage_id: str | None = None
     reason: RejectionReason
     detail: str
     usage: UsageReceived | None = None
+    waits_for: tuple[Text, ...] = ()
 
 
 class SuspenseRetryRequested(RecordFact, topic="suspense.retry_requested.v1", key="id"):
-    """A request to rate suspended usages again: one by id, or all of a reason, or all.
+    """A request to rate suspended usages again: one by id, or all of a reason, or all that wait for something, or all.
 
     Rating works through many in steps: it asks itself for what comes `after` a suspense id, with the counts so far.
     `beyond_limits` releases one usage from the plausibility limits; `note` says why and is kept with the entry.
@@ -129,6 +133,7 @@ class SuspenseRetryRequested(RecordFact, topic="suspense.retry_requested.v1", ke
     id: Id
     suspense_id: str | None = None
     reason: RejectionReason | None = None
+    waits_for: tuple[Text, ...] = ()
     beyond_limits: bool = False
     note: Text | None = None
     after: str = ""

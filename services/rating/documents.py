@@ -130,12 +130,15 @@ def rejected_document(rejected: UsageRejected) -> Document:
     document["suspense_id"] = rejected.suspense_id
     document["reason"] = str(rejected.reason)
     document["detail"] = rejected.detail
+    if rejected.waits_for:
+        document["waits_for"] = list(rejected.waits_for)
     return document
 
 
 def suspense_document(rejected: UsageRejected, at: datetime, body: str | None = None) -> Document:
     """An entry of the work list; `body` is the message as it came, base64, when it could not be read."""
     usage = rejected.usage
+    waiting = {"waits_for": list(rejected.waits_for)} if rejected.waits_for else {}
     return {
         "_id": rejected.suspense_id,
         "usage_id": rejected.usage_id,
@@ -145,6 +148,7 @@ def suspense_document(rejected: UsageRejected, at: datetime, body: str | None = 
         "body": body,
         "state": "open",
         "suspended_at": at,
+        **waiting,
     }
 
 
@@ -172,7 +176,12 @@ def earlier_answer(document: Document) -> Earlier:
     usage = received_usage(document)
     if "suspense_id" in document:
         rejected = UsageRejected(
-            suspense_id=document["suspense_id"], usage_id=usage.id, reason=document["reason"], detail=document["detail"], usage=usage
+            suspense_id=document["suspense_id"],
+            usage_id=usage.id,
+            reason=document["reason"],
+            detail=document["detail"],
+            usage=usage,
+            waits_for=tuple(document.get("waits_for", ())),
         )
         return Earlier(usage, rejected)
     priced = priced_usage(document)

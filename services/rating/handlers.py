@@ -17,6 +17,7 @@ from libs.contracts import (
     SuspenseDiscardRequested,
     SuspenseResolved,
     SuspenseRetryRequested,
+    TariffAccepted,
     TariffPublished,
     ThresholdCrossed,
     UsageReceived,
@@ -25,6 +26,7 @@ from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.periods import UnknownTimeZone, time_zone, to_utc_milliseconds
 from libs.pricing import RateBooks
 from libs.runtime import Batch, Unprocessable
+from services.rating.arrivals import Arrivals
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeNotForBill, ChargeStore
 from services.rating.collisions import Collision
@@ -33,7 +35,7 @@ from services.rating.cuts import CutStore
 from services.rating.directory import Directory
 from services.rating.domain.crossing import find_reached, rate_again, watch
 from services.rating.domain.cutting import Cutter, one_per_account
-from services.rating.domain.deciding import Earlier, Rated, Rater, decide
+from services.rating.domain.deciding import Earlier, Rated, Rater, decide, rejected_of
 from services.rating.domain.drawing import draw_allowances, plan_draws
 from services.rating.domain.limits import UsageLimits, identifiers_of
 from services.rating.domain.repricing import Shelf
@@ -66,6 +68,7 @@ async def rate_usages(
     buckets: BucketStore,
     crossings: CrossingStore,
     directory: Directory,
+    arrivals: Arrivals,
     terms: RatingTerms,
 ) -> Sequence[Fact]:
     """Guide and price usages, draw for them from allowances, and count them; what cannot be rated goes to suspense.
@@ -90,7 +93,8 @@ async def rate_usages(
             continue
         again = rate_again(earlier, rater)
         crossed = await _tell_crossings([*decisions.rated, *again], earlier, books, crossings, batch.received_at)
-        return [*decisions.answers, *(rejected for _, rejected in malformed), *crossed]
+        missed = await arrivals.missed([*decisions.rejected, *rejected_of(earlier)], batch.received_at)
+        return [*decisions.answers, *(rejected for _, rejected in malformed), *crossed, *missed]
     raise RuntimeError(f"{len(batch)} usages collided {LOOKS_MAX} times in a row")
 
 
@@ -117,6 +121,7 @@ async def retry_suspended(
     buckets: BucketStore,
     crossings: CrossingStore,
     directory: Directory,
+    arrivals: Arrivals,
     terms: RatingTerms,
 ) -> Sequence[Fact]:
     """Rate what can now be rated, some of it at a time; the rest of a long list is asked for again."""
@@ -144,6 +149,7 @@ async def retry_suspended(
             raise RuntimeError(f"retry {request.id} collided {LOOKS_MAX} times in a row")
         again = rate_again(earlier, rater)
         answers += await _tell_crossings([*retries.rated.values(), *again], earlier, books, crossings, batch.received_at)
+        answers += await arrivals.missed(list(retries.rejected.values()), batch.received_at)
         answers += [*retries.answers, proceed(request, retries, entries, RETRIED_AT_A_TIME, await suspense.refusal(request, entries))]
     return answers
 
@@ -216,14 +222,14 @@ async def _repeat(request: RerateRequested, earlier: RerateCompleted, store: Rer
     return [*repeated.facts, request.model_copy(update={"progress": progress})]
 
 
-async def remember_accounts(batch: Batch[AccountChanged], *, directory: Directory) -> Sequence[Fact]:
-    """Keep rating's copy of accounts."""
+async def remember_accounts(batch: Batch[AccountChanged], *, directory: Directory, arrivals: Arrivals) -> Sequence[Fact]:
+    """Keep rating's copy of accounts, and ask for the retry of usage that waited for them."""
     known = await directory.accounts(account.id for account in batch)
     fixed = {account_id: (account.currency, account.time_zone) for account_id, account in known.items()}
     for account in batch:
         _check(account, *fixed.setdefault(account.id, (account.currency, account.time_zone)))
     await directory.remember_accounts(batch)
-    return []
+    return await arrivals.of_accounts(batch)
 
 
 def _check(account: AccountChanged, currency: str, zone_name: str) -> None:
@@ -240,15 +246,16 @@ def _check(account: AccountChanged, currency: str, zone_name: str) -> None:
         raise Unprocessable(f"account {account.id} lives in {zone_name} and cannot move to {account.time_zone}: open another account")
 
 
-async def remember_products(batch: Batch[ProductChanged], *, directory: Directory) -> Sequence[Fact]:
-    """Keep rating's copy of products and the identifiers they hold."""
+async def remember_products(batch: Batch[ProductChanged], *, directory: Directory, arrivals: Arrivals) -> Sequence[Fact]:
+    """Keep rating's copy of products and the identifiers they hold, and ask for the retry of usage that waited for them."""
     await directory.remember_products(batch)
-    return []
+    return await arrivals.of_products(batch)
 
 
-async def publish_tariffs(batch: Batch[TariffPublished], *, tariffs: Tariffs) -> Sequence[Fact]:
-    """Take rate books, or say what is wrong with them."""
-    return await tariffs.take(batch, batch.received_at)
+async def publish_tariffs(batch: Batch[TariffPublished], *, tariffs: Tariffs, arrivals: Arrivals) -> Sequence[Fact]:
+    """Take rate books, or say what is wrong with them, and ask for the retry of usage that waited for their prices."""
+    answers = await tariffs.take(batch, batch.received_at)
+    return [*answers, *await arrivals.of_books([answer for answer in answers if isinstance(answer, TariffAccepted)])]
 
 
 async def cut_periods(batch: Batch[PeriodCut], *, cuts: CutStore, books: Tariffs) -> Sequence[Fact]:

@@ -1,16 +1,17 @@
 """Composition root of rating."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from pydantic import Field
 
+from libs.periods import to_utc_milliseconds
 from libs.pricing import load_rate_books
 from libs.pricing.intake import Intake
-from libs.runtime import Service
-from libs.runtime.usage_settings import UsageSettings
+from libs.runtime import Service, usage_settings
 from services.rating import buckets, crossings, cuts, directory, rerating, store, tariffs
+from services.rating.arrivals import Arrivals
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
 from services.rating.crossings import CrossingStore
@@ -33,14 +34,14 @@ from services.rating.handlers import (
 from services.rating.rerating import ReratingStore
 from services.rating.store import UsageStore
 from services.rating.suspense import SuspenseStore
-from services.rating.tariffs import Tariffs, take_files
+from services.rating.tariffs import Tariffs
 
 CUT_BATCH_SIZE = 500
 # While MongoDB stores the batch of one, Python prices that of the other; a third finds both of them busy.
 USAGE_CONSUMERS = 2
 
 
-class RatingSettings(UsageSettings):
+class RatingSettings(usage_settings.UsageSettings):
     """Besides the shared ones: where the rate books are, how much is rated at a time, and which usage is believed."""
 
     http_port: int = Field(8097, validation_alias="RATING_PORT")
@@ -77,10 +78,24 @@ def build(settings: RatingSettings) -> Service:
     cut_store = CutStore(service.client, service.database, holdings)
     books = Tariffs(service.client, service.database)
     terms = RatingTerms(books, limits)
-    service.prepare(partial(take_files, books, settings.rate_books_dir, service.publish))
+    arrivals = Arrivals(suspense, holdings, books, limits)
+
+    async def take_files() -> None:
+        now = to_utc_milliseconds(datetime.now(UTC))
+        accepted = await books.take_files(settings.rate_books_dir, now)
+        await service.publish([*accepted, *await arrivals.of_books([answer for answer in accepted if answer.accepted_at == now])])
+
+    service.prepare(take_files)
     service.subscribe(
         partial(
-            rate_usages, store=usages, charges=charges, buckets=bucket_store, crossings=crossing_store, directory=holdings, terms=terms
+            rate_usages,
+            store=usages,
+            charges=charges,
+            buckets=bucket_store,
+            crossings=crossing_store,
+            directory=holdings,
+            arrivals=arrivals,
+            terms=terms,
         ),
         batch_size=settings.rating_batch_size,
         consumers=USAGE_CONSUMERS,
@@ -95,15 +110,16 @@ def build(settings: RatingSettings) -> Service:
             buckets=bucket_store,
             crossings=crossing_store,
             directory=holdings,
+            arrivals=arrivals,
             terms=terms,
         )
     )
     service.subscribe(partial(discard_suspended, suspense=suspense))
     reratings = ReratingStore(service.client, service.database, charges, holdings)
     service.subscribe(partial(rerate_usages, reratings=reratings, terms=terms))
-    service.subscribe(partial(remember_accounts, directory=holdings))
-    service.subscribe(partial(remember_products, directory=holdings))
-    service.subscribe(partial(publish_tariffs, tariffs=books))
+    service.subscribe(partial(remember_accounts, directory=holdings, arrivals=arrivals))
+    service.subscribe(partial(remember_products, directory=holdings, arrivals=arrivals))
+    service.subscribe(partial(publish_tariffs, tariffs=books, arrivals=arrivals))
     service.subscribe(partial(cut_periods, cuts=cut_store, books=books), batch_size=CUT_BATCH_SIZE)
     service.subscribe(partial(return_charges, cuts=cut_store))
     service.subscribe(partial(mark_charges_billed, charges=charges))

@@ -3,7 +3,7 @@ who gave up what, and why, is asked for years later.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,8 +44,19 @@ class SuspenseStore:
         waiting = {**asked, "state": "open"}
         if request.reason is not None:
             waiting["reason"] = request.reason.value
+        if request.waits_for:
+            waiting["waits_for"] = {"$in": list(request.waits_for)}
         found = self._suspense.find({"$or": [waiting, {**asked, "retry_id": request.id}]}).sort("_id", 1).limit(RETRIED_AT_A_TIME)
         return [_suspended(document) async for document in found]
+
+    async def waiting(self, keys: Collection[str]) -> Collection[str]:
+        """Return those of the keys under which something waits; all of them where too much waits to tell."""
+        if not keys:
+            return ()
+        found = await self._suspense.find({"waits_for": {"$in": list(keys)}}, {"waits_for": 1}).limit(RETRIED_AT_A_TIME).to_list()
+        if len(found) == RETRIED_AT_A_TIME:
+            return keys
+        return {key for entry in found for key in entry["waits_for"]}.intersection(keys)
 
     async def refusal(self, request: SuspenseRetryRequested | SuspenseDiscardRequested, found: Sequence[Suspended]) -> str | None:
         """Why the one entry that a request names cannot be dealt with; None when it was found, or when none was named."""
@@ -59,10 +70,9 @@ class SuspenseStore:
         usages = [_replace(entry_id, rated_document(rated)) for entry_id, rated in retries.rated.items()]
         usages += [_replace(id, rejected_document(rejected)) for id, rejected in retries.rejected.items() if not _is_conflicting(rejected)]
         rated = {"state": "rated", "retry_id": request.id, "resolved_at": at}
-        if request.beyond_limits:
-            rated |= {"beyond_limits": True, "note": request.note}
-        entries = [_update(entry_id, rated) for entry_id in (*retries.rated, *retries.settled)]
-        entries += [_update(id, {"reason": no.reason.value, "detail": no.detail}) for id, no in retries.rejected.items()]
+        released = {"beyond_limits": True, "note": request.note} if request.beyond_limits else {}
+        entries = [_settle(entry_id, {**rated, **released}) for entry_id in (*retries.rated, *retries.settled)]
+        entries += [_update(id, {**_reason(no), **released}) for id, no in retries.rejected.items()]
         increments = accumulate(retries.rated.values())
         if not entries:
             return
@@ -82,7 +92,7 @@ class SuspenseStore:
     async def discard(self, request: SuspenseDiscardRequested, at: datetime) -> bool:
         """Give an open entry up; whether this request did so, now or when it came before."""
         discarded = {"state": "discarded", "discard_id": request.id, "note": request.note, "resolved_at": at}
-        await self._suspense.update_one({"_id": request.suspense_id, "state": "open"}, {"$set": discarded})
+        await self._suspense.bulk_write([_settle(request.suspense_id, discarded)])
         return await self._suspense.find_one({"_id": request.suspense_id, "discard_id": request.id}, {"_id": 1}) is not None
 
 
@@ -100,9 +110,26 @@ def _update(entry_id: str, changes: Document) -> UpdateOne:
     return UpdateOne({"_id": entry_id, "state": "open"}, {"$set": changes})
 
 
+def _settle(entry_id: str, changes: Document) -> UpdateOne:
+    # Without its keys it is no longer found by what arrives.
+    return UpdateOne({"_id": entry_id, "state": "open"}, {"$set": changes, "$unset": {"waits_for": ""}})
+
+
+def _reason(rejected: UsageRejected) -> Document:
+    return {"reason": rejected.reason.value, "detail": rejected.detail, "waits_for": list(rejected.waits_for)}
+
+
 def _suspended(document: Document) -> Suspended:
     usage = received_usage(document["usage"]) if document["usage"] is not None else _read_again(document["body"])
-    return Suspended(document["_id"], RejectionReason(document["reason"]), document["detail"], usage, document.get("retry_id"))
+    return Suspended(
+        document["_id"],
+        RejectionReason(document["reason"]),
+        document["detail"],
+        usage,
+        document.get("retry_id"),
+        tuple(document.get("waits_for", ())),
+        document.get("beyond_limits", False),
+    )
 
 
 def _read_again(body: str) -> UsageReceived | None:

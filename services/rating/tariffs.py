@@ -4,7 +4,7 @@ The books of RATE_BOOKS_DIR are taken in at each start, published ones whenever 
 raised with every new text and read once per batch, so that every worker prices by a new book from its next batch on.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
-from libs.contracts import Fact, TariffAccepted, TariffPublished, TariffRefused, publication_id
-from libs.periods import to_utc_milliseconds
+from libs.contracts import TariffAccepted, TariffPublished, TariffRefused, publication_id
 from libs.pricing import RateBook, RateBooks, load_rate_books, parse_rate_book
 from libs.runtime import Index, in_transaction
 from services.rating.domain.tariffs import Candidate, Decision, Tariff, decide, is_same_book
@@ -54,6 +53,11 @@ class Tariffs:
     async def take(self, publications: Iterable[TariffPublished], now: datetime) -> list[TariffAccepted | TariffRefused]:
         """Accept or refuse each book; what was accepted is in force for all workers when this returns."""
         return [await self._decide_and_store(Candidate.of(publication), now) for publication in publications]
+
+    async def offering_ids(self, book_ids: Iterable[str]) -> set[str]:
+        """Return the offerings of these books."""
+        found = self._tariffs.find({"_id": {"$in": list(book_ids)}}, {"offering_ids": 1})
+        return {offering_id async for document in found for offering_id in document["offering_ids"]}
 
     async def take_files(self, directory: Path, now: datetime) -> list[TariffAccepted]:
         """Accept the books of a directory. A text that was published under the id of one of them goes before the file.
@@ -94,11 +98,6 @@ class Tariffs:
 
     def _book(self, document: Mapping[str, Any]) -> RateBook:
         return self._parsed.get(document["publication_id"]) or parse_rate_book(document["text"], document["file"])
-
-
-async def take_files(tariffs: Tariffs, directory: Path, publish: Callable[[Sequence[Fact]], Awaitable[None]]) -> None:
-    """At start: take the books of a directory and tell that they are in force."""
-    await publish(await tariffs.take_files(directory, to_utc_milliseconds(datetime.now(UTC))))
 
 
 def _document(tariff: Tariff) -> dict[str, Any]:

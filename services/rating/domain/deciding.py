@@ -17,6 +17,7 @@ from services.rating.domain.holdings import Account, Holding, Holdings, Product,
 from services.rating.domain.limits import UsageLimits, fault_of
 from services.rating.domain.months import BillingMonth, BillingMonths
 from services.rating.domain.suspense import reject, reject_conflicting
+from services.rating.domain.waiting import MENDED_BY_BOOKS, account_key, identifier_keys, offering_key
 
 # Sums have 34 digits (Decimal128): a million of these may be added before one is lost.
 SUMMAND_MAX = 10**28
@@ -125,14 +126,16 @@ class Rater:
             usage, tenures = self._with_number(received)
         product = holder_at(tenures, usage.started_at)
         if product is None:
-            return reject(received, RejectionReason.UNKNOWN_PRODUCT, _why_nobody_holds(usage, tenures))
+            return reject(received, RejectionReason.UNKNOWN_PRODUCT, _why_nobody_holds(usage, tenures), _identifiers(received, usage))
         account = self._holdings.accounts.get(product.account_id)
         if account is None:
             detail = f"product {product.id} is paid for by account {product.account_id}, which is unknown: open the account, then retry"
-            return reject(received, RejectionReason.UNKNOWN_ACCOUNT, detail)
+            waits_for = (account_key(product.account_id), *_identifiers(received, usage))
+            return reject(received, RejectionReason.UNKNOWN_ACCOUNT, detail, waits_for)
         usage, priced = self._intake.price(self._books, product.offering_id, usage, time_zone=account.time_zone, currency=account.currency)
         if isinstance(priced, RejectedUsage):
-            return reject(received, priced.reason, f"{priced.detail}: {REMEDIES[priced.reason]}")
+            waits_for = (offering_key(product.offering_id), *_identifiers(received, usage)) if priced.reason in MENDED_BY_BOOKS else ()
+            return reject(received, priced.reason, f"{priced.detail}: {REMEDIES[priced.reason]}", waits_for)
         if total_numerator(priced) > SUMMAND_MAX if priced.others else priced.numerator > SUMMAND_MAX:
             return reject(received, RejectionReason.ABSURD_QUANTITY, TOO_LONG)
         charge = self._charge(account, product, priced.price, usage.started_at)
@@ -158,6 +161,10 @@ class Rater:
         return charge
 
 
+def _identifiers(received: UsageReceived, usage: UsageReceived) -> tuple[str, ...]:
+    return identifier_keys((received.identifier, usage.identifier))
+
+
 def _why_nobody_holds(usage: UsageReceived, tenures: Sequence[Holding]) -> str:
     holders = sorted({tenure.product.id for tenure in tenures})
     if not holders:
@@ -177,6 +184,11 @@ def usage_charge(account: Account, product: Product, price: CompiledPrice, month
 def _charge_id(account: Account, product: Product, price: CompiledPrice, month: BillingMonth, sequence: int) -> str:
     terms = terms_of_price(price, product.later_offering)
     return usage_charge_id(account.id, product.id, price.price_id, month.label, sequence, terms)
+
+
+def rejected_of(earlier: Mapping[str, Earlier]) -> list[UsageRejected]:
+    """The refusals among what was answered before."""
+    return [known.answer for known in earlier.values() if isinstance(known.answer, UsageRejected)]
 
 
 def total_numerator(priced: PricedUsage) -> int:

@@ -42,7 +42,7 @@ def retry(entries: Iterable[Suspended], earlier: Mapping[str, Earlier], rater: R
     retries = Retries()
     claimed: set[str] = set()
     for entry in entries:
-        answer = _retry_one(entry, earlier, partial(rater.rate, is_released=is_released), retries, claimed)
+        answer = _retry_one(entry, earlier, partial(rater.rate, is_released=is_released or entry.is_released), retries, claimed)
         retries.answers.append(answer)
     return retries
 
@@ -85,7 +85,9 @@ def _rejected(entry: Suspended, rejected: UsageRejected, retries: Retries) -> Us
 
 def _waits_on(entry: Suspended) -> UsageRejected:
     usage_id = entry.usage.id if entry.usage is not None else None
-    return UsageRejected(suspense_id=entry.id, usage_id=usage_id, reason=entry.reason, detail=entry.detail, usage=entry.usage)
+    return UsageRejected(
+        suspense_id=entry.id, usage_id=usage_id, reason=entry.reason, detail=entry.detail, usage=entry.usage, waits_for=entry.waits_for
+    )
 
 
 def proceed(

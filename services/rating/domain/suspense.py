@@ -15,7 +15,7 @@ DIGEST_LENGTH = 32
 class Suspended:
     """An entry of the work list. `usage` is what can be read of it now, None when it is still malformed.
 
-    `retry_id` names the retry that rated it, None while it waits.
+    `retry_id` names the retry that rated it, None while it waits. `is_released`: an operator released it from the limits.
     """
 
     id: str
@@ -23,6 +23,8 @@ class Suspended:
     detail: str
     usage: UsageReceived | None
     retry_id: str | None = None
+    waits_for: tuple[str, ...] = ()
+    is_released: bool = False
 
 
 def malformed_id(body: bytes) -> str:
@@ -40,9 +42,10 @@ def conflicting_id(usage: UsageReceived) -> str:
     return f"duplicate:{_digest(repr(_content(usage)).encode())}"
 
 
-def reject(usage: UsageReceived, reason: RejectionReason, detail: str) -> UsageRejected:
+def reject(usage: UsageReceived, reason: RejectionReason, detail: str, waits_for: tuple[str, ...] = ()) -> UsageRejected:
     """The refusal of a usage under its own suspense id."""
-    return UsageRejected(suspense_id=rejected_id(usage.id), usage_id=usage.id, reason=reason, detail=detail, usage=usage)
+    suspense_id = rejected_id(usage.id)
+    return UsageRejected(suspense_id=suspense_id, usage_id=usage.id, reason=reason, detail=detail, usage=usage, waits_for=waits_for)
 
 
 def reject_conflicting(usage: UsageReceived) -> UsageRejected:
