@@ -13,7 +13,7 @@ from rich.markup import escape
 from libs.cli.errors import CommandError
 from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.pricing import RateBookInvalid, RateBooks, parse_rate_book
-from libs.tariffs.cgrates import ImportedBook, Remark, RemarkKind, import_tariff_plan, read_tariff_plan
+from libs.tariffs.cgrates import ImportedBook, ImportTerms, Remark, RemarkKind, import_tariff_plan, read_tariff_plan
 
 progress = Console(stderr=True, highlight=False)
 result = Console(highlight=False)
@@ -32,6 +32,14 @@ def import_cgrates(
     currency: Annotated[str, typer.Option(help="The currency of the amounts, which a tariff plan does not say.")] = "EUR",
     add_plus: Annotated[bool, typer.Option("--add-plus", help="Prefixes are international and lack their plus: 49 becomes +49.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when anything is left out or priced otherwise.")] = False,
+    prefix: Annotated[
+        str, typer.Option(help="Put before the ids of books and offerings, to keep several tariff plans of one tenant apart.")
+    ] = "",
+    home_networks: Annotated[
+        list[str] | None,
+        typer.Option("--home-network", metavar="CODE", help="The code of a network of your own, as in 21407; may be given several times."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Tell books and remarks as JSON.")] = False,
 ) -> None:
     """Turn a CGRateS tariff-plan folder into rate books, and list whatever has no counterpart."""
@@ -42,7 +50,8 @@ def import_cgrates(
     texts = {path.name: _read(path) for path in sorted(directory.glob("*.csv"))}
     if not texts:
         raise CommandError(f"no CSV file in {directory}", "name the folder of a tariff plan")
-    books, remarks = import_tariff_plan(read_tariff_plan(texts, add_plus=add_plus), currency)
+    plan = read_tariff_plan(texts, add_plus=add_plus)
+    books, remarks = import_tariff_plan(plan, ImportTerms(currency, tuple(home_networks or ()), prefix))
     if not books:
         if as_json:
             _tell_all([], remarks)
@@ -56,7 +65,7 @@ def import_cgrates(
             f"{len(books)} books come out, one for each date at which something changes", "say where to write them with --output"
         )
     _check(books)
-    files = _write(books, output) if output is not None else []
+    files = _write(books, output, force=force) if output is not None else []
     if as_json:
         _tell_all(books, remarks)
     else:
@@ -84,7 +93,7 @@ def _check(books: Sequence[ImportedBook]) -> None:
         raise CommandError(f"what came out is no sound rate book: {error.faults[0]}", "mend the tariff plan there") from error
 
 
-def _write(books: Sequence[ImportedBook], output: Path) -> list[Path]:
+def _write(books: Sequence[ImportedBook], output: Path, *, force: bool) -> list[Path]:
     if output.is_dir():
         files = [output / f"{book.id}.yaml" for book in books]
     elif len(books) == 1:
@@ -93,6 +102,10 @@ def _write(books: Sequence[ImportedBook], output: Path) -> list[Path]:
         ending = output.suffix or ".yaml"
         files = [output.with_name(f"{output.stem}-{book.effective_from:%Y-%m-%dT%H%M%S}{ending}".replace("T000000", "")) for book in books]
         files = [file if files.count(file) == 1 else file.with_stem(book.id) for file, book in zip(files, books, strict=True)]
+    there = [file for file in files if file.exists()]
+    if there and not force:
+        others = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise CommandError(f"{there[0]}{others} would be overwritten", "name another place with --output, or say --force")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         for file, book in zip(files, books, strict=True):

@@ -5,21 +5,32 @@ What a subject has no profile for comes from the profile of the subject `*any`, 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
+from libs.pricing.roaming import NO_HOME_NETWORK
 from libs.tariffs.book_text import book_text
 from libs.tariffs.cgrates.coverage import NO_PREFIX, Coverage, cover
 from libs.tariffs.cgrates.plan import ANY, Activation, TariffPlan
-from libs.tariffs.cgrates.prices import Category, category_of, price_terms
+from libs.tariffs.cgrates.prices import USAGE_TYPES, Category, category_of, price_terms
 from libs.tariffs.cgrates.tables import Remark, RemarkKind, Row
 from libs.tariffs.cgrates.weeks import BandMinutes, band_terms
 
 NAME_LENGTH_MAX = 64
 # A fallback of a fallback of a fallback: CGRateS gives up as early.
 FALLBACKS_MAX = 3
+# What a row of each file is called.
+ROW_WORDS = {
+    "Timings.csv": "timing",
+    "Destinations.csv": "destination",
+    "Rates.csv": "rate",
+    "DestinationRates.csv": "destination rates",
+    "RatingPlans.csv": "rating plan",
+    "RatingProfiles.csv": "profile of",
+}
 
 Chain = tuple[str, ...]
 
@@ -34,26 +45,74 @@ class ImportedBook:
     subjects: Mapping[str, str]
 
 
-def import_tariff_plan(plan: TariffPlan, currency: str) -> tuple[list[ImportedBook], list[Remark]]:
-    """The books of a plan in order of time, and everything that did not come over as it stands."""
-    remarks = list(plan.remarks)
-    remarks.append(Remark("Rates.csv", 0, RemarkKind.ASSUMED, f"amounts say no currency: they are in {currency}"))
+@dataclass(frozen=True)
+class ImportTerms:
+    """What a tariff plan does not say. `prefix` goes before the ids of books and offerings, to keep several plans apart.
+
+    Without `home_networks` any network that a usage names is a foreign one.
+    """
+
+    currency: str
+    home_networks: tuple[str, ...] = ()
+    prefix: str = ""
+
+
+def import_tariff_plan(plan: TariffPlan, terms: ImportTerms) -> tuple[list[ImportedBook], list[Remark]]:
+    """The books of a plan in order of time, and everything that did not come over as it stands.
+
+    A row that neither stands in a book nor has a remark of its own gets one: nothing is lost in silence.
+    """
+    written = _Written(plan, terms, list(plan.remarks))
+    written.remarks.append(Remark("Rates.csv", 0, RemarkKind.ASSUMED, f"amounts say no currency: they are in {terms.currency}"))
+    written.remarks.append(
+        Remark(
+            "RatingProfiles.csv",
+            0,
+            RemarkKind.ASSUMED,
+            "prices are for usage at home: usage in foreign networks has no price, and waits in suspense",
+        )
+    )
     tenants = sorted({tenant for tenant, _, _ in plan.profiles})
-    books = [book for tenant in tenants for book in _TenantBooks(plan, tenant, len(tenants) > 1, currency, remarks).books()]
-    return books, sorted(set(remarks) | set(_unused(plan)))
+    books = [book for tenant in tenants for book in _TenantBooks(written, tenant, len(tenants) > 1).books()]
+    remarks = set(written.remarks)
+    return books, sorted(remarks | set(_lost(plan, written.places, remarks)))
+
+
+@dataclass
+class _Written:
+    """What all tenants share while books are written: names that are taken, and the `places` of rows that stand in a book."""
+
+    plan: TariffPlan
+    terms: ImportTerms
+    remarks: list[Remark]
+    places: set[tuple[str, int]] = field(default_factory=set)
+    book_ids: set[str] = field(default_factory=set)
+    offering_ids: set[str] = field(default_factory=set)
+
+    @cached_property
+    def usage_types(self) -> Mapping[str, str]:
+        """Return the usage type of each category, none of them twice."""
+        taken: set[str] = set()
+        # The well-known ones first: they keep their names.
+        categories = sorted({category for _, category, _ in self.plan.profiles}, key=lambda name: (name not in USAGE_TYPES, name))
+        return {category: _free_name(category_of(category, ()).usage_type, taken) for category in categories}
 
 
 class _TenantBooks:
     """The books of one tenant."""
 
-    def __init__(self, plan: TariffPlan, tenant: str, is_one_of_many: bool, currency: str, remarks: list[Remark]) -> None:
-        self._plan = plan
+    def __init__(self, written: _Written, tenant: str, is_one_of_many: bool) -> None:
+        self._written = written
+        self._plan = written.plan
         self._tenant = tenant
-        self._prefix = f"{tenant}." if is_one_of_many else ""
-        self._currency = currency
-        self._remarks = remarks
-        self._profiles = {key[1:]: activations for key, activations in plan.profiles.items() if key[0] == tenant}
-        self._offerings = _names([f"{self._prefix}{subject.replace(ANY, 'any')}" for subject in self._subjects()], self._subjects())
+        self._remarks = written.remarks
+        # Of each subject, the rows of the profiles that it has at the instant that is looked at.
+        self._rows: dict[str, list[Row]] = {}
+        self._profiles = {key[1:]: activations for key, activations in written.plan.profiles.items() if key[0] == tenant}
+        prefix = written.terms.prefix + (f"{tenant}." if is_one_of_many else "")
+        self._offerings = {
+            subject: _free_name(f"{prefix}{subject.replace(ANY, 'any')}", written.offering_ids) for subject in self._subjects()
+        }
 
     def books(self) -> Iterator[ImportedBook]:
         before: dict[str, dict[str, Chain]] = {}
@@ -61,8 +120,9 @@ class _TenantBooks:
             chains = {subject: self._chains(subject, at) for subject in self._subjects()}
             changed = [subject for subject in self._subjects() if chains[subject] and chains[subject] != before.get(subject)]
             before = chains
-            if changed:
-                yield self._book(at, {subject: chains[subject] for subject in changed})
+            book = self._book(at, {subject: chains[subject] for subject in changed}) if changed else None
+            if book is not None:
+                yield book
 
     def _subjects(self) -> list[str]:
         return sorted({subject for _, subject in self._profiles})
@@ -70,10 +130,12 @@ class _TenantBooks:
     def _chains(self, subject: str, at: datetime) -> dict[str, Chain]:
         """Per category the plans that price it, the subject's own first."""
         chains = {}
+        self._begun: list[Row] = []
         for category in sorted({category for category, _ in self._profiles}):
             active = self._active(category, subject, at) or self._active(category, ANY, at)
             if active is not None:
                 chains[category] = tuple(dict.fromkeys(self._with_fallbacks(category, active, at, FALLBACKS_MAX)))
+        self._rows[subject] = self._begun
         return chains
 
     def _active(self, category: str, subject: str, at: datetime) -> Activation | None:
@@ -83,6 +145,7 @@ class _TenantBooks:
     def _with_fallbacks(self, category: str, activation: Activation, at: datetime, deeper: int) -> Iterator[str]:
         if activation.plan not in self._plan.plans:
             self._remarks.append(activation.row.remark(RemarkKind.LEFT_OUT, f"rating plan {activation.plan} is not there"))
+        self._begun.append(activation.row)
         yield activation.plan
         for subject in activation.fallback_subjects if deeper else ():
             fallback = self._active(category, subject, at)
@@ -91,14 +154,29 @@ class _TenantBooks:
             else:
                 yield from self._with_fallbacks(category, fallback, at, deeper - 1)
 
-    def _book(self, at: datetime, chains: Mapping[str, Mapping[str, Chain]]) -> ImportedBook:
-        draft = _Draft(self._plan, self._remarks)
+    def _tell_profiles(self, subject: str, at: datetime, *, is_priced: bool) -> None:
+        """Note the rows of the profiles that a subject has then: they stand in a book, or price nothing."""
+        if is_priced:
+            self._written.places.update(row.place for row in self._rows[subject] if row["RatingPlanId"] in self._plan.plans)
+            return
+        words = f"nothing of subject {subject} can be priced from {at.isoformat()} on; prices that it had before stay in force"
+        self._remarks += [row.remark(RemarkKind.LEFT_OUT, words) for row in self._rows[subject]]
+
+    def _book(self, at: datetime, chains: Mapping[str, Mapping[str, Chain]]) -> ImportedBook | None:
+        draft = _Draft(self._written)
         offerings = {self._offerings[subject]: draft.offering(of_categories) for subject, of_categories in chains.items()}
-        id = _name(f"{self._tenant}-{at:%Y-%m-%d}" if f"{at:%H:%M:%S}" == "00:00:00" else f"{self._tenant}-{at:%Y-%m-%dT%H%M%S}")
+        for subject in chains:
+            self._tell_profiles(subject, at, is_priced=bool(offerings[self._offerings[subject]]))
+        if not any(offerings.values()):
+            return None
+        begins = f"{at:%Y-%m-%d}" if f"{at:%H:%M:%S}" == "00:00:00" else f"{at:%Y-%m-%dT%H%M%S}"
+        id = _free_name(f"{self._written.terms.prefix}{self._tenant}", self._written.book_ids, f"-{begins}")
         terms = {
             "id": id,
+            "format": "2",
+            "home_networks": list(self._written.terms.home_networks) or NO_HOME_NETWORK,
             "effective_from": at.isoformat().replace("+00:00", "Z"),
-            "currency": self._currency,
+            "currency": self._written.terms.currency,
             # CGRateS prices each part of a call by the timing that it falls into.
             "crossing": "split",
             **({"zones": {name: list(prefixes) for name, prefixes in draft.zones.items()}} if draft.zones else {}),
@@ -116,12 +194,21 @@ class _TenantBooks:
 class _Draft:
     """The parts that the offerings of one book share while it is written."""
 
-    plan: TariffPlan
-    remarks: list[Remark]
+    written: _Written
     zones: dict[str, tuple[str, ...]] = field(default_factory=dict)
     bands: dict[str, Any] = field(default_factory=dict)
     holidays: dict[str, list[str]] = field(default_factory=dict)
     band_names: dict[BandMinutes, str] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> TariffPlan:
+        """Return the plan that is imported."""
+        return self.written.plan
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """Return the remarks, which grow."""
+        return self.written.remarks
 
     def offering(self, chains: Mapping[str, Chain]) -> list[dict[str, Any]]:
         """The usage prices of a subject."""
@@ -130,7 +217,7 @@ class _Draft:
             coverages = cover(self.plan, chain, self.remarks)
             slots = [slot for coverage in coverages for slot in self.plan.rates[coverage.rate.rate]]
             category = category_of(name, slots)
-            prices += [self._price(coverage, Category(_name(category.usage_type), category.unit)) for coverage in coverages]
+            prices += [self._price(coverage, Category(self.written.usage_types[name], category.unit)) for coverage in coverages]
         taken: Counter[str] = Counter()
         for price in prices:
             taken[price["id"]] += 1
@@ -140,6 +227,7 @@ class _Draft:
 
     def _price(self, coverage: Coverage, category: Category) -> dict[str, Any]:
         rate, band = coverage.rate, self._band(coverage)
+        self.written.places.update(coverage.places, (slot.row.place for slot in self.plan.rates[rate.rate]))
         match: dict[str, Any] = {"usage_type": category.usage_type, **self._called(coverage)}
         if band:
             match["time_band"] = band
@@ -186,28 +274,26 @@ class _Draft:
         return name
 
 
-def _unused(plan: TariffPlan) -> Iterable[Remark]:
-    """What nobody refers to: it comes over with nobody."""
-    plans = {activation.plan for activations in plan.profiles.values() for activation in activations}
-    rates = {entry.destination_rates for name in plans for entry in plan.plans.get(name, ())}
-    unused: list[tuple[str, Row, str]] = []
-    unused += [("rating plan", entries[0].row, name) for name, entries in plan.plans.items() if name not in plans]
-    unused += [("destination rates", found[0].row, name) for name, found in plan.destination_rates.items() if name not in rates]
-    used_rates = {rate.rate for name in rates for rate in plan.destination_rates.get(name, ())}
-    unused += [("rate", slots[0].row, name) for name, slots in plan.rates.items() if name not in used_rates]
-    return [row.remark(RemarkKind.LEFT_OUT, f"{what} {name} is used by no profile") for what, row, name in unused]
+def _lost(plan: TariffPlan, places: Set[tuple[str, int]], remarks: Iterable[Remark]) -> Iterator[Remark]:
+    """A remark for the rows that stand in no book and have none of their own, one for all rows of a name."""
+    told = {(remark.file, line) for remark in remarks if remark.kind is RemarkKind.LEFT_OUT for line in (remark.line, *remark.further)}
+    by_name: dict[tuple[str, str], list[Row]] = {}
+    for row in plan.rows:
+        if row.place not in places and row.place not in told:
+            by_name.setdefault((row.file, row["Id"] or row["Subject"]), []).append(row)
+    for (file, name), rows in by_name.items():
+        words = f"{ROW_WORDS[file]} {name} prices nothing: no profile uses it, or others go before it"
+        yield Remark(file, rows[0].line, RemarkKind.LEFT_OUT, words, tuple(row.line for row in rows[1:]))
 
 
-def _names(wanted: list[str], subjects: list[str]) -> dict[str, str]:
-    """A name of a rate book for each subject, none of them twice."""
-    names: dict[str, str] = {}
-    for subject, text in zip(subjects, wanted, strict=True):
-        name, number = _name(text), 1
-        while name in names.values():
-            number += 1
-            name = _name(text, f"-{number}")
-        names[subject] = name
-    return names
+def _free_name(text: str, taken: set[str], ending: str = "") -> str:
+    """A name that is not taken, and is from now on."""
+    name, number = _name(text, ending), 1
+    while name in taken:
+        number += 1
+        name = _name(text, f"{ending}-{number}")
+    taken.add(name)
+    return name
 
 
 def _name(text: str, ending: str = "") -> str:

@@ -85,7 +85,10 @@ class Activation:
 
 @dataclass(frozen=True)
 class TariffPlan:
-    """All of it by name; `profiles` are by tenant, category and subject, each in order of time."""
+    """All of it by name; `profiles` are by tenant, category and subject, each in order of time.
+
+    `prefix_lines` are the lines of a destination and prefix, `rows` all that could be read: each comes over, or a remark names it.
+    """
 
     destinations: Mapping[str, tuple[str, ...]]
     rates: Mapping[str, tuple[RateSlot, ...]]
@@ -93,6 +96,8 @@ class TariffPlan:
     plans: Mapping[str, tuple[PlanEntry, ...]]
     profiles: Mapping[tuple[str, str, str], tuple[Activation, ...]]
     remarks: list[Remark] = field(default_factory=list)
+    prefix_lines: Mapping[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    rows: tuple[Row, ...] = ()
 
 
 def read_tariff_plan(texts: Mapping[str, str], *, add_plus: bool = False) -> TariffPlan:
@@ -102,25 +107,37 @@ def read_tariff_plan(texts: Mapping[str, str], *, add_plus: bool = False) -> Tar
         for name in sorted(texts.keys() - FILES.keys())
     ]
     rows = {file: read_table(file, texts.get(file, ""), remarks) for file in FILES if file in texts or file != "Timings.csv"}
+    prefix_lines = _prefix_lines(rows["Destinations.csv"], remarks, add_plus=add_plus)
+    plans = _plans(rows["RatingPlans.csv"], _timings(rows.get("Timings.csv", []), remarks), remarks)
     return TariffPlan(
-        destinations=_destinations(rows["Destinations.csv"], remarks, add_plus=add_plus),
+        destinations=_destinations(prefix_lines),
         rates=_rates(rows["Rates.csv"], remarks),
         destination_rates=_destination_rates(rows["DestinationRates.csv"], remarks),
-        plans=_plans(rows["RatingPlans.csv"], _timings(rows.get("Timings.csv", []), remarks), remarks),
-        profiles=_profiles(rows["RatingProfiles.csv"], remarks),
+        plans=plans,
+        profiles=_profiles(rows["RatingProfiles.csv"], plans, remarks),
         remarks=remarks,
+        prefix_lines=prefix_lines,
+        rows=tuple(row for of_file in rows.values() for row in of_file),
     )
 
 
-def _destinations(rows: list[Row], remarks: list[Remark], *, add_plus: bool) -> dict[str, tuple[str, ...]]:
-    prefixes: dict[str, dict[str, None]] = defaultdict(dict)
+def _destinations(prefix_lines: Mapping[tuple[str, str], tuple[int, ...]]) -> dict[str, tuple[str, ...]]:
+    prefixes: dict[str, list[str]] = defaultdict(list)
+    for name, prefix in prefix_lines:
+        prefixes[name].append(prefix)
+    return {name: tuple(found) for name, found in prefixes.items()}
+
+
+def _prefix_lines(rows: list[Row], remarks: list[Remark], *, add_plus: bool) -> dict[tuple[str, str], tuple[int, ...]]:
+    lines: dict[tuple[str, str], tuple[int, ...]] = {}
     for row in rows:
         prefix = f"+{row['Prefix']}" if add_plus and row["Prefix"].isdigit() else row["Prefix"]
         try:
-            prefixes[row["Id"]][parse_prefix(prefix)] = None
+            place = row["Id"], parse_prefix(prefix)
+            lines[place] = (*lines.get(place, ()), row.line)
         except Unreadable as error:
             remarks.append(row.remark(RemarkKind.LEFT_OUT, error.message))
-    return {name: tuple(found) for name, found in prefixes.items()}
+    return lines
 
 
 def _rates(rows: list[Row], remarks: list[Remark]) -> dict[str, tuple[RateSlot, ...]]:
@@ -201,14 +218,30 @@ def _plans(rows: list[Row], timings: Mapping[str, Timing], remarks: list[Remark]
     return {name: tuple(these) for name, these in entries.items()}
 
 
-def _profiles(rows: list[Row], remarks: list[Remark]) -> dict[tuple[str, str, str], tuple[Activation, ...]]:
-    found: dict[tuple[str, str, str], list[Activation]] = defaultdict(list)
+def _profiles(
+    rows: list[Row], plans: Mapping[str, tuple[PlanEntry, ...]], remarks: list[Remark]
+) -> dict[tuple[str, str, str], tuple[Activation, ...]]:
+    found: dict[tuple[str, str, str], dict[datetime, list[Activation]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         at = _instant(row, remarks)
         if at is not None:
             subjects = tuple(subject for subject in row["RatesFallbackSubject"].split(";") if subject)
-            found[row["Tenant"], row["Category"], row["Subject"]].append(Activation(row, at, row["RatingPlanId"], subjects))
-    return {key: tuple(sorted(these, key=lambda activation: activation.at)) for key, these in found.items()}
+            found[row["Tenant"], row["Category"], row["Subject"]][at].append(Activation(row, at, row["RatingPlanId"], subjects))
+    return {key: tuple(_taken(by_instant[at], plans, remarks) for at in sorted(by_instant)) for key, by_instant in found.items()}
+
+
+def _taken(at_once: list[Activation], plans: Mapping[str, tuple[PlanEntry, ...]], remarks: list[Remark]) -> Activation:
+    """The profile that holds of those of one subject that begin at one instant: the last one whose plan is there."""
+    taken = [activation for activation in at_once if activation.plan in plans][-1:] or at_once[-1:]
+    remarks += [
+        activation.row.remark(
+            RemarkKind.LEFT_OUT,
+            f"plan {activation.plan} begins at the same instant as {taken[0].plan} on line {taken[0].row.line}, which is taken",
+        )
+        for activation in at_once
+        if activation is not taken[0]
+    ]
+    return taken[0]
 
 
 def _instant(row: Row, remarks: list[Remark]) -> datetime | None:

@@ -21,16 +21,18 @@ class RemarkKind(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Remark:
-    """What did not come over as it stands, and where it stands; line 0 is the file as a whole."""
+    """What did not come over as it stands, and where it stands; line 0 is the file as a whole, `further` are more lines of the kind."""
 
     file: str
     line: int
     kind: RemarkKind
     words: str
+    further: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.kind}: {self.words}"
+        more = f" (and lines {_ranges(self.further)})" if self.further else ""
+        return f"{where}: {self.kind}: {self.words}{more}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Row:
 
     def __getitem__(self, column: str) -> str:
         return self.columns.get(column, "")
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Return its file and line."""
+        return self.file, self.line
 
     def remark(self, kind: RemarkKind, words: str) -> Remark:
         """A remark on this line."""
@@ -139,3 +146,14 @@ def _by_place(file: str, table: Table, values: list[str]) -> dict[str, str]:
     elif leading > 1:
         leading = 0
     return dict(zip(table.columns, values[leading:], strict=False))
+
+
+def _ranges(lines: tuple[int, ...]) -> str:
+    """Lines in words: those that follow one another as a range."""
+    runs: list[list[int]] = []
+    for line in lines:
+        if runs and runs[-1][-1] == line - 1:
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -28,12 +28,16 @@ _TIME = re.compile(r"(\d\d?):(\d\d):(\d\d)")
 
 @dataclass(frozen=True)
 class Timing:
-    """`minutes` of the week; `start` is its minute of the day; `dates` are the only days on which it holds, if there are such."""
+    """`minutes` of the week; `start` is its minute of the day; `dates` are the only days on which it holds, if there are such.
+
+    `line` is that of the file; 0 where it stands in none.
+    """
 
     name: str
     start: int
     minutes: frozenset[int]
     dates: frozenset[str] = frozenset()
+    line: int = 0
 
     @classmethod
     def always(cls, name: str) -> "Timing":
@@ -58,12 +62,12 @@ class BandMinutes:
 @dataclass(frozen=True)
 class Division:
     """Who has which minutes, by the places of the claims; `equals` are those who claim some with the same right, of which the
-    earlier has them, `others` those whose dates are not those of the rest. `is_whole`: no minute is left to nobody."""
+    earlier has them, `others` those whose dates are not those of the rest. `unpriced` are the minutes that nobody has."""
 
     shares: tuple[tuple[int, BandMinutes], ...]
     equals: tuple[tuple[int, int], ...]
     others: tuple[int, ...]
-    is_whole: bool
+    unpriced: frozenset[int]
 
 
 def read_timing(row: Row, remarks: list[Remark]) -> Timing | None:
@@ -83,7 +87,7 @@ def read_timing(row: Row, remarks: list[Remark]) -> Timing | None:
     if dates and row["Years"] in ANY_VALUES:
         first, last = YEARS_LISTED[0], YEARS_LISTED[-1]
         remarks.append(row.remark(RemarkKind.DIFFERS, f"timing {name}: its dates are listed for the years {first} to {last}"))
-    return Timing(name, start, frozenset(day * MINUTES_PER_DAY + minute for day in days for minute in range(start, end)), dates)
+    return Timing(name, start, frozenset(day * MINUTES_PER_DAY + minute for day in days for minute in range(start, end)), dates, row.line)
 
 
 @lru_cache(SCHEDULES_REMEMBERED_MAX)
@@ -106,7 +110,7 @@ def divide(claims: tuple[tuple[Timing, Decimal], ...]) -> Division:
         tuple(shares),
         tuple(_equals(fitting, claims)),
         tuple(position for position in ranked if position not in fitting),
-        all(sum(map(len, week.values())) == MINUTES_PER_WEEK for week in (ordinary, special)),
+        frozenset().union(*(WHOLE_WEEK.difference(*week.values()) for week in (ordinary, special))),
     )
 
 
@@ -137,6 +141,17 @@ def band_terms(minutes: BandMinutes, holidays: str) -> Any:
         parts = [{**part, "except_holidays": holidays} for part in _week_terms(minutes.ordinary)]
         parts += [{**part, "holidays": holidays} for part in _week_terms(minutes.special)]
     return parts[0] if len(parts) == 1 else parts
+
+
+def hours_in_words(minutes: frozenset[int]) -> str:
+    """Minutes of the week as people say them: mon-fri 00:00-13:00."""
+    told = []
+    for part in _week_terms(minutes):
+        days, hours = (
+            value if isinstance(value, list) else [value] for value in (part.get("days", "every day"), part.get("hours", "all day"))
+        )
+        told.append(f"{', '.join(days)} {', '.join(hours)}")
+    return "; ".join(told)
 
 
 def _week_terms(minutes: frozenset[int]) -> list[dict[str, Any]]:
