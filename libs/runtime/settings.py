@@ -1,5 +1,7 @@
 """Settings that every service shares; each service extends this class with its own, read from the environment."""
 
+import re
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -49,3 +51,8 @@ class RuntimeSettings(BaseSettings):
     def database(self, service: str) -> str:
         """The name of a service's database."""
         return f"{self.namespace}_{service}" if self.namespace else service
+
+
+def without_password(address: str) -> str:
+    """Return an address as people may see it: user and password are left out."""
+    return re.sub(r"//[^@/]*@", "//***@", address)

@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 
 from libs.contracts import SubscriptionChanged
 from libs.hub_signature import HEADER, signature, subscription_key
+from libs.runtime.lifetime.uninterrupted import uninterrupted
 from libs.runtime.metrics import HUB_ATTEMPTS
 from services.notifications.callback_client import CallbackClient
 from services.notifications.domain.callback import CallbackRefused, delivery_url
@@ -56,6 +57,7 @@ class Dispatcher:
         self._secret = secret.get_secret_value() if secret else None
         self._verbatim = verbatim
         self._woken = asyncio.Event()
+        self._is_stopping = False
         self._serving: dict[str, asyncio.Task[None]] = {}
         self._resting_until: dict[str, float] = {}
 
@@ -64,19 +66,19 @@ class Dispatcher:
         self._woken.set()
 
     async def dispatch(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled; then every attempt under way ends and is recorded."""
         if self._secret is None:
             logger.warning("deliveries are not signed: set HUB_SIGNING_SECRET")
         try:
             while True:
-                await self._start_serving()
+                await uninterrupted(self._start_serving())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._woken.wait()
                 self._woken.clear()
         finally:
-            for task in self._serving.values():
-                task.cancel()
+            self._is_stopping = True
+            # They end by themselves: a cancellation could reach the driver of MongoDB.
             await asyncio.gather(*self._serving.values(), return_exceptions=True)
             await self._client.close()
 
@@ -117,27 +119,28 @@ class Dispatcher:
 
     async def _deliver_due(self, subscription: SubscriptionChanged) -> None:
         lanes: dict[str, asyncio.Task[None]] = {}
+        ending = asyncio.Event()
         try:
-            while await self._leases.prolong(subscription.id) and await self._fill(lanes, subscription):
+            while await self._leases.prolong(subscription.id) and await self._fill(lanes, subscription, ending):
                 await asyncio.wait(lanes.values(), timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
                 for resource_id in [resource_id for resource_id, task in lanes.items() if task.done()]:
                     lanes.pop(resource_id).result()
         finally:
-            for task in lanes.values():
-                task.cancel()
+            # Each lane ends after the attempt that is under way: a cancellation could reach the driver of MongoDB.
+            ending.set()
             await asyncio.gather(*lanes.values(), return_exceptions=True)
 
-    async def _fill(self, lanes: dict[str, asyncio.Task[None]], subscription: SubscriptionChanged) -> bool:
-        """Start what is due as far as there is room; False when nothing is under way."""
-        room = LANES_PER_SUBSCRIPTION_MAX - len(lanes)
+    async def _fill(self, lanes: dict[str, asyncio.Task[None]], subscription: SubscriptionChanged, ending: asyncio.Event) -> bool:
+        """Start what is due as far as there is room. Returns False when nothing is under way."""
+        room = 0 if self._is_stopping else LANES_PER_SUBSCRIPTION_MAX - len(lanes)
         if room:
             for resource_id in await self._store.due_resources(subscription.id, datetime.now(UTC), lanes, room):
-                lanes[resource_id] = asyncio.create_task(self._deliver_lane(subscription, resource_id))
+                lanes[resource_id] = asyncio.create_task(self._deliver_lane(subscription, resource_id, ending))
         return bool(lanes)
 
-    async def _deliver_lane(self, subscription: SubscriptionChanged, resource_id: str) -> None:
+    async def _deliver_lane(self, subscription: SubscriptionChanged, resource_id: str, ending: asyncio.Event) -> None:
         lane = (subscription.id, resource_id)
-        while self._leases.covers(subscription.id, self._client.timeout_s):
+        while self._leases.covers(subscription.id, self._client.timeout_s) and not (ending.is_set() or self._is_stopping):
             delivery = await self._store.head(lane)
             if delivery is None:
                 return

@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 
 from libs.contracts import AccountChanged, AccountParked, BillIssued, BillSkipped, CutRefused, Fact, OnDemandBillRequested, RunType
 from libs.runtime import Batch
+from libs.runtime.lifetime.uninterrupted import uninterrupted
 from services.on_demand_bill.domain.on_demand_request import accept, answer, conclude, cut
 from services.on_demand_bill.store import OnDemandStore
 
@@ -58,8 +59,8 @@ async def ask_refused_again(*, store: OnDemandStore, publish: Callable[[Iterable
     while True:
         await asyncio.sleep(pause.total_seconds())
         try:
-            due = await store.refused_before(datetime.now(UTC) - pause)
+            due = await uninterrupted(store.refused_before(datetime.now(UTC) - pause))
             await publish([cut(request) for request in due])
-            await store.asked_again(due)
+            await uninterrupted(store.asked_again(due))
         except (KafkaError, PyMongoError) as error:
             logger.warning("refused cuts not asked again, will retry", reason=repr(error))

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from pymongo.errors import PyMongoError
 
 from libs.contracts import Fact, all_facts
+from libs.runtime.lifetime.uninterrupted import uninterrupted
 from services.tmf_gateway.domain.tmf678 import on_demand_fact
 from services.tmf_gateway.store import ON_DEMAND_REQUESTS, REMOVABLE, WITH_OUTBOX, GatewayStore
 
@@ -69,9 +70,9 @@ class Outbox:
         while True:
             try:
                 if clock() >= next_republish:
-                    await self._republish()
+                    await uninterrupted(self._republish())
                     next_republish = clock() + REPUBLISH_EVERY_S
-                await self._remove_sent()
+                await uninterrupted(self._remove_sent())
             except (KafkaError, PyMongoError) as error:
                 logger.warning("outbox not tidied, will retry", reason=repr(error))
                 next_republish = clock() + REPUBLISH_EVERY_S

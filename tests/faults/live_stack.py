@@ -223,7 +223,7 @@ async def open_live_stack(infrastructure: Infrastructure, directory: Path) -> As
     """Seven processes on free ports; their logs lie in `directory`."""
     settings = infrastructure.settings("live").model_copy(update={"kafka_session_timeout_ms": SESSION_TIMEOUT_MS})
     await create_topics(settings)
-    environment = {**os.environ, "KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS)}
+    environment = {**os.environ, "KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS), "HUB_ALLOWED_NETWORKS": "127.0.0.0/8"}
     services = {
         name: service_process(name, settings, port=free_port(), log=directory / f"{name}.log", environment=environment) for name in SERVICES
     }
