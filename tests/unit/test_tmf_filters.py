@@ -18,6 +18,7 @@ from services.tmf_gateway.domain.tmf678 import APPLIED_BILLING_RATE, CUSTOMER_BI
 LINKS = Links("https://api.example.com")
 NOTHING = {"_id": {"$in": []}}
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+SECOND = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,19 @@ MARCH = datetime(2026, 3, 1, tzinfo=UTC)
         (CUSTOMER_BILL, "state=new,onHold", {"state": {"$in": ["new", "onHold"]}}),
         (CUSTOMER_BILL, "state.ne=new,onHold", {"state": {"$nin": ["new", "onHold"]}}),
         (CUSTOMER_BILL, "billDate.gte=2026-03-01", {"bill_date": {"$gte": MARCH}}),
+        (CUSTOMER_BILL, "billDate=2026-03-01", {"bill_date": {"$gte": MARCH, "$lt": SECOND}}),
+        (CUSTOMER_BILL, "billDate.gt=2026-03-01", {"bill_date": {"$gte": SECOND}}),
+        (CUSTOMER_BILL, "billDate.lte=2026-03-01", {"bill_date": {"$lt": SECOND}}),
+        (CUSTOMER_BILL, "billDate.lt=2026-03-01", {"bill_date": {"$lt": MARCH}}),
+        (CUSTOMER_BILL, "billDate.ne=2026-03-01", {"$nor": [{"bill_date": {"$gte": MARCH, "$lt": SECOND}}]}),
+        (CUSTOMER_BILL, "relatedParty.role=customer", {"related_party_id": {"$ne": None}}),
+        (CUSTOMER_BILL, "relatedParty.role=seller", NOTHING),
+        (CUSTOMER_BILL, "billingAccount.@referredType.ne=BillingAccount", {"account_id": None}),
+        (
+            PRODUCT,
+            "billingAccount.@referredType=BillingAccount",
+            {"resource.billingAccount.@referredType": {"$in": ["BillingAccount", None]}},
+        ),
         (CUSTOMER_BILL, "billDate=2026-03-01T02:00:00+02:00", {"bill_date": {"$eq": MARCH}}),
         (CUSTOMER_BILL, "billDate=2026-03-01T02:00:00%2B02:00", {"bill_date": {"$eq": MARCH}}),
         (CUSTOMER_BILL, 'billDate="2026-03-01T00:00:00Z"', {"bill_date": {"$eq": MARCH}}),

@@ -4,7 +4,7 @@ A value is always an operand, never a document, so nothing that a client sends c
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,7 @@ from services.tmf_gateway.domain.refusal import BadRequest
 from services.tmf_gateway.domain.resource import Kind, Resource, Stored
 
 REGEX_LENGTH_MAX = 128
+_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}|\d{4}-?W\d{2}-?\d")
 _MATCHES_NOTHING: dict[str, Any] = {"_id": {"$in": []}}
 _ORDER_OPERATORS = {"gt": "$gt", "gte": "$gte", "lt": "$lt", "lte": "$lte"}
 
@@ -36,6 +37,8 @@ def mongo_sort(query: Query, resource: Resource) -> list[tuple[str, int]]:
     keys: dict[str, int] = {}
     for key in query.sort:
         stored = resource.stored(key.path)
+        if stored.kind is Kind.CONSTANT:
+            raise BadRequest(f"{key.path} is the same everywhere: it has no order")
         keys.setdefault(stored.path, -1 if key.descending != stored.reversed else 1)
     keys.setdefault("_id", 1)
     return list(keys.items())
@@ -45,6 +48,10 @@ def _condition(filter_: Filter, resource: Resource, links: Links) -> dict[str, A
     if filter_.path == "@type":
         return _on_type(filter_, resource)
     stored = resource.stored(filter_.path)
+    if stored.kind is Kind.CONSTANT:
+        return _on_constant(filter_, stored)
+    if stored.kind is Kind.INSTANT and filter_.operator != "regex":
+        return _on_instant(filter_, stored.path)
     if filter_.operator == "regex":
         return _any(stored.path, [{"$regex": _regex(value, stored, filter_)} for value in filter_.values])
     if filter_.operator in _ORDER_OPERATORS:
@@ -68,6 +75,45 @@ def _on_type(filter_: Filter, resource: Resource) -> dict[str, Any]:
     return {} if (resource.definition in filter_.values) == (filter_.operator == "eq") else _MATCHES_NOTHING
 
 
+def _on_constant(filter_: Filter, stored: Stored) -> dict[str, Any]:
+    """Where the document has the path, the attribute is shown with its one value; elsewhere it is not shown at all."""
+    if filter_.operator not in ("eq", "ne"):
+        raise BadRequest(f"{filter_.path} can be compared with = or .ne= only")
+    if filter_.operator == "ne":
+        return {stored.path: None} if stored.shown in filter_.values else {}
+    return {stored.path: {"$ne": None}} if stored.shown in filter_.values else _MATCHES_NOTHING
+
+
+def _on_instant(filter_: Filter, path: str) -> dict[str, Any]:
+    """A date without a time means that day, from midnight to midnight in UTC."""
+    spans = [_span(value, filter_.path) for value in filter_.values]
+    match filter_.operator:
+        case "gte":
+            return _any(path, [{"$gte": start} for start, _ in spans])
+        case "gt":
+            return _any(path, [{"$gt": start} if end is None else {"$gte": end} for start, end in spans])
+        case "lt":
+            return _any(path, [{"$lt": start} for start, _ in spans])
+        case "lte":
+            return _any(path, [{"$lte": start} if end is None else {"$lt": end} for start, end in spans])
+    within = [{"$eq": start} if end is None else {"$gte": start, "$lt": end} for start, end in spans]
+    if filter_.operator == "eq":
+        return _any(path, within)
+    return {"$nor": [{path: condition} for condition in within]}
+
+
+def _span(value: str, path: str) -> tuple[datetime, datetime | None]:
+    start = _instant(value, path)
+    return start, _next_day(start, path) if _DATE.fullmatch(value.strip()) else None
+
+
+def _next_day(start: datetime, path: str) -> datetime:
+    try:
+        return start + timedelta(days=1)
+    except OverflowError:
+        raise BadRequest(f"{path}: {start:%Y-%m-%d} is the calendar's last day, give a time with it") from None
+
+
 def _any(path: str, conditions: list[dict[str, Any]]) -> dict[str, Any]:
     alternatives = [{path: condition} for condition in conditions]
     return alternatives[0] if len(alternatives) == 1 else {"$or": alternatives}
@@ -79,8 +125,6 @@ def _operands(value: str, stored: Stored, filter_: Filter, links: Links) -> list
         word = str(_boolean(value, filter_.path)).lower() if stored.kind is Kind.BOOLEAN else value
         return list(stored.words.get(word, ()))
     match stored.kind:
-        case Kind.INSTANT:
-            return [_instant(value, filter_.path)]
         case Kind.NUMBER:
             return [_number(value, filter_.path)]
         case Kind.BOOLEAN:
@@ -90,7 +134,8 @@ def _operands(value: str, stored: Stored, filter_: Filter, links: Links) -> list
         case Kind.ANY:
             return [*_texts(value), *_number_or_boolean(value)]
         case _:
-            return _texts(value)
+            # None is what is not there: the value is filled in when it is shown.
+            return [*_texts(value), None] if stored.shown is not None and value == stored.shown else _texts(value)
 
 
 def _texts(value: str) -> list[str]:

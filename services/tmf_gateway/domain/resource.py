@@ -23,17 +23,26 @@ class Kind(Enum):
     ANY = "any"
     # The absolute URL of a resource whose id the document keeps.
     HREF = "href"
+    # The same text in every representation that shows the attribute.
+    CONSTANT = "constant"
 
 
 @dataclass(frozen=True)
 class Stored:
     """Where an attribute lies in the document. `words` translates TMF's vocabulary into the stored values of each word;
-    `reversed` when the stored order of those values is the opposite of TMF's."""
+    `reversed` when the stored order of those values is the opposite of TMF's. `shown` is the value of an attribute that the
+    gateway fills in: of a CONSTANT wherever the document has the path, of any other where it has no value there."""
 
     path: str
     kind: Kind = Kind.TEXT
     words: Mapping[str, tuple[str, ...]] | None = None
     reversed: bool = False
+    shown: str | None = None
+
+
+def referred(path: str, type_name: str) -> Stored:
+    """The constant @referredType of a reference that is shown where the document has `path`."""
+    return Stored(path, Kind.CONSTANT, shown=type_name)
 
 
 @dataclass(frozen=True)

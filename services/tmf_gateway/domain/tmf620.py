@@ -105,6 +105,10 @@ def _render(definition: str) -> Callable[[Document, Links], Representation]:
     return render
 
 
+# Shown as the client sent them, else as the gateway reaches the resource: ids are what to filter by.
+_SHOWN_HREFS = ("productOfferingPrice.href", "bundledProductOffering.href", "productSpecification.href")
+
+
 def _href(target: str, reference: Mapping[str, Any], links: Links) -> str:
     return links.to(TMF620, target, reference.get("id", ""))
 
@@ -115,6 +119,8 @@ def _locate(definition: str) -> Callable[[str], Stored | None]:
             return Stored("_id", Kind.HREF if path == "href" else Kind.TEXT)
         if path == "lastUpdate":
             return Stored("changed_at", Kind.INSTANT)
+        if path in _SHOWN_HREFS:
+            return None
         kind = SCHEMA.kind(definition, path)
         return Stored(f"resource.{path}", kind) if kind else None
 

@@ -89,7 +89,7 @@ def product_fact(product: Document) -> ProductChanged:
 def product(document: Document, links: Links) -> Representation:
     """TMF637 product."""
     resource = document["resource"]
-    account = {"href": links.account(document["account_id"]), "@referredType": "BillingAccount", **resource["billingAccount"]}
+    account = {"@referredType": "BillingAccount", **resource["billingAccount"], "href": links.account(document["account_id"])}
     return {
         "id": document["_id"],
         "href": links.product(document["_id"]),
@@ -102,8 +102,10 @@ def product(document: Document, links: Links) -> Representation:
 def _locate(path: str) -> Stored | None:
     if path in ("id", "href"):
         return Stored("_id", Kind.HREF if path == "href" else Kind.TEXT)
-    if path == "billingAccount.id":
-        return Stored("account_id")
+    if path in ("billingAccount.id", "billingAccount.href"):
+        return Stored("account_id", Kind.HREF if path.endswith("href") else Kind.TEXT)
+    if path == "billingAccount.@referredType":
+        return Stored(f"resource.{path}", shown="BillingAccount")
     kind = SCHEMA.kind("Product", path)
     return Stored(f"resource.{path}", kind) if kind else None
 

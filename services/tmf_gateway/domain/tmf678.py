@@ -14,7 +14,7 @@ from libs.money import sum_exactly
 from libs.pricing.charge_amount import line_amount
 from services.tmf_gateway.domain.links import TMF678, Links
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
-from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
+from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored, referred
 from services.tmf_gateway.domain.schema import Schema
 from services.tmf_gateway.specifications import swagger
 
@@ -33,6 +33,8 @@ RATE_TYPES = {
 }
 # Set by payments, not by people.
 PAYMENT_STATES = (BillState.PARTIALLY_PAID, BillState.SETTLED)
+_ATTACHMENT_TYPE = "bill"
+_PARTY_ROLE = "customer"
 _TYPE_NAMES = frozenset(("@type", "@baseType", "@schemaLocation"))
 
 
@@ -46,6 +48,13 @@ def _flat(attributes: Mapping[str, Stored | Mapping[str, Stored]]) -> dict[str, 
         flat.update({name: stored} if isinstance(stored, Stored) else {f"{name}.{member}": inner for member, inner in stored.items()})
     return flat
 
+
+_ACCOUNT = {
+    "id": Stored("account_id"),
+    "href": Stored("account_id", Kind.HREF),
+    "@referredType": referred("account_id", "BillingAccount"),
+}
+_BILL = {"id": Stored("bill_id"), "href": Stored("bill_id", Kind.HREF), "@referredType": referred("bill_id", "CustomerBill")}
 
 _BILL_ATTRIBUTES = _flat(
     {
@@ -63,10 +72,20 @@ _BILL_ATTRIBUTES = _flat(
         "remainingAmount": _money("remaining_amount"),
         "taxExcludedAmount": _money("tax_excluded_amount"),
         "taxIncludedAmount": _money("tax_included_amount"),
-        "billDocument": {"id": Stored("documents.id"), "name": Stored("documents.name"), "mimeType": Stored("documents.mime_type")},
-        "billingAccount": {"id": Stored("account_id"), "name": Stored("account_name"), "href": Stored("account_id", Kind.HREF)},
+        "billDocument": {
+            "id": Stored("documents.id"),
+            "name": Stored("documents.name"),
+            "mimeType": Stored("documents.mime_type"),
+            "attachmentType": Stored("documents.id", Kind.CONSTANT, shown=_ATTACHMENT_TYPE),
+            "url": Stored("documents.id", Kind.HREF),
+        },
+        "billingAccount": {"name": Stored("account_name"), **_ACCOUNT},
         "billingPeriod": {"startDateTime": Stored("period.start", Kind.INSTANT), "endDateTime": Stored("period.end", Kind.INSTANT)},
-        "relatedParty": {"id": Stored("related_party_id"), "name": Stored("related_party_name")},
+        "relatedParty": {
+            "id": Stored("related_party_id"),
+            "name": Stored("related_party_name"),
+            "role": Stored("related_party_id", Kind.CONSTANT, shown=_PARTY_ROLE),
+        },
         "taxItem": {"taxCategory": Stored("tax_items.category"), "taxRate": Stored("tax_items.rate", Kind.NUMBER)},
         "taxItem.taxAmount": {"value": Stored("tax_items.amount", Kind.NUMBER), "unit": Stored("currency")},
     }
@@ -88,11 +107,17 @@ _RATE_ATTRIBUTES = _flat(
             "kind", words={word: tuple(kind for kind in RATE_TYPES if RATE_TYPES[kind] == word) for word in RATE_TYPES.values()}
         ),
         "appliedTax": {"taxCategory": Stored("applied_taxes.category"), "taxRate": Stored("applied_taxes.rate", Kind.NUMBER)},
-        "bill": {"id": Stored("bill_id"), "href": Stored("bill_id", Kind.HREF)},
-        "billingAccount": {"id": Stored("account_id"), "href": Stored("account_id", Kind.HREF)},
+        "bill": _BILL,
+        "billingAccount": _ACCOUNT,
         "periodCoverage": {"startDateTime": Stored("period.start", Kind.INSTANT), "endDateTime": Stored("period.end", Kind.INSTANT)},
-        "product": {"id": Stored("product_id"), "name": Stored("product_name"), "href": Stored("product_id", Kind.HREF)},
-        "taxExcludedAmount": _money("amount"),
+        "product": {
+            "id": Stored("product_id"),
+            "name": Stored("product_name"),
+            "href": Stored("product_id", Kind.HREF),
+            "@referredType": referred("product_id", "Product"),
+        },
+        # Its value is computed as long as the charge is open, and where the price includes tax: nothing is stored to compare with.
+        "taxExcludedAmount.unit": Stored("currency"),
     }
 )
 _ON_DEMAND_ATTRIBUTES = _flat(
@@ -104,8 +129,8 @@ _ON_DEMAND_ATTRIBUTES = _flat(
         "lastUpdate": Stored("last_update_at", Kind.INSTANT),
         "state": Stored("state"),
         "stateReason": Stored("reason"),
-        "billingAccount": {"id": Stored("account_id"), "href": Stored("account_id", Kind.HREF), "name": Stored("account_name")},
-        "customerBill": {"id": Stored("bill_id"), "href": Stored("bill_id", Kind.HREF)},
+        "billingAccount": {"name": Stored("account_name"), **_ACCOUNT},
+        "customerBill": _BILL,
         "relatedParty": {"id": Stored("related_party.id"), "name": Stored("related_party.name"), "role": Stored("related_party.role")},
     }
 )
@@ -139,7 +164,7 @@ def customer_bill(bill: Document, links: Links) -> Representation:
                     "id": document["id"],
                     "name": document["name"],
                     "mimeType": document["mime_type"],
-                    "attachmentType": "bill",
+                    "attachmentType": _ATTACHMENT_TYPE,
                     "url": links.bill_document(bill["_id"], document["id"]),
                 }
                 for document in bill["documents"]
@@ -322,7 +347,7 @@ def _account_ref(id: str, links: Links, name: str | None = None) -> Representati
 def _related_parties(bill: Document) -> list[Representation] | None:
     if bill.get("related_party_id") is None:
         return None
-    return [_present({"id": bill["related_party_id"], "name": bill.get("related_party_name"), "role": "customer"})]
+    return [_present({"id": bill["related_party_id"], "name": bill.get("related_party_name"), "role": _PARTY_ROLE})]
 
 
 def _rate_characteristics(charge: Document) -> Iterable[Representation]:
