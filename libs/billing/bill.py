@@ -30,6 +30,8 @@ from libs.contracts import (
 from libs.money import UnknownCurrency, minor_unit_decimals, round_to_minor_unit, sum_exactly
 from libs.periods import MOMENT, UnknownTimeZone, time_zone
 
+# TMF678's words for a bill of a cycle and for one between cycles.
+CATEGORIES = {RunType.ON_CYCLE: "normal", RunType.OFF_CYCLE: "interim"}
 # What an exempt account's tax item is called; its rate is zero whatever the table says of the account's category.
 EXEMPT_CATEGORY = "exempt"
 _EXEMPT = (Tax(EXEMPT_CATEGORY, Decimal(0)),)
@@ -170,6 +172,7 @@ def _assemble(charges: ChargesClosed, account: AccountChanged, terms: BillTerms,
         related_party_id=account.related_party_id,
         related_party_name=account.related_party_name,
         run_type=charges.run_type,
+        category=CATEGORIES[charges.run_type],
         cut_id=charges.id,
         cause_id=charges.cause_id,
         period=charges.period,

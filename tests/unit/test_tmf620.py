@@ -232,10 +232,11 @@ def test_what_only_describes_an_offering_stays_with_it_and_out_of_its_book():
     assert published(stored) == published(offering())
 
 
-def test_what_changes_a_price_needs_one():
-    with pytest.raises(BadRequest, match="'spendingCap' and no productOfferingPrice"):
-        offering(prices={}, prodSpecCharValueUse=[characteristic("spendingCap", {"amount": 1})])
-    assert published(offering(prices={}, prodSpecCharValueUse=[characteristic("speed", "1 Gbit/s")])) == []
+@pytest.mark.parametrize("characteristics", [[], [characteristic("spendingCap", {"amount": 1})], [characteristic("speed", "1 Gbit/s")]])
+def test_an_offering_without_a_price_is_not_launched(characteristics):
+    with pytest.raises(BadRequest, match="productOfferingPrice is missing: an offering is launched with at least one"):
+        offering(prices={}, prodSpecCharValueUse=characteristics)
+    assert published(offering(prices={}, state="Active", prodSpecCharValueUse=characteristics)) == []
 
 
 def test_a_price_may_begin_with_its_offering():

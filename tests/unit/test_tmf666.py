@@ -93,6 +93,7 @@ def test_a_state_is_accepted_in_any_spelling(spelling):
         {"billStructure": "monthly"},
         {"contact": [{"validFor": {"startDateTime": "soon"}}]},
         {"creditLimit": {"unit": "EUR", "value": "12"}},
+        {"creditLimit": {"unit": "EUR", "value": Decimal("-0.01")}},
     ],
 )
 def test_what_does_not_fit_is_refused(attributes):
@@ -176,3 +177,17 @@ def test_the_balance_is_shown_per_currency():
         {"unit": "USD", "value": Decimal("1.50")},
     ]
     assert shown["accountBalance"][0]["balanceType"] == "receivableBalance"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "named"),
+    [
+        ({"taxCategory": ""}, "taxCategory: "),
+        ({"billStructure": {"cycleSpecification": {"name": "x" * 300}}}, "billStructure.cycleSpecification.name: "),
+        ({"relatedParty": [{**PARTY, "id": "x" * 5000}]}, "relatedParty"),
+    ],
+)
+def test_a_refusal_names_what_the_client_sent(attributes, named):
+    with pytest.raises(BadRequest) as refused:
+        account(**attributes)
+    assert refused.value.message.startswith(named)

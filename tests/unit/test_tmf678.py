@@ -12,7 +12,13 @@ from libs.runtime import to_document
 from services.tmf_gateway.domain.events import hub_event
 from services.tmf_gateway.domain.links import Links
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
-from services.tmf_gateway.domain.tmf678 import CUSTOMER_BILL, applied_billing_rate, customer_bill, requested_bill_state
+from services.tmf_gateway.domain.tmf678 import (
+    CUSTOMER_BILL,
+    applied_billing_rate,
+    customer_bill,
+    new_on_demand_request,
+    requested_bill_state,
+)
 from tests.gateway_client import a_bill, a_charge, assert_conforms
 
 LINKS = Links("https://api.example.com")
@@ -140,3 +146,25 @@ def test_an_event_repeats_its_id_when_its_cause_repeats():
     assert event.envelope["event"]["customerBill"]["id"] == event.resource_id == "acc-1.2026-03.1"
     assert {"eventId", "eventTime", "correlationId", "domain", "title", "description", "priority", "timeOcurred"} <= set(event.envelope)
     assert b'"value":121.00' in event.to_message()
+
+
+ACCOUNT = {"_id": "acc-1", "resource": {"name": "Ada", "relatedParty": [{"id": "p1", "name": "Ada"}, {"id": "p2", "name": "Byron"}]}}
+
+
+def test_a_bill_on_demand_may_name_a_party_of_its_account():
+    request = new_on_demand_request({"relatedParty": {"id": "p2"}}, "r1", ACCOUNT, datetime(2026, 4, 1, tzinfo=UTC))
+    assert request["related_party"] == {"id": "p2"}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"relatedParty": {"id": "p3"}}, "relatedParty.id p3 is no party of billingAccount acc-1, which has p1, p2"),
+        ({"relatedParty": {"name": "Ada"}}, "relatedParty.id None is no party"),
+        ({"customerBill": {"id": "bill-1"}}, "customerBill of a customerBillOnDemand is its outcome"),
+    ],
+)
+def test_a_bill_on_demand_of_somebody_else_or_with_its_outcome_is_refused(body, reason):
+    with pytest.raises(BadRequest) as refused:
+        new_on_demand_request(body, "r1", ACCOUNT, datetime(2026, 4, 1, tzinfo=UTC))
+    assert refused.value.message.startswith(reason)

@@ -113,4 +113,9 @@ def test_only_a_client_that_pages_gets_a_page():
     assert not parse_query("a=1").paged
     assert parse_query("limit=2").paged
     assert parse_query("offset=0").paged
-    assert parse_query("").limit == parse_query("limit=100000").limit == PAGE_SIZE_MAX
+    assert parse_query("").limit == parse_query(f"limit={PAGE_SIZE_MAX}").limit == PAGE_SIZE_MAX
+
+
+def test_a_limit_beyond_the_maximum_that_the_api_declares_is_refused():
+    with pytest.raises(BadRequest, match=f"limit is at most {PAGE_SIZE_MAX}"):
+        parse_query(f"limit={PAGE_SIZE_MAX + 1}")

@@ -100,6 +100,8 @@ def _launched(offering: dict[str, Any], prices: Mapping[str, Document], now: dat
     # Of two texts of a book rating takes the newer one, and the clock of the gateway that published the last one may be ahead.
     now = max([now, *(known["published_at"] + MOMENT for known in offering["publications"])])
     listed = [(id, prices[id]["resource"]) for id in price_ids(resource)]
+    if not listed:
+        raise BadRequest("productOfferingPrice is missing: an offering is launched with at least one, be it of amount 0")
     for id, price in listed:
         if price["lifecycleStatus"] in _NEVER_SOLD and not has_ended(price, now):
             raise BadRequest(

@@ -67,7 +67,7 @@ def parse_query(query_string: str) -> Query:
         fields=_fields(controls.get("fields")),
         sort=_sort(controls.get("sort", [])),
         offset=_count(controls, "offset", 0),
-        limit=min(_count(controls, "limit", PAGE_SIZE_MAX), PAGE_SIZE_MAX),
+        limit=_limit(controls),
         paged="offset" in controls or "limit" in controls,
     )
 
@@ -111,6 +111,13 @@ def _count(controls: dict[str, list[str]], name: str, default: int) -> int:
     if not (values[0].isascii() and values[0].isdecimal() and len(values[0]) <= 18):
         raise BadRequest(f"{name} must be a non-negative integer, not {values[0]!r}")
     return int(values[0])
+
+
+def _limit(controls: dict[str, list[str]]) -> int:
+    limit = _count(controls, "limit", PAGE_SIZE_MAX)
+    if limit > PAGE_SIZE_MAX:
+        raise BadRequest(f"limit is at most {PAGE_SIZE_MAX}; ask for the rest by offset, as the Link header does")
+    return limit
 
 
 def _sort(values: list[str]) -> tuple[SortKey, ...]:

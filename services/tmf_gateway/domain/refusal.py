@@ -9,7 +9,10 @@ Refusal
 └── Unavailable           503  nobody answered in time; the client may ask again
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
+
+from pydantic import ValidationError
 
 
 class Refusal(Exception):
@@ -69,3 +72,9 @@ class Unavailable(Refusal):
 def error_body(status: int, reason: str, message: str) -> dict[str, Any]:
     """TMF's Error: every member is a string, `status` too."""
     return {"code": str(status), "reason": reason, "message": message, "status": str(status), "@type": "Error"}
+
+
+def faults_in_words_of(error: ValidationError, names: Mapping[str, str]) -> str:
+    """Return what is wrong with a fact, each attribute by the name that clients know; `names` has those that differ."""
+    faults = ((str(fault["loc"][0]) if fault["loc"] else "body", fault["msg"]) for fault in error.errors(include_url=False))
+    return "; ".join(f"{names.get(name, name)}: {message}" for name, message in faults)

@@ -16,7 +16,7 @@ from libs.contracts import AccountState, FormerOffering, ProductChanged, Product
 from libs.pricing.intake import InvalidNumber, subscriber_number
 from services.tmf_gateway.domain.links import TMF637, Links
 from services.tmf_gateway.domain.merge_patch import merge
-from services.tmf_gateway.domain.refusal import BadRequest, Conflict
+from services.tmf_gateway.domain.refusal import BadRequest, Conflict, faults_in_words_of
 from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
 from services.tmf_gateway.domain.schema import Schema
 from services.tmf_gateway.specifications import swagger
@@ -27,6 +27,15 @@ SCHEMA = Schema(swagger("TMF637")["definitions"], extensions=_VALIDITY)
 IDENTIFIER_KINDS = ("msisdn", "userName", "sim")
 # Products of a group share the allowances that their offerings share by group.
 SHARING_GROUP = "sharingGroup"
+# Where clients say what ProductChanged has under another name.
+_TMF_NAMES = {
+    "account_id": "billingAccount.id",
+    "offering_id": "productOffering.id",
+    "started_at": "startDate",
+    "ended_at": "terminationDate",
+    "identifiers": "productCharacteristic",
+    "group_id": f"productCharacteristic {SHARING_GROUP}",
+}
 _SERVER_OWNED = frozenset(("id", "href", "@type"))
 _NEVER_STARTED = (ProductStatus.CANCELLED, ProductStatus.ABORTED)
 _ENDED = (ProductStatus.TERMINATED, *_NEVER_STARTED)
@@ -149,7 +158,7 @@ def _checked(product: dict[str, Any]) -> dict[str, Any]:
     try:
         product_fact(checked)
     except ValidationError as error:
-        raise BadRequest("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from None
+        raise BadRequest(faults_in_words_of(error, _TMF_NAMES)) from None
     return checked
 
 

@@ -18,7 +18,7 @@ from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.periods import UnknownTimeZone, time_zone
 from services.tmf_gateway.domain.links import TMF666, Links
 from services.tmf_gateway.domain.merge_patch import merge
-from services.tmf_gateway.domain.refusal import BadRequest, Conflict
+from services.tmf_gateway.domain.refusal import BadRequest, Conflict, faults_in_words_of
 from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
 from services.tmf_gateway.domain.schema import Schema
 from services.tmf_gateway.specifications import swagger
@@ -31,6 +31,16 @@ SCHEMA = Schema(
 )
 BALANCE_IS_DERIVED = "accountBalance is computed from the ledger's entries (bills, payments, credits) and cannot be set"
 _DEFAULT_CYCLE = "monthly"
+# Where clients say what AccountChanged has under another name.
+_TMF_NAMES = {
+    "time_zone": "timeZone",
+    "cycle": "billStructure.cycleSpecification.name",
+    "tax_category": "taxCategory",
+    "address": "contact.contactMedium.characteristic",
+    "email": "contact.contactMedium.characteristic.emailAddress",
+    "related_party_id": "relatedParty.id",
+    "related_party_name": "relatedParty.name",
+}
 _SERVER_OWNED = frozenset(("id", "href", "lastModified", "@type"))
 _STATES = {state.lower(): state for state in AccountState}
 _NEXT_STATES: Mapping[AccountState, frozenset[AccountState]] = {
@@ -203,8 +213,15 @@ def _checked(account: dict[str, Any]) -> dict[str, Any]:
     except (UnknownCurrency, UnknownTimeZone) as error:
         raise BadRequest(str(error)) from None
     except ValidationError as error:
-        raise BadRequest("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from None
+        raise BadRequest(faults_in_words_of(error, _TMF_NAMES)) from None
+    _check_credit_limit(resource)
     return account
+
+
+def _check_credit_limit(resource: Mapping[str, Any]) -> None:
+    value = resource.get("creditLimit", {}).get("value")
+    if value is not None and value < 0:
+        raise BadRequest("creditLimit.value must not be negative: 0 gives no credit")
 
 
 def _media(resource: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -285,7 +285,10 @@ def requested_bill_state(patch: Mapping[str, Any], current: str) -> BillState | 
 
 
 def new_on_demand_request(body: Mapping[str, Any], id: str, account: Document, now: datetime) -> dict[str, Any]:
-    """The document of a request for a bill of `account` now."""
+    """The document of a request for a bill of `account` now. Raises BadRequest."""
+    if "customerBill" in body:
+        raise BadRequest("customerBill of a customerBillOnDemand is its outcome: it cannot be asked for")
+    _check_party(body.get("relatedParty"), account)
     return {
         "_id": id,
         "account_id": account["_id"],
@@ -299,6 +302,17 @@ def new_on_demand_request(body: Mapping[str, Any], id: str, account: Document, n
         "changed_at": now,
         "revision": 1,
     }
+
+
+def _check_party(party: Mapping[str, Any] | None, account: Document) -> None:
+    """A bill goes to the parties of its account: a request can name one of them, and nobody else."""
+    if party is None:
+        return
+    parties = [known["id"] for known in account["resource"]["relatedParty"]]
+    if party.get("id") not in parties:
+        raise BadRequest(
+            f"relatedParty.id {party.get('id')} is no party of billingAccount {account['_id']}, which has {', '.join(parties)}"
+        )
 
 
 def on_demand_fact(request: Document) -> OnDemandBillRequested:
