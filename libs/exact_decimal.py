@@ -48,10 +48,14 @@ ENTERED = DecimalBounds(18, 18, 36)
 # Money that others write: the digits of a price in a rate book, so that a catalogue can publish what it took.
 # Ten million such amounts add up within the 34 digits of Decimal128.
 MONEY_ENTERED = DecimalBounds(15, 12, 27)
-# Amounts in facts: room for ten million times the greatest price, and for all decimals of one.
-AMOUNT = DecimalBounds(22, 12, 34)
-# Quantities and numerators in facts: whatever Decimal128 keeps without an exponent.
+# Quantities, and numerators of exact fractions: whatever Decimal128 keeps without an exponent.
 KEPT = DecimalBounds(34, 34, 34)
+# Amounts of charges: as many, with the decimals of a price.
+AMOUNT = DecimalBounds(34, 12, 34)
+# A line that a bill can carry, and the totals of five thousand of them with their taxes. No currency has more than four decimals;
+# a thousand bills of an account with the greatest totals still add up within the 34 digits of its balance.
+BILL_LINE = DecimalBounds(21, 6, 27)
+BILLED = DecimalBounds(25, 6, 31)
 
 
 def parse_decimal(text: str, bounds: DecimalBounds) -> Decimal:

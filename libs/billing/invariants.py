@@ -6,11 +6,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from libs.contracts import BillIssued, ChargeLine
+from libs.exact_decimal import BILL_LINE, KEPT, DecimalBounds, InvalidDecimal
 from libs.money import minor_unit_decimals, sum_exactly
 
-# Decimal128 keeps 34 digits; sums on a bill need some room above its lines.
-AMOUNT_DIGITS_MAX = 30
-QUANTITY_DIGITS_MAX = 34
 # 5,000 lines make about 3 MB, well under what Kafka and MongoDB take in one piece.
 LINES_MAX = 5_000
 
@@ -50,15 +48,18 @@ def unbillable_number(lines: Sequence[ChargeLine], currency: str) -> str | None:
     decimals = minor_unit_decimals(currency)
     for line in lines:
         # Exponents first: turning 1E+999999 into a fraction would take all memory.
-        if not _bounded(line.amount, AMOUNT_DIGITS_MAX):
+        if not _bounded(line.amount, BILL_LINE):
             return f"charge {line.charge_id} amounts to {line.amount:.3E} {currency}, which no bill can carry"
         if -int(line.amount.as_tuple().exponent) > decimals and (Fraction(line.amount) * 10**decimals).denominator != 1:
             return f"charge {line.charge_id} amounts to {line.amount} {currency}, which is not rounded to {decimals} decimals"
-        if not _bounded(line.quantity, QUANTITY_DIGITS_MAX):
+        if not _bounded(line.quantity, KEPT):
             return f"charge {line.charge_id} has the quantity {line.quantity:.3E}, which no bill can carry"
     return None
 
 
-def _bounded(number: Decimal, digits_max: int) -> bool:
-    _, digits, exponent = number.as_tuple()
-    return len(digits) <= digits_max and -digits_max <= int(exponent) and len(digits) + int(exponent) <= digits_max
+def _bounded(number: Decimal, bounds: DecimalBounds) -> bool:
+    try:
+        bounds.check(number)
+    except InvalidDecimal:
+        return False
+    return True

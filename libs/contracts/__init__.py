@@ -26,6 +26,7 @@ from libs.contracts.bills import (
     BillStateRefused,
     BillStateRequested,
 )
+from libs.contracts.bounded import Amount, Count, CurrencyCode, Exact
 from libs.contracts.charges import (
     MADE_BY_CUTS,
     UNBILLED,
@@ -79,6 +80,7 @@ __all__ = [
     "AccountParked",
     "AccountState",
     "AllowanceUse",
+    "Amount",
     "AppliedTax",
     "BillDiscount",
     "BillDocument",
@@ -105,8 +107,11 @@ __all__ = [
     "ChargeState",
     "ChargeTiers",
     "ChargesClosed",
+    "Count",
+    "CurrencyCode",
     "CutRefused",
     "DeliveryRetryRequested",
+    "Exact",
     "Fact",
     "FormerOffering",
     "HotFact",

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from libs.contracts.bounded import CurrencyCode, Int64, Revision
 from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.periods import Instant
 
@@ -30,15 +31,15 @@ class AccountChanged(RecordFact, topic="account.changed.v1", key="id"):
     """The whole account after a change. `revision` grows by one with each change and decides which is newer."""
 
     id: Id
-    revision: int
+    revision: Revision
     name: Text
     state: AccountState
-    currency: Id
+    currency: CurrencyCode
     time_zone: Id
     cycle: Id
     tax_category: Id
     tax_exempt: bool = False
-    payment_due_days: int = 14
+    payment_due_days: Int64 = 14
     address: PostalAddress = PostalAddress()
     email: Text | None = None
     related_party_id: Text | None = None
@@ -92,7 +93,7 @@ class ProductChanged(RecordFact, topic="product.changed.v1", key="account_id"):
     """
 
     id: Id
-    revision: int
+    revision: Revision
     account_id: Id
     offering_id: Id
     name: Text

@@ -5,9 +5,9 @@ is fixed: discounts as the book lists them, then the cap, then commitments, then
 """
 
 from datetime import date
-from decimal import Decimal
 from typing import Literal
 
+from libs.contracts.bounded import Amount, Count
 from libs.contracts.fact import Id, Record, Text
 
 ChargedFor = Literal["usage", "recurring", "oneTime"]
@@ -26,8 +26,8 @@ EVERYTHING = AdjustmentScope()
 class DiscountTier(Record):
     """A percentage for the part of a sum up to `up_to`, which belongs to it; the last tier has no end."""
 
-    up_to: Decimal | None = None
-    percent: Decimal
+    up_to: Amount | None = None
+    percent: Amount
 
 
 class Discount(Record):
@@ -41,13 +41,13 @@ class Discount(Record):
     id: Id
     description: Text
     model: Literal["percent", "fixed", "graduated", "volume"]
-    percent: Decimal | None = None
-    amount: Decimal | None = None
+    percent: Amount | None = None
+    amount: Amount | None = None
     tiers: tuple[DiscountTier, ...] = ()
-    maximum: Decimal | None = None
+    maximum: Amount | None = None
     scope: AdjustmentScope = EVERYTHING
     is_after_tax: bool = False
-    first_months: int | None = None
+    first_months: Count | None = None
     holds_from: date | None = None
     holds_until: date | None = None
 
@@ -57,7 +57,7 @@ class SpendingCap(Record):
 
     id: Id
     description: Text
-    amount: Decimal
+    amount: Amount
     scope: AdjustmentScope = EVERYTHING
 
 
@@ -70,7 +70,7 @@ class MinimumCommitment(Record):
 
     id: Id
     description: Text
-    amount: Decimal
+    amount: Amount
     period: Literal["month", "quarter", "year"] = "month"
     scope: AdjustmentScope = EVERYTHING
     is_prorated: bool = True
@@ -81,8 +81,8 @@ class Thresholds(Record):
     """Percentages of an amount that somebody wants to hear of when a month's charges reach them."""
 
     id: Id
-    amount: Decimal
-    percents: tuple[int, ...]
+    amount: Amount
+    percents: tuple[Count, ...]
     scope: AdjustmentScope = EVERYTHING
 
 

@@ -1,10 +1,10 @@
 """Bill runs: one cycle of one period, over all its accounts."""
 
-from decimal import Decimal
 from enum import StrEnum
 
 from pydantic import Field
 
+from libs.contracts.bounded import Count, CurrencyCode, Exact, Revision
 from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.periods import Instant
 
@@ -16,7 +16,7 @@ class BillRunRequested(RecordFact, topic="bill_run.requested.v1", key="id", part
     id: Id
     cycle: Id
     period: Id
-    rerun: int = 0
+    rerun: Count = 0
     requested_at: Instant
 
 
@@ -31,11 +31,11 @@ class BillRunState(StrEnum):
 class BillRunCounts(Record):
     """How many accounts have which outcome; `amounts` are billed totals including tax, per currency."""
 
-    accounts: int = 0
-    billed: int = 0
-    skipped: int = 0
-    parked: int = 0
-    amounts: dict[str, Decimal] = Field(default_factory=dict)
+    accounts: Count = 0
+    billed: Count = 0
+    skipped: Count = 0
+    parked: Count = 0
+    amounts: dict[CurrencyCode, Exact] = Field(default_factory=dict)
 
 
 class BillRunChanged(RecordFact, topic="bill_run.changed.v1", key="id", partitions=1):
@@ -48,9 +48,9 @@ class BillRunChanged(RecordFact, topic="bill_run.changed.v1", key="id", partitio
     cycle: Id
     period: Id
     state: BillRunState
-    attempt: int = 0
+    attempt: Count = 0
     counts: BillRunCounts
     started_at: Instant
     completed_at: Instant | None = None
     reason: Text | None = None
-    revision: int = 0
+    revision: Revision = 0

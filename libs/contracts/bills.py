@@ -1,9 +1,9 @@
 """Bills: TMF678 customerBill as facts. A bill is decided once per cut and its lines never change."""
 
-from decimal import Decimal
 from enum import StrEnum
 
 from libs.contracts.accounts import PostalAddress
+from libs.contracts.bounded import BilledAmount, Count, CurrencyCode
 from libs.contracts.charges import AppliedTax, ChargeLine, RunType
 from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.periods import Instant, Period
@@ -23,6 +23,7 @@ class BillState(StrEnum):
 class BillLine(ChargeLine):
     """A charge on a bill with its share of the taxes; shares add up to the bill's tax items exactly."""
 
+    amount: BilledAmount
     taxes: tuple[AppliedTax, ...] = ()
 
 
@@ -33,7 +34,7 @@ class BillDiscount(Record):
     product_id: Id
     product_name: Text
     description: Text
-    amount: Decimal
+    amount: BilledAmount
 
 
 class BillDocument(Record):
@@ -69,8 +70,8 @@ class BillIssued(RecordFact, topic="bill.issued.v1", key="account_id"):
     account_id: Id
     account_name: Text
     address: PostalAddress
-    related_party_id: str | None = None
-    related_party_name: str | None = None
+    related_party_id: Text | None = None
+    related_party_name: Text | None = None
     run_type: RunType
     category: Text = "normal"
     cut_id: Id
@@ -79,15 +80,15 @@ class BillIssued(RecordFact, topic="bill.issued.v1", key="account_id"):
     bill_date: Instant
     payment_due_at: Instant
     next_bill_at: Instant | None = None
-    currency: Id
+    currency: CurrencyCode
     time_zone: Id
     lines: tuple[BillLine, ...]
     tax_items: tuple[AppliedTax, ...]
     discounts: tuple[BillDiscount, ...] = ()
-    tax_excluded_amount: Decimal
-    tax_included_amount: Decimal
-    amount_due: Decimal
-    remaining_amount: Decimal
+    tax_excluded_amount: BilledAmount
+    tax_included_amount: BilledAmount
+    amount_due: BilledAmount
+    remaining_amount: BilledAmount
     documents: tuple[BillDocument, ...]
     template_version: Text
     locale: Text = "en"
@@ -172,4 +173,4 @@ class BillDocumentRendered(RecordFact, topic="bill.document_rendered.v1", key="a
     bill_id: Id
     account_id: Id
     document_id: Id
-    size_bytes: int
+    size_bytes: Count

@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from libs.contracts.adjustments import DiscountDue
+from libs.contracts.bounded import Amount, BilledAmount, Count, CountChange, CurrencyCode, Denominator, Exact
 from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.money import RoundingMode
 from libs.periods import Instant, Period
@@ -54,8 +55,8 @@ class AppliedTax(Record):
     """Tax of one category. `rate` is a percentage: 21 means 21 %. `on` names other taxes that are taxed by it as well."""
 
     category: Id
-    rate: Decimal
-    amount: Decimal
+    rate: Amount
+    amount: BilledAmount
     on: tuple[Id, ...] = ()
 
 
@@ -66,11 +67,11 @@ class Tier(Record):
     `flat` is due once the tier is reached.
     """
 
-    up_to: Decimal | None = None
-    amount: Decimal
-    per: Decimal
-    increment: Decimal | None = None
-    flat: Decimal = Decimal(0)
+    up_to: Exact | None = None
+    amount: Amount
+    per: Exact
+    increment: Exact | None = None
+    flat: Amount = Decimal(0)
 
 
 class ChargeTiers(Record):
@@ -82,9 +83,9 @@ class ChargeTiers(Record):
 
     model: Literal["graduated", "volume", "package"]
     tiers: tuple[Tier, ...]
-    free_quantity: Decimal = Decimal(0)
-    counted_before: Decimal = Decimal(0)
-    usage_count_before: int | None = None
+    free_quantity: Exact = Decimal(0)
+    counted_before: Exact = Decimal(0)
+    usage_count_before: Count | None = None
 
 
 class LineRounding(Record):
@@ -95,7 +96,7 @@ class LineRounding(Record):
 
     point: Literal["line", "bill"] = "line"
     mode: RoundingMode = RoundingMode.HALF_UP
-    decimals: int | None = None
+    decimals: Count | None = None
 
 
 class Charge(Record):
@@ -118,22 +119,22 @@ class Charge(Record):
     price_id: Id
     kind: ChargeKind
     description: Text
-    usage_type: str | None = None
-    unit: str | None = None
-    currency: Id
+    usage_type: Id | None = None
+    unit: Id | None = None
+    currency: CurrencyCode
     period: Period
-    sequence: int
+    sequence: Count
     state: ChargeState = ChargeState.OPEN
-    usage_count: int = 0
-    quantity: Decimal = Decimal(0)
-    sums: dict[str, Decimal] = Field(default_factory=dict)
+    usage_count: CountChange = 0
+    quantity: Exact = Decimal(0)
+    sums: dict[Denominator, Exact] = Field(default_factory=dict)
     tiers: ChargeTiers | None = None
     line_rounding: LineRounding | None = None
-    amount: Decimal | None = None
-    cut_id: str | None = None
-    bill_id: str | None = None
+    amount: Amount | None = None
+    cut_id: Id | None = None
+    bill_id: Id | None = None
     applied_taxes: tuple[AppliedTax, ...] = ()
-    tax_category: str | None = None
+    tax_category: Id | None = None
     is_tax_included: bool = False
     corrected_from: Instant | None = None
     opened_at: Instant | None = None
@@ -152,13 +153,13 @@ class ChargeLine(Record):
     price_id: Id
     kind: ChargeKind
     description: Text
-    usage_type: str | None = None
-    unit: str | None = None
-    usage_count: int
-    quantity: Decimal
+    usage_type: Id | None = None
+    unit: Id | None = None
+    usage_count: CountChange
+    quantity: Exact
     period: Period
-    amount: Decimal
-    tax_category: str | None = None
+    amount: Amount
+    tax_category: Id | None = None
     is_tax_included: bool = False
 
     @classmethod
@@ -218,7 +219,7 @@ class ChargesClosed(RecordFact, topic="charges.closed.v1", key="account_id"):
     run_type: RunType
     period: Period
     cause_id: Id
-    currency: Id
+    currency: CurrencyCode
     closed_at: Instant
     lines: tuple[ChargeLine, ...] = ()
     discounts_after_tax: tuple[DiscountDue, ...] = ()

@@ -7,6 +7,7 @@ A hot fact declares its topic and key as any fact does, and has the same interfa
 Built in code, its values are taken as they are; read from a message, they are checked.
 """
 
+from decimal import Decimal
 from inspect import cleandoc
 from typing import Annotated, Any, ClassVar, Self
 
@@ -15,6 +16,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from libs.contracts.fact import ID_LENGTH_MAX, Fact, MalformedFact, register_fact
+from libs.exact_decimal import KEPT
 
 HotId = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 
@@ -53,12 +55,17 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
             decoder = cls._decoder = msgspec.json.Decoder(cls)
         try:
             fact = decoder.decode(body)
+            fact.check_message(body)
         # Bytes that are no UTF-8 are a ValueError of Python's own, and brackets without end a RecursionError.
         except (ValueError, RecursionError) as error:
             raise MalformedFact(str(error)) from error
         if _ESCAPED_NUL in body and _has_nul(msgspec.to_builtins(fact)):
             raise MalformedFact("a text has a NUL character")
         return fact
+
+    def check_message(self, body: bytes) -> None:
+        """Check what types cannot say of a fact that was read from this message. Raises ValueError."""
+        _check_numbers(self)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -81,6 +88,19 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
         """What a message must be, and each struct within it, by name. msgspec calls decimals texts, though it reads numbers as well."""
         _, schemas = msgspec.json.schema_components([cls], ref_template="#/components/schemas/{name}")
         return {name: _told_truly(schema) for name, schema in schemas.items()}
+
+
+def _check_numbers(value: Any) -> None:
+    if isinstance(value, Decimal):
+        KEPT.check(value)
+    elif isinstance(value, int):
+        KEPT.check(Decimal(value))
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            _check_numbers(getattr(value, name))
+    elif isinstance(value, tuple):
+        for part in value:
+            _check_numbers(part)
 
 
 def _told_truly(schema: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,6 @@ class OnDemandBillCompleted(RecordFact, topic="on_demand_bill.completed.v1", key
     id: Id
     account_id: Id
     state: OnDemandState
-    bill_id: str | None = None
+    bill_id: Id | None = None
     reason: Text | None = None
     completed_at: Instant

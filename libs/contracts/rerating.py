@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
+from libs.contracts.bounded import Amount, Count, CountChange, CurrencyCode, Denominator, Exact
 from libs.contracts.charges import Charge, ChargeKind
 from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.contracts.hot_fact import HotFact, HotId
@@ -50,9 +51,9 @@ class ChargeMovement(Record):
     """What a request has moved so far to or from a charge; `opened` is the charge as it was made for it, when it was not there."""
 
     charge_id: Id
-    usage_count: int = 0
-    quantity: Decimal = Decimal(0)
-    sums: dict[str, Decimal] = Field(default_factory=dict)
+    usage_count: CountChange = 0
+    quantity: Exact = Decimal(0)
+    sums: dict[Denominator, Exact] = Field(default_factory=dict)
     opened: Charge | None = None
 
 
@@ -60,9 +61,9 @@ class RerateProgress(Record):
     """How far a request has come: all usage that started before `resume_at` is done."""
 
     resume_at: Instant
-    usage_count: int = 0
-    rerated_count: int = 0
-    unpriced_count: int = 0
+    usage_count: CountChange = 0
+    rerated_count: Count = 0
+    unpriced_count: Count = 0
     unpriced_example: Text | None = None
     movements: tuple[ChargeMovement, ...] = ()
 
@@ -98,10 +99,10 @@ class ChargeDifference(Record):
     kind: ChargeKind
     description: Text
     period: Period
-    usage_count: int
-    quantity: Decimal
-    before: Decimal
-    after: Decimal
+    usage_count: CountChange
+    quantity: Exact
+    before: Amount
+    after: Amount
 
 
 class RerateCompleted(RecordFact, topic="rerating.completed.v1", key="account_id"):
@@ -116,13 +117,13 @@ class RerateCompleted(RecordFact, topic="rerating.completed.v1", key="account_id
     account_id: Id
     period: Period
     dry_run: bool
-    currency: str | None = None
-    usage_count: int = 0
-    rerated_count: int = 0
-    unpriced_count: int = 0
+    currency: CurrencyCode | None = None
+    usage_count: CountChange = 0
+    rerated_count: Count = 0
+    unpriced_count: Count = 0
     unpriced_example: Text | None = None
-    before: Decimal = Decimal(0)
-    after: Decimal = Decimal(0)
+    before: Amount = Decimal(0)
+    after: Amount = Decimal(0)
     differences: tuple[ChargeDifference, ...] = ()
     stopped_at: Instant | None = None
     refusal: Text | None = None

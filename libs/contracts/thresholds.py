@@ -1,7 +1,6 @@
 """Thresholds that were reached: what a product owes for its usage of a month came to a percentage that its offering watches."""
 
-from decimal import Decimal
-
+from libs.contracts.bounded import Amount, Count, CurrencyCode
 from libs.contracts.fact import Id, RecordFact
 from libs.periods import Instant, Period
 
@@ -19,10 +18,10 @@ class ThresholdCrossed(RecordFact, topic="threshold.crossed.v1", key="account_id
     product_id: Id
     offering_id: Id
     threshold_id: Id
-    percent: int
-    threshold_amount: Decimal
-    amount: Decimal
-    currency: Id
+    percent: Count
+    threshold_amount: Amount
+    amount: Amount
+    currency: CurrencyCode
     period: Period
     usage_id: Id
     crossed_at: Instant
