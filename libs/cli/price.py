@@ -21,6 +21,8 @@ from libs.money import RoundingMode, UnknownCurrency, round_to_decimals, sum_exa
 from libs.periods import UnknownTimeZone
 from libs.pricing import RateBookInvalid, RateBooks, RejectedUsage
 from libs.pricing.charge_amount import exact_amount
+from libs.pricing.intake import Intake
+from libs.runtime.usage_settings import UsageSettings
 from libs.tariffs import BookDocument
 from libs.tariffs.trial import Trial, TrialBill, TrialUsage, Unbillable
 
@@ -70,6 +72,7 @@ def price(
         time_zone or terms.get("time_zone", "UTC"),
         currency or terms["currency"],
         with_allowances=allowances,
+        intake=_intake(),
     )
     try:
         priced = trial.price(usages)
@@ -82,7 +85,7 @@ def price(
     if as_json:
         sys.stdout.write(write_json(_as_json(priced, bill, trial.currency, explain=explain)).decode() + "\n")
     else:
-        _tell(priced, bill, trial.currency, explain=explain)
+        _tell(priced, bill, trial.currency, explain=explain, is_taxed=table is not None)
     refused = [each for each in priced if isinstance(each.answer, RejectedUsage)]
     if refused:
         raise CommandError(f"{len(refused)} of {len(priced)} usages have no price: {_refusal(refused[0])}")
@@ -135,7 +138,16 @@ def _usage(given: Any, number: int, path: Path) -> UsageReceived:
         ) from None
 
 
-def _tell(priced: Sequence[TrialUsage], bill: TrialBill, currency: str, *, explain: bool) -> None:
+def _intake() -> Intake:
+    """How rating takes usage in, by the same environment variables."""
+    settings = UsageSettings()
+    try:
+        return Intake.of(settings.usage_numbers_country, settings.usage_limits, settings.usage_limits_by_unit)
+    except ValueError as error:
+        raise CommandError(str(error), "correct USAGE_NUMBERS_COUNTRY, USAGE_LIMITS or USAGE_LIMITS_BY_UNIT") from None
+
+
+def _tell(priced: Sequence[TrialUsage], bill: TrialBill, currency: str, *, explain: bool, is_taxed: bool) -> None:
     for each in priced:
         usage = each.usage
         called = f" to {usage.called_number}" if usage.called_number else ""
@@ -151,7 +163,8 @@ def _tell(priced: Sequence[TrialUsage], bill: TrialBill, currency: str, *, expla
             for step in each.steps:
                 steps.add_row(f"    {step.topic}", escape(step.text), "" if step.amount is None else _shown(step.amount))
             result.print(steps)
-    if bill.lines and (explain or len(priced) > 1):
+    # The line of a single usage says it all, unless something is added to it or taken off.
+    if bill.lines and (explain or is_taxed or len(priced) > 1 or bill.adjustments or bill.discounts):
         _tell_bill(bill, currency)
 
 

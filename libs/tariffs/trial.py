@@ -8,7 +8,7 @@ the product's, not the usages', and are left out.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from libs.billing import BillDraft, BillTerms, TaxTable, assemble_bill
@@ -30,6 +30,7 @@ from libs.contracts import (
     ChargesClosed,
     ChargeTiers,
     LineRounding,
+    RejectionReason,
     RunType,
     UsageReceived,
 )
@@ -42,6 +43,7 @@ from libs.pricing.allowance_payment import pay
 from libs.pricing.allowance_sources import Holder, find_sources
 from libs.pricing.charge_amount import line_amounts
 from libs.pricing.explanation import ExplanationStep, explain
+from libs.pricing.intake import Intake
 
 TRIAL = "trial"
 
@@ -87,8 +89,18 @@ class Unbillable(ValueError):
 class Trial:
     """An offering tried in a currency, on the clock of a time zone, by a product that begins with the first usage."""
 
-    def __init__(self, books: RateBooks, offering_id: str, time_zone: str, currency: str, *, with_allowances: bool = True) -> None:
+    def __init__(
+        self,
+        books: RateBooks,
+        offering_id: str,
+        time_zone: str,
+        currency: str,
+        *,
+        with_allowances: bool = True,
+        intake: Intake | None = None,
+    ) -> None:
         self._books = books
+        self._intake = intake or Intake()
         self._offering_id = offering_id
         self.time_zone = time_zone
         self.currency = currency
@@ -96,15 +108,20 @@ class Trial:
         self._buckets: dict[str, Bucket] = {}
 
     def price(self, usages: Sequence[UsageReceived]) -> list[TrialUsage]:
-        """Each usage in its turn. Raises UnknownTimeZone."""
-        return [self._price(usage, _since(usages)) for usage in usages]
+        """Each usage in its turn, refused where rating refuses it. Raises UnknownTimeZone.
+
+        An id that comes again with the same body gets the same answer, and another body is refused.
+        """
+        priced: dict[str, TrialUsage] = {}
+        return [self._once(usage, priced, _since(usages)) for usage in usages]
 
     def bill(self, priced: Sequence[TrialUsage], tax_table: TaxTable | None = None, tax_category: str = "") -> TrialBill:
         """What rating's cuts and invoicing make of what was priced. `tax_category` is the account's, for prices that have none.
 
         Without a tax table there is no tax. Raises Unbillable.
         """
-        since = _since([each.usage for each in priced])
+        priced = list({each.usage.id: each for each in priced if isinstance(each.answer, PricedUsage)}.values())
+        since = _since([each.usage for each in priced]) if priced else datetime.max.replace(tzinfo=UTC)
         spans = {month_containing(each.usage.started_at, self.time_zone) for each in priced}
         months = [self._close(priced, span, since) for span in sorted(spans, key=lambda span: span.start)]
         bills = list(self._bills([month.closed for month in months], tax_table, tax_category))
@@ -116,11 +133,21 @@ class Trial:
             total=round_to_minor_unit(sum_exactly(bill.amount_due for bill in bills), self.currency),
         )
 
-    def _price(self, usage: UsageReceived, since: datetime) -> TrialUsage:
-        answer = self._books.price_usage(self._offering_id, usage, time_zone=self.time_zone, currency=self.currency)
+    def _once(self, usage: UsageReceived, priced: dict[str, TrialUsage], since: datetime) -> TrialUsage:
+        known = priced.get(usage.id)
+        if known is None:
+            known = priced[usage.id] = self._price(usage, since)
+        elif known.usage != usage:
+            return _refused(usage, RejectedUsage(RejectionReason.DUPLICATE_ID, f"another usage before it has the id {usage.id}"))
+        return known
+
+    def _price(self, received: UsageReceived, since: datetime) -> TrialUsage:
+        usage, answer = self._intake.answer(self._books, self._offering_id, received, time_zone=self.time_zone, currency=self.currency)
+        if isinstance(answer, RejectedUsage):
+            return _refused(received, answer)
         uses: tuple[AllowanceUse, ...] = ()
         left = None
-        if isinstance(answer, PricedUsage) and self._with_allowances:
+        if self._with_allowances:
             holder = Holder(since, self.time_zone, self._allowance, lambda allowance, period: f"{allowance.id}:{period.label}")
             allowances = self._allowances(usage.started_at)
             sources = [find_sources(allowances, part.price, holder, usage.started_at) for part in answer.parts]
@@ -136,7 +163,7 @@ class Trial:
             left=left,
             uses=uses,
         )
-        return TrialUsage(usage, answer, uses, tuple(steps))
+        return TrialUsage(received, answer, uses, tuple(steps))
 
     def _allowances(self, at: datetime) -> tuple[Allowance, ...]:
         offering = self._books.offering(self._offering_id, at, self.currency, self.time_zone)
@@ -247,6 +274,10 @@ class Trial:
             tax_category=adjustment.tax_category,
             is_tax_included=adjustment.is_tax_included,
         )
+
+
+def _refused(usage: UsageReceived, refusal: RejectedUsage) -> TrialUsage:
+    return TrialUsage(usage, refusal, (), (ExplanationStep("refusal", f"{refusal.reason.value}: {refusal.detail}"),))
 
 
 def _added(taxes: Iterable[AppliedTax]) -> tuple[AppliedTax, ...]:

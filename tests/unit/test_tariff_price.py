@@ -1,8 +1,10 @@
 """`tarifa price`: usages cost on trial what they cost in use, their steps add up, and the bill is that of rating and invoicing."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,13 @@ from typer.testing import CliRunner, Result
 
 from libs.billing import parse_tax_rates
 from libs.cli import app
-from libs.contracts import UsageReceived
-from libs.pricing import PricedUsage, RateBooks, load_rate_books, parse_rate_book
+from libs.contracts import UsageReceived, UsageRejected
+from libs.pricing import PricedUsage, RateBooks, RejectedUsage, load_rate_books, parse_rate_book
+from libs.pricing.intake import Intake
 from libs.tariffs.trial import Trial
+from services.rating.domain.deciding import Rater, decide
+from services.rating.domain.holdings import Account, Holding, Holdings, Product
+from services.rating.domain.limits import UsageLimits
 from tests.command_line import refusal
 from tests.usages import usage_of
 
@@ -53,9 +59,17 @@ RATES = parse_tax_rates("rates: {standard: 21, reduced: 10}", "rates.yaml")
 UNITS = {"voice": "s", "data": "byte", "film": "event"}
 
 
+NUMBERS = count()
+
+
 def used(usage_type: str, quantity: str, starts: str = "2026-03-02T10:00:00+01:00") -> UsageReceived:
     return usage_of(
-        id="usage", identifier="trial", usage_type=usage_type, started_at=starts, quantity=Decimal(quantity), unit=UNITS[usage_type]
+        id=f"usage-{next(NUMBERS)}",
+        identifier="trial",
+        usage_type=usage_type,
+        started_at=starts,
+        quantity=Decimal(quantity),
+        unit=UNITS[usage_type],
     )
 
 
@@ -108,7 +122,7 @@ def test_a_newer_book_that_counts_alike_goes_on_counting_in_the_same_line() -> N
 )
 def test_discounts_cap_and_tax_are_those_of_a_bill(films: int, adjusted: list[str], taxes: list[str], total: str) -> None:
     tried = trial()
-    bill = tried.bill(tried.price([used("film", "1")] * films), RATES, "standard")
+    bill = tried.bill(tried.price([used("film", "1") for _ in range(films)]), RATES, "standard")
     assert [f"{one.id} {one.amount}" for one in bill.adjustments] == adjusted
     assert [f"{tax.category} {tax.amount}" for tax in bill.taxes] == taxes
     assert bill.total == Decimal(total)
@@ -168,7 +182,7 @@ def test_each_month_is_adjusted_by_itself() -> None:
 SHIPPED = load_rate_books(Path(__file__).parents[2] / "deploy/rate-books")
 usages = st.builds(
     lambda kind, quantity, minute, called: usage_of(
-        id="usage",
+        id=f"usage-{next(NUMBERS)}",
         identifier="trial",
         usage_type=kind[0],
         unit=kind[1],
@@ -204,7 +218,50 @@ def test_steps_add_up_to_the_amount_and_lines_to_the_total(tried_usages: list[Us
 @given(usages, st.sampled_from(["mobile-prepaid", "mobile-smart", "fibre-300", "fibre-business"]))
 def test_without_allowances_a_trial_is_what_rating_would_say(usage: UsageReceived, offering: str) -> None:
     (priced,) = Trial(SHIPPED, offering, "Europe/Madrid", "EUR", with_allowances=False).price([usage])
-    assert priced.answer == SHIPPED.price_usage(offering, usage, time_zone="Europe/Madrid", currency="EUR")
+    assert priced.answer == Intake().answer(SHIPPED, offering, usage, time_zone="Europe/Madrid", currency="EUR")[1]
+
+
+RATED = st.builds(
+    lambda id, quantity, called, network: usage_of(
+        id=id,
+        identifier="+34600000000",
+        usage_type="voice",
+        unit="s",
+        quantity=Decimal(quantity),
+        started_at="2026-03-02T10:00:00Z",
+        called_number=called,
+        characteristics={"visited_network": network} if network else {},
+    ),
+    st.sampled_from(["one", "two"]),
+    st.sampled_from(["60", "60.5", "60.0000000001", "0", "-1", "1e18", "1e19", "600000"]),
+    st.sampled_from([None, "+34911234567", "+34 911 234 567", "0034911234567", "911234567", "112", "Info", "+", "\u0663\u0664"]),
+    st.sampled_from([None, "310410"]),
+)
+
+
+@given(st.lists(RATED, min_size=1, max_size=3), st.sampled_from(["mobile-prepaid", "fibre-300"]))
+def test_a_trial_refuses_what_rating_refuses_for_the_same_reason(usages: list[UsageReceived], offering: str) -> None:
+    product = Product("line", "ada", offering, "Line", "active", datetime(2024, 1, 1, tzinfo=UTC))
+    holdings = Holdings(
+        {"+34600000000": (Holding.of(product, product.started_at, None),)}, {"ada": Account("ada", "EUR", "Europe/Madrid", {})}
+    )
+    limits = UsageLimits(timedelta(hours=1), timedelta(days=365))
+    decided = decide(usages, {}, Rater(holdings, SHIPPED, limits, datetime(2026, 4, 1, tzinfo=UTC))).answers
+    tried = Trial(SHIPPED, offering, "Europe/Madrid", "EUR", with_allowances=False).price(usages)
+    for rated, each in zip(decided, tried, strict=True):
+        if isinstance(rated, UsageRejected):
+            assert isinstance(each.answer, RejectedUsage)
+            assert rated.reason == each.answer.reason
+        else:
+            assert isinstance(each.answer, PricedUsage)
+            assert Fraction(int(rated.numerator), int(rated.denominator)) == each.answer.amount
+
+
+def test_a_usage_that_comes_again_is_charged_once() -> None:
+    usage = used("voice", "90")
+    tried = trial(with_allowances=False)
+    priced = tried.price([usage, usage])
+    assert tried.bill(priced).lines[0].usage_count == 1
 
 
 @pytest.fixture
@@ -224,7 +281,7 @@ def price(folder: Path, *arguments: str, product: str = "basic") -> Result:
 
 
 def test_a_usage_is_priced_in_a_line(folder: Path) -> None:
-    assert price(folder).stdout == "usage-1  voice, 180 s, 2026-03-02 09:00:00 UTC: 0.6 EUR by calls\n"
+    assert price(folder).stdout.splitlines()[0] == "usage-1  voice, 180 s, 2026-03-02 09:00:00 UTC: 0.6 EUR by calls"
     assert "1.8 EUR by calls" in price(folder, "--no-allowances").stdout
 
 
@@ -238,6 +295,21 @@ def test_it_is_told_why_step_by_step(folder: Path) -> None:
         "0.11",
         "0.65",
     ]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_tax_is_told_for_one_usage_as_for_two(folder: Path, count: int) -> None:
+    given = [{"usage_type": "voice", "started_at": f"2026-03-0{day}T10:00:00Z", "quantity": 180, "unit": "s"} for day in (2, 3)]
+    write(folder, given[:count])
+    told = price(folder, "--tax-category", "standard").stdout
+    assert {line.split()[0] for line in told.splitlines() if line.startswith(" ")} >= {"tax", "total"}
+
+
+def test_a_usage_that_rating_refuses_has_no_price(folder: Path) -> None:
+    write(folder, {"usage_type": "voice", "started_at": "2026-03-02T10:00:00Z", "quantity": 60.0000000001, "unit": "s"})
+    told = refusal(price(folder))
+    assert told.problem == "1 of 1 usages have no price: absurd-quantity: a quantity of 60.0000 has more than 9 decimals"
+    assert told.exit_code == 1
 
 
 def test_what_no_usage_costs_is_said_to_be_left_out(folder: Path) -> None:

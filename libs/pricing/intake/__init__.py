@@ -8,7 +8,7 @@ admitted, answer = intake.price(books, "mobile-basic", usage, time_zone="Europe/
 
 from libs.pricing.intake.dialled import Dialled, DialledKind, InvalidNumber, NumberReader, is_e164, subscriber_number
 from libs.pricing.intake.plausibility import InvalidLimit, QuantityLimits
-from libs.pricing.intake.pricing import Intake
+from libs.pricing.intake.pricing import Intake, is_summable
 
 __all__ = [
     "Dialled",
@@ -19,5 +19,6 @@ __all__ = [
     "NumberReader",
     "QuantityLimits",
     "is_e164",
+    "is_summable",
     "subscriber_number",
 ]

@@ -16,6 +16,9 @@ from libs.pricing.refusal import RejectedUsage
 # Finer than any meter; and exact arithmetic with 1e-999999999 would take all memory.
 QUANTITY_DECIMALS_MAX = 9
 
+# Sums have 34 digits (Decimal128): a million of these may be added before one is lost.
+SUMMAND_MAX = 10**28
+
 Admitted = tuple[UsageReceived, PricedUsage | RejectedUsage]
 
 
@@ -46,8 +49,15 @@ class Intake:
         exceeded = self.limits.exceeded(usage)
         return None if exceeded is None else RejectedUsage(RejectionReason.BEYOND_LIMITS, exceeded)
 
+    def answer(self, books: RateBooks, offering_id: str, usage: UsageReceived, *, time_zone: str, currency: str) -> Admitted:
+        """Return a usage as admitted and its price, or why rating would refuse it. Raises UnknownTimeZone."""
+        fault = self.quantity_fault(usage)
+        return (usage, fault) if fault is not None else self.price(books, offering_id, usage, time_zone=time_zone, currency=currency)
+
     def price(self, books: RateBooks, offering_id: str, usage: UsageReceived, *, time_zone: str, currency: str) -> Admitted:
-        """Price a usage, and return it with the called number that it was priced by. Raises UnknownTimeZone.
+        """Price a usage whose quantity has no fault, and return it with the called number that it was priced by.
+
+        Raises UnknownTimeZone.
 
         A dialled code is a code where a price names it exactly, else a national number if the source's country makes one of it,
         else a code where a price names its beginning. Codes and names that no price names have a price only where no price of
@@ -55,7 +65,7 @@ class Intake:
         """
         called = usage.called_number
         if not called or is_e164(called):
-            return usage, books.price_usage(offering_id, usage, time_zone=time_zone, currency=currency)
+            return usage, _summable(books.price_usage(offering_id, usage, time_zone=time_zone, currency=currency))
         try:
             dialled = self.numbers.read(called)
         except InvalidNumber as error:
@@ -64,7 +74,20 @@ class Intake:
         if priced_by is None:
             return usage, _refusal(dialled, offering_id, usage)
         admitted = replace(usage, called_number=priced_by) if priced_by != called else usage
-        return admitted, books.price_usage(offering_id, admitted, time_zone=time_zone, currency=currency)
+        return admitted, _summable(books.price_usage(offering_id, admitted, time_zone=time_zone, currency=currency))
+
+
+def is_summable(priced: PricedUsage) -> bool:
+    """Return whether charges can add the amount of a usage to others without losing a digit."""
+    if priced.others:
+        return sum(part.numerator for part in priced.parts) <= SUMMAND_MAX
+    return priced.numerator <= SUMMAND_MAX
+
+
+def _summable(answer: PricedUsage | RejectedUsage) -> PricedUsage | RejectedUsage:
+    if isinstance(answer, RejectedUsage) or is_summable(answer):
+        return answer
+    return RejectedUsage(RejectionReason.ABSURD_QUANTITY, "its price has too many digits to be summed exactly")
 
 
 def _priced_by(dialled: Dialled, codes: tuple[str, ...] | None) -> str | None:

@@ -19,10 +19,7 @@ from services.rating.domain.months import BillingMonth, BillingMonths
 from services.rating.domain.suspense import reject, reject_conflicting
 from services.rating.domain.waiting import MENDED_BY_BOOKS, account_key, identifier_keys, offering_key
 
-# Sums have 34 digits (Decimal128): a million of these may be added before one is lost.
-SUMMAND_MAX = 10**28
 DISCARD = "send it correctly under a new id, and discard this one"
-TOO_LONG = f"its price has too many digits to be summed exactly: {DISCARD}"
 # What an operative does about a usage that pricing refuses.
 REMEDIES = {
     RejectionReason.NO_PRICE: "add a price to the rate book, then retry",
@@ -136,8 +133,6 @@ class Rater:
         if isinstance(priced, RejectedUsage):
             waits_for = (offering_key(product.offering_id), *_identifiers(received, usage)) if priced.reason in MENDED_BY_BOOKS else ()
             return reject(received, priced.reason, f"{priced.detail}: {REMEDIES[priced.reason]}", waits_for)
-        if total_numerator(priced) > SUMMAND_MAX if priced.others else priced.numerator > SUMMAND_MAX:
-            return reject(received, RejectionReason.ABSURD_QUANTITY, TOO_LONG)
         charge = self._charge(account, product, priced.price, usage.started_at)
         others: tuple[UsageCharge, ...] = ()
         if priced.others:

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from libs.contracts import Charge, ChargePosting, ChargeState, RatedPart, UsageRerated
 from libs.pricing import CompiledPrice, PricedUsage, RejectedUsage
+from libs.pricing.intake import is_summable
 from services.rating.domain.charge_ids import terms_of_charge, terms_of_price
 from services.rating.domain.correcting import (
     Place,
@@ -21,7 +22,7 @@ from services.rating.domain.correcting import (
     place_id,
     product_of,
 )
-from services.rating.domain.deciding import SUMMAND_MAX, usage_charge
+from services.rating.domain.deciding import usage_charge
 from services.rating.domain.holdings import Product
 from services.rating.domain.joined_ids import joined_id
 from services.rating.domain.months import BillingMonth, BillingMonths
@@ -95,7 +96,7 @@ class Rerater:
         priced = self._repricer.price(standing, offering_id)
         if isinstance(priced, RejectedUsage):
             return priced.detail
-        if sum(part.numerator for part in priced.parts) > SUMMAND_MAX:
+        if not is_summable(priced):
             return "its price has too many digits to be summed exactly"
         charges = [self._repricer.charges[part.charge_id] for part in standing.parts]
         if _outcome_of_parts(standing.parts, charges) == _outcome_of_priced(priced):
