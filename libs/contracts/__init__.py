@@ -47,7 +47,16 @@ from libs.contracts.fact import Fact, Id, MalformedFact, Record, RecordFact, Tex
 from libs.contracts.hot_fact import HotFact
 from libs.contracts.hub import DeliveryRetryRequested, HubEventRaised, SubscriptionChanged
 from libs.contracts.on_demand import OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
-from libs.contracts.parked import MessageParked, ParkedRetryRequested
+from libs.contracts.parked import (
+    MessageParked,
+    MessageSkipRequested,
+    ParkedDiscardRequested,
+    ParkedEvent,
+    ParkedMendRequested,
+    ParkedResolved,
+    ParkedRetryRequested,
+    ParkedState,
+)
 from libs.contracts.rerating import (
     ChargeDifference,
     ChargeMovement,
@@ -120,10 +129,16 @@ __all__ = [
     "LineRounding",
     "MalformedFact",
     "MessageParked",
+    "MessageSkipRequested",
     "OnDemandBillCompleted",
     "OnDemandBillRequested",
     "OnDemandState",
+    "ParkedDiscardRequested",
+    "ParkedEvent",
+    "ParkedMendRequested",
+    "ParkedResolved",
     "ParkedRetryRequested",
+    "ParkedState",
     "PeriodCut",
     "PostalAddress",
     "ProductChanged",

@@ -9,7 +9,8 @@ from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.periods import Instant
 
 
-class BillRunRequested(RecordFact, topic="bill_run.requested.v1", key="id", partitions=1):
+# A rerun counts from the attempt before it.
+class BillRunRequested(RecordFact, topic="bill_run.requested.v1", key="id", partitions=1, ordered=True):
     """Bill every account of a cycle for a period such as 2026-03. `id` is derived from cycle and period, so asking
     twice is asking once. `rerun` N > 0 bills again what run attempt N-1 left parked."""
 

@@ -121,7 +121,8 @@ class AccountParked(RecordFact, topic="account.parked.v1", key="account_id"):
     is_final: bool = False
 
 
-class BillStateRequested(RecordFact, topic="bill.state_requested.v1", key="account_id"):
+# Each request changes the state that the one before it left.
+class BillStateRequested(RecordFact, topic="bill.state_requested.v1", key="account_id", ordered=True):
     """Somebody asks for another state of a bill; answered by BillStateChanged or BillStateRefused with this id."""
 
     id: Id
@@ -131,7 +132,8 @@ class BillStateRequested(RecordFact, topic="bill.state_requested.v1", key="accou
     requested_at: Instant
 
 
-class BillStateChanged(RecordFact, topic="bill.state_changed.v1", key="account_id"):
+# The events of a bill tell its states in their order.
+class BillStateChanged(RecordFact, topic="bill.state_changed.v1", key="account_id", ordered=True):
     """A bill moved on. `bill` is the whole bill afterwards."""
 
     id: Id

@@ -191,7 +191,8 @@ class RunType(StrEnum):
     OFF_CYCLE = "offCycle"
 
 
-class PeriodCut(RecordFact, topic="period.cut.v1", key="account_id"):
+# Fees and allowances of a period follow from the cut before it.
+class PeriodCut(RecordFact, topic="period.cut.v1", key="account_id", ordered=True):
     """Close what an account owes. `id` is derived from its cause (bill run and account, or on-demand request).
 
     onCycle: `period` is billed: every open charge that starts before its end is closed, and recurring fees are added.

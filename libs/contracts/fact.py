@@ -43,13 +43,18 @@ class Record(BaseModel):
 
 
 class Fact:
-    """Something that happened. `topic` carries the version, `key_field` decides what is kept in order."""
+    """Something that happened. `topic` carries the version, `key_field` decides what is kept in order.
+
+    `ordered`: where one is parked, later ones of the same key wait behind it. A fact says so if handling a later one first, and
+    this one afterwards, comes to something else. A fact that tells a whole state with its revision does not: the newest one wins.
+    """
 
     __slots__ = ()
 
     topic: ClassVar[str]
     key_field: ClassVar[str]
     partitions: ClassVar[int]
+    ordered: ClassVar[bool] = False
 
     @property
     def key(self) -> str:
@@ -69,11 +74,13 @@ class Fact:
 class RecordFact(Record, Fact):
     """A fact that is a pydantic model, as nearly all are."""
 
-    def __init_subclass__(cls, topic: str | None = None, key: str | None = None, partitions: int = 4, **kwargs) -> None:
+    def __init_subclass__(
+        cls, topic: str | None = None, key: str | None = None, partitions: int = 4, ordered: bool = False, **kwargs
+    ) -> None:
         super().__init_subclass__(**kwargs)
         if topic is None or key is None:
             raise TypeError(f"{cls.__name__} must name its topic and its key")
-        cls.topic, cls.key_field, cls.partitions = topic, key, partitions
+        cls.topic, cls.key_field, cls.partitions, cls.ordered = topic, key, partitions, ordered
         register_fact(cls)
 
     def to_message(self) -> bytes:

@@ -21,7 +21,8 @@ class SubscriptionChanged(RecordFact, topic="hub.subscription_changed.v1", key="
     changed_at: Instant
 
 
-class HubEventRaised(RecordFact, topic="hub.event_raised.v1", key="resource_id"):
+# Subscribers get the events of a resource in their order.
+class HubEventRaised(RecordFact, topic="hub.event_raised.v1", key="resource_id", ordered=True):
     """A TMF event, ready to send: `envelope` is the v4 event body, in order per resource. `id` is its eventId.
 
     Amounts in the envelope are decimals and travel as JSON numbers, digit by digit.

@@ -68,7 +68,8 @@ class RerateProgress(Record):
     movements: tuple[ChargeMovement, ...] = ()
 
 
-class RerateRequested(RecordFact, topic="rerating.requested.v1", key="account_id"):
+# The last request decides the price.
+class RerateRequested(RecordFact, topic="rerating.requested.v1", key="account_id", ordered=True):
     """Price the usage of an account that started within `period` anew, by the rate books of today.
 
     `rate_book`: by this one for the offerings that it has, whenever it takes effect. `by_present_offering`: by the offering

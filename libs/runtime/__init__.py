@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from libs.runtime.mongo import Index, from_document, in_transaction, to_document
-from libs.runtime.parking import Unprocessable
+from libs.runtime.parking.unprocessable import Unprocessable
 from libs.runtime.settings import RuntimeSettings
 from libs.runtime.subscription import Batch, Malformed
 

@@ -67,7 +67,7 @@ def subscribe(
     batch_size: int,
 ) -> Consumer:
     """Add a consumer. Without a group it reads, from now on, every partition: for answers that only this process awaits."""
-    place = GroupPlace() if group else None
+    place = GroupPlace(subscription.look_again) if group else None
     subscriber = broker.subscriber(
         *(settings.topic(fact.topic) for fact in facts),
         group_id=group,

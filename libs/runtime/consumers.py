@@ -5,7 +5,7 @@ FastStream goes on after whatever happens there and tells only its logger and li
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,14 @@ logger = structlog.get_logger(__name__)
 
 
 class GroupPlace(ConsumerRebalanceListener):
-    """Whether a consumer has its place in its group, be it without partitions because others have them all."""
+    """Whether a consumer has its place in its group, be it without partitions because others have them all.
 
-    def __init__(self) -> None:
+    `on_assigned` is called whenever the group has been divided.
+    """
+
+    def __init__(self, on_assigned: Callable[[], None] = lambda: None) -> None:
         self.is_taken = False
+        self._on_assigned = on_assigned
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """The group is being divided anew."""
@@ -32,6 +36,7 @@ class GroupPlace(ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """The group has been divided."""
+        self._on_assigned()
         self.is_taken = True
 
 
@@ -67,8 +72,6 @@ class Consumer:
 
     def fault(self) -> str | None:
         """Why nothing is consumed now; None when all is well."""
-        if self.subscription.halted_because:
-            return self.subscription.halted_because
         if all(task.done() for task in self.subscriber.tasks):
             return "stopped consuming; restart the service"
         if self.place is not None and not self.place.is_taken:

@@ -10,6 +10,7 @@ from aiokafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLar
 from pymongo.errors import BulkWriteError, ConfigurationError, ConnectionFailure, OperationFailure, ProtocolError, PyMongoError
 
 from libs.contracts.fact import REASON_LENGTH_MAX
+from libs.runtime.mongo_errors import error_codes
 
 # What the message asked to publish can never be published, however well Kafka is.
 _MESSAGE_REFUSED_BY_KAFKA = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError)
@@ -107,13 +108,8 @@ def _is_infrastructure(error: BaseException) -> bool:
     if isinstance(error, PyMongoError) and any(error.has_error_label(label) for label in _TRANSIENT_LABELS):
         return True
     if isinstance(error, OperationFailure):
-        return not _codes(error).isdisjoint(_INFRASTRUCTURE_CODES)
+        # What was written and not replicated in time says nothing about the message.
+        if isinstance(error, BulkWriteError) and (error.details or {}).get("writeConcernErrors"):
+            return True
+        return not error_codes(error).isdisjoint(_INFRASTRUCTURE_CODES)
     return False
-
-
-def _codes(error: OperationFailure) -> set[int]:
-    codes = {error.code} if error.code is not None else set()
-    if isinstance(error, BulkWriteError):
-        for kind in ("writeErrors", "writeConcernErrors"):
-            codes.update(one["code"] for one in error.details.get(kind, ()) if "code" in one)
-    return codes

@@ -6,8 +6,10 @@ a message in hand, or one that it caused, always shows as lag.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -21,10 +23,28 @@ DescribeGroupsRequest_v3.RESPONSE_TYPE = DescribeGroupsResponse_v3
 
 SERVICES = ("rating", "ledger", "invoicing", "on_demand_bill", "operations", "tmf_gateway", "notifications")
 SETTLE_POLL_S = 0.05
+OLDEST_TIMEOUT_S = 3.0
 
 
 class NotSettled(TimeoutError):
     """Messages were still waiting when the time was up; the text names the groups and their lag."""
+
+
+@dataclass(frozen=True)
+class PartitionLag:
+    """How far a group is in a partition. `oldest_at` is when the oldest unread message was published, if there is one."""
+
+    group: str
+    topic: str
+    partition: int
+    next_offset: int
+    end_offset: int
+    oldest_at: datetime | None = None
+
+    @property
+    def lag(self) -> int:
+        """Messages not yet committed."""
+        return max(0, self.end_offset - self.next_offset)
 
 
 class LagReader:
@@ -37,22 +57,57 @@ class LagReader:
 
     async def lags(self) -> dict[str, int]:
         """Messages not yet committed, by consumer group; groups without lag included."""
-        groups = [group for group, _ in await self._admin.list_consumer_groups() if self._is_ours(group)]
+        lags: dict[str, int] = {group: 0 for group in await self._groups()}
+        for partition in await self.partitions(list(lags)):
+            lags[partition.group] += partition.lag
+        return lags
+
+    async def with_age(self, partitions: Sequence[PartitionLag]) -> list[PartitionLag]:
+        """Return the same with the time of the oldest unread message, read from Kafka where there is one."""
+        told = []
+        for partition in partitions:
+            oldest_at = await self._published_at(partition) if partition.lag else None
+            told.append(replace(partition, oldest_at=oldest_at))
+        return told
+
+    async def _published_at(self, partition: PartitionLag) -> datetime | None:
+        place = TopicPartition(partition.topic, partition.partition)
+        self._offsets.assign([place])
+        self._offsets.seek(place, partition.next_offset)
+        try:
+            async with asyncio.timeout(OLDEST_TIMEOUT_S):
+                record = await self._offsets.getone(place)
+        except TimeoutError:
+            return None
+        finally:
+            self._offsets.assign([])
+        return datetime.fromtimestamp(record.timestamp / 1000, UTC)
+
+    async def _groups(self) -> list[str]:
+        return [group for group, _ in await self._admin.list_consumer_groups() if self._is_ours(group)]
+
+    async def partitions(self, groups: list[str] | None = None) -> list[PartitionLag]:
+        """Return how far each group is in each of its partitions. A group without offsets begins at the first message."""
+        groups = await self._groups() if groups is None else groups
         if not groups:
-            return {}
+            return []
         assigned = await self._assigned(groups)
         committed = {group: await self._admin.list_consumer_group_offsets(group) for group in groups}
         partitions = {group: assigned[group] | set(committed[group]) for group in groups}
         wanted = list(set().union(*partitions.values()))
         ends = await self._offsets.end_offsets(wanted)
         starts = await self._offsets.beginning_offsets(wanted)
-        return {
-            group: sum(
-                ends[partition] - (committed[group][partition].offset if partition in committed[group] else starts[partition])
-                for partition in partitions[group]
+        return [
+            PartitionLag(
+                group,
+                partition.topic,
+                partition.partition,
+                committed[group][partition].offset if partition in committed[group] else starts[partition],
+                ends[partition],
             )
-            for group in groups
-        }
+            for group in sorted(groups)
+            for partition in sorted(partitions[group])
+        ]
 
     async def settled(self, timeout_s: float) -> None:
         """Wait until no group has lag. Raises NotSettled when that takes longer than `timeout_s`."""

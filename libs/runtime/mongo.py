@@ -1,9 +1,10 @@
 """MongoDB as the services use it: decimals stay exact, instants stay in UTC, `id` is `_id`."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from pymongo import AsyncMongoClient, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 from libs.runtime.exact_numbers import decimal128
 from libs.runtime.lifetime.driver_wait import mend_driver_wait
@@ -21,6 +22,9 @@ from libs.runtime.settings import RuntimeSettings
 SERVER_SELECTION_TIMEOUT_MS = 5_000
 # Of a connection and of each look at a server: one that hangs is noticed within 15 s, and its connections are closed.
 CONNECT_TIMEOUT_MS = 5_000
+# A conflict with another worker passes within milliseconds. One that lasts is a lock that somebody holds who hangs.
+TRANSACTION_TRIES_MAX = 40
+TRANSACTION_TIME_MAX_S = 20.0
 # The same keys with other options, the same name with other keys.
 _INDEX_CONFLICTS = (85, 86)
 
@@ -42,6 +46,10 @@ class _DecimalCodec(TypeCodec):
 
 
 CODEC_OPTIONS: CodecOptions = CodecOptions(type_registry=TypeRegistry([_DecimalCodec()]), tz_aware=True)
+
+
+class TransactionGivenUp(OperationFailure):
+    """A transaction met conflicts until its tries or its time were over. Its cause is the last conflict, whose code it has."""
 
 
 class IndexImpossible(Exception):
@@ -109,9 +117,35 @@ async def _remedy(store: AsyncDatabase, index: Index, error: OperationFailure) -
 
 
 async def in_transaction(client: AsyncMongoClient, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
-    """Run `work(session)` in one transaction, again as a whole after a write conflict (the driver backs off)."""
+    """Run `work(session)` in one transaction, again as a whole after a write conflict (the driver backs off).
+
+    Raises: TransactionGivenUp, after TRANSACTION_TRIES_MAX tries or TRANSACTION_TIME_MAX_S.
+    """
+    bounded = _Bounded(work)
     async with client.start_session() as session:
-        return await session.with_transaction(work)
+        return await session.with_transaction(bounded.work)
+
+
+class _Bounded(Generic[T]):
+    """Work that is not begun once more when it was tried too often or for too long."""
+
+    def __init__(self, work: Callable[[AsyncClientSession], Awaitable[T]]) -> None:
+        self._work = work
+        self._tries = 0
+        self._ends_at = time.monotonic() + TRANSACTION_TIME_MAX_S
+        self._last: PyMongoError | None = None
+
+    async def work(self, session: AsyncClientSession) -> T:
+        if self._tries and (self._tries >= TRANSACTION_TRIES_MAX or time.monotonic() > self._ends_at):
+            # Without the label of a transient error, so that the driver ends.
+            code = self._last.code if isinstance(self._last, OperationFailure) else None
+            raise TransactionGivenUp(f"a transaction conflicted {self._tries} times: {self._last}", code) from self._last
+        self._tries += 1
+        try:
+            return await self._work(session)
+        except PyMongoError as error:
+            self._last = error
+            raise
 
 
 def to_document(record: BaseModel) -> dict[str, Any]:

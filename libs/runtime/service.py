@@ -20,8 +20,7 @@ from fastapi import FastAPI
 from pymongo.errors import PyMongoError
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
-from libs.contracts import Fact, ParkedRetryRequested
-from libs.runtime import parking
+from libs.contracts import Fact
 from libs.runtime.adoption import Adopt, adopt_restored
 from libs.runtime.broker import new_broker, subscribe
 from libs.runtime.consumers import Consumer, ConsumerLog
@@ -36,10 +35,11 @@ from libs.runtime.lifetime.transaction_limit import lifetime_warning
 from libs.runtime.lifetime.uninterrupted import uninterrupted
 from libs.runtime.logs import configure_logs
 from libs.runtime.mongo import Index, connect, database, ensure_indexes
-from libs.runtime.parking import ParkingLot
+from libs.runtime.parking.desk import ParkingDesk
+from libs.runtime.parking.lot import INDEXES as PARKING_INDEXES
 from libs.runtime.publisher import FactPublisher
 from libs.runtime.settings import RuntimeSettings
-from libs.runtime.subscription import Batch, Handler, Subscription, handler_name, subscribed_facts
+from libs.runtime.subscription import Handler, Subscription, handler_name, subscribed_facts
 
 DEFAULT_BATCH_SIZE = 500
 # Python's own look through every batch several times, and through all that is cached after every few batches. Batches in
@@ -70,10 +70,10 @@ class Service:
         self._received: list[type[Fact]] = []
         self.http.include_router(health_routes(name, self._down, self._warn))
         self.http.include_router(fact_catalog_routes(name, self._received))
-        self._indexes = [*indexes, *parking.INDEXES]
+        self._indexes = [*indexes, *PARKING_INDEXES]
         self._consumer_log = ConsumerLog()
         self._broker = new_broker(settings, self._consumer_log)
-        self._parking = ParkingLot(name, self.database, self.publisher)
+        self._parking = ParkingDesk(name, self.database, self.publisher)
         self._consumers: list[Consumer] = []
         self._background: list[Task] = []
         self._preparations: list[Task] = []
@@ -84,7 +84,12 @@ class Service:
         self._fault_times = FaultTimes()
         self._end = ProcessEnd()
         self._started = False
-        self.subscribe(self.retry_parked)
+        for handler in self._parking.handlers:
+            self.subscribe(handler)
+        for task in self._parking.background:
+            self.background(task)
+        self.prepare(self._parking.lot.adopt_former)
+        self.add_warnings(self._parking.warnings)
 
     def subscribe(
         self,
@@ -110,11 +115,13 @@ class Service:
                 self.name,
                 handler,
                 self.publisher,
-                self._parking,
+                self._parking.lot,
                 {self.settings.topic(fact.topic): fact for fact in facts},
                 takes_malformed=takes_malformed,
-                parked_in_a_row_max=self.settings.parked_in_a_row_max,
+                keeps_order=group is not None,
+                on_orphans=self._parking.adopt,
             )
+            self._parking.add(subscription)
             self._consumers.append(subscribe(self._broker, self.settings, subscription, facts, group=group, batch_size=batch_size))
 
     def background(self, task: Task) -> None:
@@ -270,12 +277,6 @@ class Service:
             for name, report in self._warnings:
                 told |= await _asked(name, report)
         return told
-
-    async def retry_parked(self, requests: Batch[ParkedRetryRequested]) -> Sequence[Fact]:
-        for request in requests:
-            if request.service == self.name:
-                await self._parking.retry(request)
-        return []
 
 
 async def _asked(name: str, report: Shared[dict[str, str]]) -> dict[str, str]:

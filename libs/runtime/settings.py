@@ -30,7 +30,6 @@ class RuntimeSettings(BaseSettings):
     http_port: int = 0
     log_format: str = Field("console", pattern="^(json|console)$")
     log_level: str = "INFO"
-    parked_in_a_row_max: int = Field(100, gt=0, description="A consumer stops after so many parkings with no success between")
 
     @classmethod
     def settings_customise_sources(

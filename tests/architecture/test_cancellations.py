@@ -8,8 +8,10 @@ from tests.architecture.source import Module, modules
 # Each ends what it waits for by a cancellation.
 CANCELLING = {"timeout", "timeout_at", "wait_for", "TaskGroup", "move_on_after", "fail_after", "create_task_group", "cancel"}
 WITHOUT_THE_DRIVER = {
+    "libs/runtime/lag.py": "a read from Kafka",
     "libs/runtime/lifetime/driver_wait.py": "the mended wait of the driver itself",
     "libs/runtime/lifetime/mongo_watch.py": "pymongo.timeout, the driver's own limit",
+    "libs/runtime/parking/desk.py": "a pause until something waits",
     "libs/runtime/publisher.py": "a producer that is flushed",
     "libs/runtime/service.py": "tasks that run what they ask of the driver `uninterrupted`",
     "libs/runtime/subscription.py": "a pause between two tries",

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from tests.architecture.source import Module, modules, nodes, report
 
-# Here every error of a handler becomes back-off and retry, and nowhere else.
-MAY_CATCH_ALL = {"libs/runtime/subscription.py"}
+# Here every error of a handler is parked with its message, or becomes back-off and retry, and nowhere else.
+MAY_CATCH_ALL = {"libs/runtime/subscription.py", "libs/runtime/parking/isolation.py"}
 # A run publishes its cuts in slices, for a million must not be in memory at once; asking again for a refused cut answers no message.
 MAY_PUBLISH = {"start_bill_runs", "ask_refused_again"}
 PUBLISHING = {"publish", "publish_raw", "send_and_wait"}

@@ -33,7 +33,7 @@ OTHER_WRITERS = (
     "libs/runtime/adoption.py",
     "libs/runtime/copies.py",
     "libs/runtime/mongo.py",
-    "libs/runtime/parking.py",
+    "libs/runtime/parking/",
 )
 
 

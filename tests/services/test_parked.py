@@ -1,12 +1,12 @@
-"""What the runtime does with messages that fail, on real Kafka and MongoDB: park, go on, retry, halt, and try again on request."""
+"""What the runtime does with messages that fail, on real Kafka and MongoDB: park, go on, wait in order, and handle again on request."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -16,14 +16,15 @@ from aiokafka import AIOKafkaProducer
 from libs.contracts import Fact, MessageParked, OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
 from libs.runtime import Batch, RuntimeSettings, Service, Unprocessable
 from libs.runtime.lag import lag_reader
-from libs.runtime.parking import ParkingLot
+from libs.runtime.parking.draining import ParkedRecord
+from libs.runtime.parking.isolation import Item, Settled
+from libs.runtime.parking.lot import ParkingLot
 from tests.command_line import run_tarifa
 from tests.world import read_facts
 
 WAIT_S = 30.0
 POLL_S = 0.05
 AT = datetime(2026, 4, 1, tzinfo=UTC)
-FUSE = 5
 
 
 def request(number: int) -> OnDemandBillRequested:
@@ -64,7 +65,7 @@ def new_service(settings: RuntimeSettings, judge: Judge) -> Callable[[], Service
     """Makes the service; making it again is starting it again."""
 
     def make() -> Service:
-        service = Service("ledger", settings.model_copy(update={"parked_in_a_row_max": FUSE}))
+        service = Service("ledger", settings)
         service.subscribe(partial(answer_requests, judge=judge))
         return service
 
@@ -151,7 +152,7 @@ async def test_an_unprocessable_fact_is_parked_alone_and_its_neighbours_are_answ
     assert message["reason"] == "no such account"
 
 
-async def test_any_other_error_brings_the_batch_back_until_it_passes_and_nothing_is_lost(
+async def test_what_the_infrastructure_causes_brings_the_batch_back_until_it_passes_and_nothing_is_lost(
     settings: RuntimeSettings, new_service: Callable[[], Service], judge: Judge
 ) -> None:
     judge.objections["request-2"] = ConnectionError("the database is away")
@@ -159,7 +160,7 @@ async def test_any_other_error_brings_the_batch_back_until_it_passes_and_nothing
     async with running(service) as lag:
         await send(settings, *(request(number).to_message() for number in range(1, 4)))
         await until(lambda: _true(len(judge.asked) >= 3))
-        assert await answered(settings) == [], "nothing of a failed batch is published"
+        assert not {"request-2", "request-3"} & set(await answered(settings)), "nothing overtakes what failed"
         judge.objections.clear()
         await lag.settled(WAIT_S)
         assert await parked(service) == []
@@ -179,37 +180,6 @@ async def test_a_service_stopped_while_it_backs_off_handles_the_batch_when_it_is
     assert await answered(settings) == ["request-1"]
 
 
-async def test_many_parkings_in_a_row_halt_the_consumer_and_readiness_says_so(
-    settings: RuntimeSettings, new_service: Callable[[], Service], judge: Judge
-) -> None:
-    judge.objections = {request(number).id: Unprocessable("the code is wrong") for number in range(20)}
-    service = new_service()
-    async with running(service):
-        assert (await readiness(service)).status_code == 200
-        await send(settings, *(request(number).to_message() for number in range(20)))
-        await until(lambda: _not_ready(service))
-        down = (await readiness(service)).json()["down"]
-        assert f"{FUSE} messages in a row could not be processed" in down["answer_requests"]
-        assert len(await parked(service)) == FUSE
-    judge.objections.clear()
-    async with running(new_service()) as lag:
-        await lag.settled(WAIT_S)
-    assert sorted(await answered(settings)) == sorted(request(number).id for number in range(20)), "the mended code answers all of them"
-
-
-async def test_parkings_with_successes_between_them_do_not_halt(
-    settings: RuntimeSettings, new_service: Callable[[], Service], judge: Judge
-) -> None:
-    bad = [number for number in range(20) if number % (FUSE - 1)]
-    judge.objections = {request(number).id: Unprocessable("no such account") for number in bad}
-    service = new_service()
-    async with running(service) as lag:
-        await send(settings, *(request(number).to_message() for number in range(20)))
-        await lag.settled(WAIT_S)
-        assert len(await parked(service)) == len(bad)
-    assert len(await answered(settings)) == 20 - len(bad)
-
-
 async def test_parked_messages_are_listed_shown_and_tried_again(
     settings: RuntimeSettings, new_service: Callable[[], Service], judge: Judge
 ) -> None:
@@ -224,27 +194,31 @@ async def test_parked_messages_are_listed_shown_and_tried_again(
         assert (await run_tarifa(settings, "parked", "list", "--service", "rating", "--json")).json == []
 
         judge.objections.clear()
-        assert (await run_tarifa(settings, "parked", "retry", message["id"], "--json")).json == {"retried": [message["id"]]}
+        retried = await run_tarifa(settings, "parked", "retry", message["id"], "--json")
+        assert retried.json == {"retried": [message["id"]], "followed_count": 0, "failed": []}
         await lag.settled(WAIT_S)
         assert await answered(settings) == ["request-1"]
         assert (await run_tarifa(settings, "parked", "list", "--json")).json == []
         (remembered,) = (await run_tarifa(settings, "parked", "list", "--all", "--json")).json
-        assert remembered["retried_at"] is not None
+        assert (remembered["state"], [event["action"] for event in remembered["history"]]) == ("handled", ["parked", "handled"])
 
 
-async def test_a_message_that_still_fails_is_parked_again_under_a_new_id(
+async def test_a_message_that_still_fails_stays_parked_with_its_new_reason(
     settings: RuntimeSettings, new_service: Callable[[], Service], judge: Judge
 ) -> None:
+    judge.objections = {"request-1": Unprocessable("no such account")}
     async with running(new_service()) as lag:
-        await send(settings, b"not json", b"neither json")
+        await send(settings, b"not json", request(1).to_message())
         await lag.settled(WAIT_S)
-        first = {message["id"] for message in (await run_tarifa(settings, "parked", "list", "--json")).json}
+        judge.objections = {"request-1": KeyError("bill-2")}
         retried = await run_tarifa(settings, "parked", "retry", "--all", "--service", "ledger", "--json")
-        assert set(retried.json["retried"]) == first
-        await lag.settled(WAIT_S)
-        waiting = {message["id"] for message in (await run_tarifa(settings, "parked", "list", "--json")).json}
-    assert len(waiting) == 2
-    assert not waiting & first
+        assert retried.exit_code == 1
+        assert (retried.json["retried"], len(retried.json["failed"])) == ([], 2)
+        waiting = {message["offset"]: message for message in (await run_tarifa(settings, "parked", "list", "--json")).json}
+    assert waiting[1]["reason"] == "KeyError: 'bill-2'"
+    assert "Invalid JSON" in waiting[0]["reason"]
+    assert [event["action"] for event in waiting[1]["history"]] == ["parked", "failed again"]
+    assert all(event["by"] for event in waiting[1]["history"][1:]), "who asked is kept"
 
 
 async def test_trying_again_what_is_not_parked_is_refused_in_one_line(settings: RuntimeSettings) -> None:
@@ -269,9 +243,22 @@ async def test_a_message_that_is_parked_again_is_told_as_it_was_the_first_time(
     service = new_service()
     async with running(service):
         lot = ParkingLot(service.name, service.database, service.publisher)
-        record: Any = SimpleNamespace(topic="t", partition=0, offset=7, key=b"ada", value=b"not json")
-        await lot.park("answer_requests", record, "no JSON", AT)
-        await lot.park("answer_requests", record, "still no JSON", AT + timedelta(seconds=5))
+        record = ParkedRecord("t", 0, 7, b"ada", b"not json")
+        await lot.keep("answer_requests", Settled(failed=[(Item(record, None), "no JSON")]), AT)
+        await lot.keep("answer_requests", Settled(failed=[(Item(record, None), "still no JSON")]), AT + timedelta(seconds=5))
     first, again = await read_facts(settings, MessageParked)
     assert (first.reason, first.parked_at) == ("no JSON", AT)
     assert again == first
+
+
+async def test_where_a_topic_began_anew_its_offsets_are_other_messages(
+    settings: RuntimeSettings, new_service: Callable[[], Service]
+) -> None:
+    service = new_service()
+    async with running(service):
+        lot = ParkingLot(service.name, service.database, service.publisher)
+        for body in (b"before", b"after", b"after"):
+            record = ParkedRecord("t", 0, 7, b"ada", body)
+            await lot.keep("answer_requests", Settled(failed=[(Item(record, None), "no JSON")]), AT)
+        kept = [base64.b64decode(message["body"]) for message in await parked(service)]
+    assert sorted(kept) == [b"after", b"before"]
