@@ -8,6 +8,7 @@ from libs.audit.buckets import audit_buckets
 from libs.audit.causes import audit_cuts, audit_requests, audit_runs
 from libs.audit.charges import audit_amounts_together, audit_charges, audit_closed_accounts
 from libs.audit.findings import Findings
+from libs.audit.published import audit_gaps, audit_published_bills
 from libs.audit.reader import open_reader
 from libs.audit.received import audit_received
 from libs.audit.reratings import audit_reratings
@@ -33,10 +34,12 @@ async def audit(settings: RuntimeSettings, books: RateBooks, say: Say) -> Findin
             "closed accounts": partial(audit_closed_accounts, reader, findings),
             "bills": partial(audit_bills, reader, findings),
             "legal numbers": partial(audit_numbers, reader, findings),
+            "published bills": partial(audit_published_bills, settings, reader, findings),
             "ledger": partial(audit_ledger, reader, findings),
             "cuts": partial(audit_cuts, reader, findings),
             "bill runs": partial(audit_runs, reader, findings),
             "on-demand requests": partial(audit_requests, reader, findings),
+            "gaps in what was read": partial(audit_gaps, reader, findings),
         }
         for subject, step in steps.items():
             say(subject)

@@ -19,6 +19,7 @@ COMMANDS = {
     "bench": ("bench", "Measure how fast it is on this machine."),
     "demo": ("demo", "Bill a month of real telephone traffic, and compare every bill line with the charge that was published."),
     "audit": ("audit", "Compute charges, bills, balances and numbers again and report every difference. Exit 1 when there is any."),
+    "gaps": ("gaps", "Look at messages that Kafka deleted before they were read, and close each gap with its reason."),
     "backup": ("backup", "Back up all databases at one instant, with the offsets of all groups. Services go on meanwhile."),
     "restore": ("restore", "Restore a backup, then adopt from Kafka what the services had published since."),
     "asyncapi": ("asyncapi", "Write the AsyncAPI document of all facts: topics, keys, schemas, who sends and who receives."),

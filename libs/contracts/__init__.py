@@ -44,6 +44,7 @@ from libs.contracts.charges import (
     Tier,
 )
 from libs.contracts.fact import Fact, Id, MalformedFact, Record, RecordFact, Text, all_facts
+from libs.contracts.gaps import GapCloseRequested
 from libs.contracts.hot_fact import HotFact
 from libs.contracts.hub import DeliveryRetryRequested, HubEventRaised, SubscriptionChanged
 from libs.contracts.on_demand import OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
@@ -123,6 +124,7 @@ __all__ = [
     "Exact",
     "Fact",
     "FormerOffering",
+    "GapCloseRequested",
     "HotFact",
     "HubEventRaised",
     "Id",

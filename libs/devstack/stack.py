@@ -19,7 +19,7 @@ from libs.devstack.services import ServiceCondition, service_condition, service_
 from libs.devstack.settings import SERVICES, StackSettings
 from libs.devstack.state import StackState, Started, stack_lock
 from libs.runtime import RuntimeSettings
-from libs.runtime.topics import create_topics
+from libs.runtime.topics import alter_topics, create_topics
 
 INFRASTRUCTURE = ("kafka", "mongodb")
 # Hub subscribers of a stack on one machine are on that machine; elsewhere the services refuse to call there.
@@ -63,6 +63,9 @@ class Stack:
             created = await create_topics(runtime)
             if created:
                 self.say(f"{len(created)} topics created")
+            altered = await alter_topics(runtime)
+            if altered:
+                self.say(f"{len(altered)} topics given their retention")
             programs = [await self._launch(name, runtime) for name in services]
             if programs:
                 self.say(f"waiting for {', '.join(program.name for program in programs)}")

@@ -5,15 +5,16 @@ NACK_ON_ERROR is the only policy under which a failed batch comes back; its miss
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from libs.contracts import Fact
 from libs.runtime.consumers import Consumer, ConsumerLog, GroupPlace
+from libs.runtime.gaps import GapLog, OffsetWatch
 from libs.runtime.lifetime.uninterrupted import uninterrupted
 from libs.runtime.settings import RuntimeSettings
 from libs.runtime.subscription import Subscription
@@ -65,9 +66,16 @@ def subscribe(
     *,
     group: str | None,
     batch_size: int,
+    gaps: GapLog,
 ) -> Consumer:
     """Add a consumer. Without a group it reads, from now on, every partition: for answers that only this process awaits."""
-    place = GroupPlace(subscription.look_again) if group else None
+    watch = OffsetWatch(subscription.name, gaps, lambda: subscriber.consumer)
+
+    def assigned(partitions: Collection[TopicPartition]) -> None:
+        subscription.look_again()
+        watch.assigned(partitions)
+
+    place = GroupPlace(assigned) if group else None
     subscriber = broker.subscriber(
         *(settings.topic(fact.topic) for fact in facts),
         group_id=group,
@@ -84,9 +92,15 @@ def subscribe(
     @subscriber
     async def consume(records: Sequence[ConsumerRecord]) -> None:
         # FastStream cancels what takes longer than its graceful stop: then the batch still ends its calls of the driver.
-        await uninterrupted(subscription.consume(records))
+        await uninterrupted(subscription.consume(records) if place is None else _watched(watch, subscription, records))
 
     return Consumer(subscription, subscriber, place)
+
+
+async def _watched(watch: OffsetWatch, subscription: Subscription, records: Sequence[ConsumerRecord]) -> None:
+    await watch.check(records)
+    await subscription.consume(records)
+    watch.handled(records)
 
 
 async def _records_as_they_are(message: KafkaMessage) -> Sequence[ConsumerRecord]:

@@ -5,7 +5,7 @@ FastStream goes on after whatever happens there and tells only its logger and li
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,10 @@ logger = structlog.get_logger(__name__)
 class GroupPlace(ConsumerRebalanceListener):
     """Whether a consumer has its place in its group, be it without partitions because others have them all.
 
-    `on_assigned` is called whenever the group has been divided.
+    `on_assigned` is called with this consumer's partitions whenever the group has been divided.
     """
 
-    def __init__(self, on_assigned: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_assigned: Callable[[Collection[TopicPartition]], None] = lambda partitions: None) -> None:
         self.is_taken = False
         self._on_assigned = on_assigned
 
@@ -36,7 +36,7 @@ class GroupPlace(ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """The group has been divided."""
-        self._on_assigned()
+        self._on_assigned(assigned)
         self.is_taken = True
 
 

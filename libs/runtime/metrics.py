@@ -17,5 +17,9 @@ HANGS_SINCE = Gauge(
     ["service", "handler"],
 )
 RETRIES_IN_A_ROW = Gauge("tarifa_handler_retries_in_a_row", "Retries of the batch in hand", ["service", "handler"])
+DELETED_UNREAD = Counter(
+    "tarifa_messages_deleted_unread_total", "Messages that Kafka deleted before they were read", ["service", "handler", "topic"]
+)
+GAPS_OPEN = Gauge("tarifa_gaps_open", "Gaps that nobody has closed", ["service"])
 HUB_ATTEMPTS = Counter("tarifa_hub_attempts_total", "Attempts to deliver a hub event, by the state that followed", ["state"])
 GLYPHS_MISSING = Counter("tarifa_document_texts_without_glyph_total", "Texts of rendered documents that no font had glyphs for")

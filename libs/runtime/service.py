@@ -20,11 +20,13 @@ from fastapi import FastAPI
 from pymongo.errors import PyMongoError
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
-from libs.contracts import Fact
+from libs.contracts import Fact, GapCloseRequested
+from libs.runtime import gaps
 from libs.runtime.adoption import Adopt, adopt_restored
 from libs.runtime.broker import new_broker, subscribe
 from libs.runtime.consumers import Consumer, ConsumerLog
 from libs.runtime.fact_catalog import fact_catalog_routes
+from libs.runtime.gaps import GapLog
 from libs.runtime.health import Report, health_routes
 from libs.runtime.lifetime.descriptors import needed_descriptors, require_descriptors
 from libs.runtime.lifetime.ending import EXIT_STUCK, EndingServer, ProcessEnd
@@ -39,7 +41,7 @@ from libs.runtime.parking.desk import ParkingDesk
 from libs.runtime.parking.lot import INDEXES as PARKING_INDEXES
 from libs.runtime.publisher import FactPublisher
 from libs.runtime.settings import RuntimeSettings
-from libs.runtime.subscription import Handler, Subscription, handler_name, subscribed_facts
+from libs.runtime.subscription import Batch, Handler, Subscription, handler_name, subscribed_facts
 
 DEFAULT_BATCH_SIZE = 500
 # Python's own look through every batch several times, and through all that is cached after every few batches. Batches in
@@ -70,9 +72,10 @@ class Service:
         self._received: list[type[Fact]] = []
         self.http.include_router(health_routes(name, self._down, self._warn))
         self.http.include_router(fact_catalog_routes(name, self._received))
-        self._indexes = [*indexes, *PARKING_INDEXES]
+        self._indexes = [*indexes, *PARKING_INDEXES, *gaps.INDEXES]
         self._consumer_log = ConsumerLog()
         self._broker = new_broker(settings, self._consumer_log)
+        self._gaps = GapLog(name, self.database)
         self._parking = ParkingDesk(name, self.database, self.publisher)
         self._consumers: list[Consumer] = []
         self._background: list[Task] = []
@@ -90,6 +93,8 @@ class Service:
             self.background(task)
         self.prepare(self._parking.lot.adopt_former)
         self.add_warnings(self._parking.warnings)
+        self.subscribe(self.close_gaps)
+        self.add_warnings(self._gaps.warnings)
 
     def subscribe(
         self,
@@ -122,7 +127,9 @@ class Service:
                 on_orphans=self._parking.adopt,
             )
             self._parking.add(subscription)
-            self._consumers.append(subscribe(self._broker, self.settings, subscription, facts, group=group, batch_size=batch_size))
+            self._consumers.append(
+                subscribe(self._broker, self.settings, subscription, facts, group=group, batch_size=batch_size, gaps=self._gaps)
+            )
 
     def background(self, task: Task) -> None:
         """Run a coroutine function from start to stop; if it fails the service stops being ready."""
@@ -277,6 +284,12 @@ class Service:
             for name, report in self._warnings:
                 told |= await _asked(name, report)
         return told
+
+    async def close_gaps(self, requests: Batch[GapCloseRequested]) -> Sequence[Fact]:
+        for request in requests:
+            if request.service == self.name:
+                await self._gaps.close(request)
+        return []
 
 
 async def _asked(name: str, report: Shared[dict[str, str]]) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Settings that every service shares; each service extends this class with its own, read from the environment."""
 
 import re
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -26,10 +27,23 @@ class RuntimeSettings(BaseSettings):
     )
     mongodb_url: str = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
     namespace: str = Field("", validation_alias="TARIFA_NAMESPACE", description="Prefix of topics, groups and databases")
+    topic_usage_retention_days: int = Field(30, gt=0, description="Kafka keeps received usage so long")
+    topic_fact_retention_days: int = Field(90, gt=0, description="Kafka keeps other facts so long")
+    backup_interval_days_max: int = Field(14, gt=0, description="The longest time between two backups: topics keep more than that")
     http_host: str = "127.0.0.1"
     http_port: int = 0
     log_format: str = Field("console", pattern="^(json|console)$")
     log_level: str = "INFO"
+
+    @model_validator(mode="after")
+    def _topics_outlast_backups(self) -> Self:
+        kept = min(self.topic_usage_retention_days, self.topic_fact_retention_days)
+        if kept <= self.backup_interval_days_max:
+            raise ValueError(
+                f"topics keep {kept} days and backups may be {self.backup_interval_days_max} days apart: what was published between would "
+                "be lost by a restore; raise TOPIC_USAGE_RETENTION_DAYS and TOPIC_FACT_RETENTION_DAYS or back up more often"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

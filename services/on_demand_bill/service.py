@@ -6,6 +6,7 @@ from functools import partial
 from pydantic import Field
 
 from libs.runtime import RuntimeSettings, Service
+from services.on_demand_bill.adoption import RequestAdoption
 from services.on_demand_bill.handlers import ask_refused_again, complete_on_demand_bills, remember_accounts, start_on_demand_bills
 from services.on_demand_bill.store import INDEXES, OnDemandStore
 
@@ -25,6 +26,7 @@ def build(settings: OnDemandBillSettings) -> Service:
     """The service with its handlers bound to its store."""
     service = Service("on_demand_bill", settings, indexes=INDEXES)
     store = OnDemandStore(service.database)
+    service.adopt(RequestAdoption(service.database).adopt)
     service.subscribe(partial(remember_accounts, store=store))
     service.subscribe(partial(start_on_demand_bills, store=store))
     service.subscribe(

@@ -5,6 +5,7 @@ from functools import partial
 from pydantic import Field
 
 from libs.runtime import RuntimeSettings, Service
+from services.operations.adoption import RunAdoption
 from services.operations.handlers import count_outcomes, remember_accounts, start_bill_runs
 from services.operations.store import INDEXES, OperationsStore
 
@@ -22,6 +23,7 @@ def build(settings: OperationsSettings) -> Service:
     """The service with its handlers bound to its store."""
     service = Service("operations", settings, indexes=INDEXES)
     store = OperationsStore(service.client, service.database)
+    service.adopt(RunAdoption(service.database).adopt)
     service.subscribe(partial(remember_accounts, store=store))
     service.subscribe(partial(start_bill_runs, store=store, publish=service.publish))
     service.subscribe(partial(count_outcomes, store=store), batch_size=OUTCOME_BATCH_SIZE)

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from libs.money import minor_unit_decimals
 from libs.periods import time_zone
 from libs.runtime import RuntimeSettings, Service
+from services.tmf_gateway.adoption import ResourceAdoption
 from services.tmf_gateway.answers import Answers
 from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666, TMF678, Links
 from services.tmf_gateway.domain.tmf666 import AccountDefaults
@@ -92,6 +93,7 @@ def build(settings: GatewaySettings) -> Service:
         app.include_router(hub_routes(gateway, api, base_path))
     app.include_router(usage_explanation_routes(RatedUsages(service.client, settings)))
     add_pages(app, settings.public_base_url)
+    service.adopt(ResourceAdoption(service.database).adopt)
     service.subscribe(partial(complete_requests, store=store, links=gateway.links))
     service.subscribe(partial(raise_bill_events, store=store, links=gateway.links))
     service.subscribe(partial(remember_announced, store=store))

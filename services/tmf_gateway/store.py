@@ -303,6 +303,17 @@ class GatewayStore:
                 raise Conflict(f"another product holds {identifier['kind']} {identifier['value']} at that time") from None
 
 
+def holdings_of(product: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return what a product holds, each with the id of its document in `identifier_holdings`."""
+    return [
+        (
+            _holding_id(identifier),
+            {"product_id": product["_id"], "start": identifier["valid_from"], "end": identifier["valid_to"] or _FOR_EVER},
+        )
+        for identifier in product["identifiers"]
+    ]
+
+
 def _holding_id(identifier: Mapping[str, Any]) -> str:
     return f"{identifier['kind']}:{identifier['value']}"
 

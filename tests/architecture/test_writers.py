@@ -32,6 +32,7 @@ OTHER_WRITERS = (
     "libs/backup/restore.py",
     "libs/runtime/adoption.py",
     "libs/runtime/copies.py",
+    "libs/runtime/gaps.py",
     "libs/runtime/mongo.py",
     "libs/runtime/parking/",
 )

@@ -28,7 +28,7 @@ def test_progress_and_failed_batches_are_no_faults() -> None:
 
 
 async def test_a_place_is_taken_even_without_partitions_and_lost_while_the_group_is_divided_anew() -> None:
-    place = GroupPlace()
+    place = GroupPlace(lambda partitions: None)
     assert not place.is_taken
     await place.on_partitions_assigned(set())
     assert place.is_taken

@@ -29,11 +29,13 @@ class Category(StrEnum):
     BILL_CUT = "bill-cut"
     CUT_UNBILLED = "cut-unbilled"
     BILL_NUMBER = "bill-number"
+    BILL_PUBLISHED = "bill-published"
     LEDGER_ENTRY = "ledger-entry"
     LEDGER_BALANCE = "ledger-balance"
     ON_DEMAND_REQUEST = "on-demand-request"
     RUN_ACCOUNT = "run-account"
     RUN_COUNTS = "run-counts"
+    DELETED_UNREAD = "deleted-unread"
 
 
 class Difference(Record):

@@ -100,6 +100,20 @@ def answer(request: OnDemandRequest) -> PeriodCut | OnDemandBillCompleted:
     )
 
 
+def adopt_end(completed: OnDemandBillCompleted, requested_at: datetime) -> OnDemandRequest:
+    """Return a request as its published end describes it."""
+    return OnDemandRequest(
+        id=completed.id,
+        account_id=completed.account_id,
+        requested_at=requested_at,
+        received_at=requested_at,
+        state=completed.state,
+        bill_id=completed.bill_id,
+        reason=completed.reason,
+        completed_at=completed.completed_at,
+    )
+
+
 def _ended(
     request: OnDemandRequest, state: OnDemandState, at: datetime, *, bill_id: str | None = None, reason: str | None = None
 ) -> OnDemandRequest:

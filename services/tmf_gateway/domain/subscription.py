@@ -30,10 +30,15 @@ def new_subscription(body: Mapping[str, Any], api: str, id: str, now: datetime) 
         "api": api,
         "callback": callback,
         "query": query,
-        "subject": hashlib.sha256("\n".join((api, callback, query)).encode()).hexdigest(),
+        "subject": subject_of(api, callback, query),
         "revision": 1,
         "changed_at": now,
     }
+
+
+def subject_of(api: str, callback: str, query: str) -> str:
+    """Return what only one subscription may have: the same callback with the same query."""
+    return hashlib.sha256("\n".join((api, callback, query)).encode()).hexdigest()
 
 
 def event_subscription(subscription: Document) -> Representation:
