@@ -216,8 +216,17 @@ async def open_world(infrastructure: dict[str, str], names: Iterable[str] = SERV
     """Fresh topics and databases with those services running; all gone afterwards."""
     settings = RuntimeSettings(**infrastructure, namespace=f"w{uuid.uuid4().hex[:12]}")
     await create_topics(settings)
+    try:
+        async with running_world(settings, names) as world:
+            yield world
+    finally:
+        await drop_databases(settings)
+
+
+@asynccontextmanager
+async def running_world(settings: RuntimeSettings, names: Iterable[str] = SERVICES) -> AsyncIterator[World]:
+    """Those services on the topics and databases of a namespace, which stay."""
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(_drop_databases, settings)
         services = {name: build_service(name, settings) for name in names}
         await asyncio.gather(*(stack.enter_async_context(service.running()) for service in services.values()))
         lag = await stack.enter_async_context(lag_reader(settings))
@@ -228,7 +237,8 @@ async def open_world(infrastructure: dict[str, str], names: Iterable[str] = SERV
         yield World(settings, services, lag, gateway)
 
 
-async def _drop_databases(settings: RuntimeSettings) -> None:
+async def drop_databases(settings: RuntimeSettings) -> None:
+    """Drop the databases of a namespace."""
     client = connect(settings)
     for name in await client.list_database_names():
         if name.startswith(f"{settings.namespace}_"):

@@ -3,6 +3,7 @@
 A charge is TMF's appliedCustomerBillingRate: one document per account, product, price, period and sequence.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, Self
@@ -224,6 +225,18 @@ class ChargesClosed(RecordFact, topic="charges.closed.v1", key="account_id"):
     closed_at: Instant
     lines: tuple[ChargeLine, ...] = ()
     discounts_after_tax: tuple[DiscountDue, ...] = ()
+
+    def answered_cut(self, account_closed_at: datetime | None) -> PeriodCut:
+        """Return the cut that this answers, as far as the answer and the end of the account tell it."""
+        return PeriodCut(
+            id=self.id,
+            account_id=self.account_id,
+            run_type=self.run_type,
+            period=self.period if self.run_type is RunType.ON_CYCLE else None,
+            cause_id=self.cause_id,
+            requested_at=self.closed_at,
+            account_closed_at=account_closed_at,
+        )
 
 
 class CutRefused(RecordFact, topic="period.cut_refused.v1", key="account_id"):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from libs.contracts import Fact, MalformedFact
 from libs.runtime.publisher import MESSAGE_BYTES_MAX
@@ -46,6 +47,21 @@ class PublishedReader:
         self._since = since
         self.deleted: list[Deleted] = []
         self.malformed_count = 0
+
+    def from_the_beginning(self) -> "PublishedReader":
+        """Return a reader of everything that is still there."""
+        return PublishedReader(self._settings, {})
+
+    async def from_committed(self, group: str) -> "PublishedReader":
+        """Return a reader of what a group has not committed yet."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap_servers)
+        await admin.start()
+        try:
+            committed = await admin.list_consumer_group_offsets(self._settings.topic(group))
+        finally:
+            await admin.close()
+        plain = {at: at.topic.removeprefix(f"{self._settings.namespace}.") for at in committed}
+        return PublishedReader(self._settings, {(plain[at], at.partition): offset.offset for at, offset in committed.items()})
 
     async def read(self, fact: type[F]) -> AsyncIterator[list[Published[F]]]:
         """Yield the facts of a topic."""

@@ -85,6 +85,10 @@ class CutStore:
             logger.error("cut refused", cut_id=cut.id, account_id=cut.account_id, exc_info=error)
             return {cut.id: refuse(cut, f"{reason_of(error)}: mend what it names, then ask again")}
 
+    async def known(self, cut_ids: Iterable[str]) -> set[str]:
+        """Those of these cuts that were made."""
+        return {document["_id"] async for document in self._cuts.find({"_id": {"$in": list(cut_ids)}}, {"_id": 1})}
+
     async def give_back(self, cut_ids: Sequence[str], at: datetime) -> None:
         """The charges of these cuts are for the next cut of their accounts, unless they have moved on already."""
 

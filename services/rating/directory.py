@@ -140,7 +140,7 @@ class Directory:
         products: dict[str, list[Product]] = {}
         known: dict[str, dict[str, ChargedAs]] = {}
         for document in await self._products.find({"account_id": {"$in": list(account_ids)}}, read).sort("_id", 1).to_list():
-            product = _product(document)
+            product = product_of(document)
             products.setdefault(product.account_id, []).append(product)
             if "charged_as" in document:
                 known.setdefault(product.account_id, {})[product.id] = _charged_as(product, document["charged_as"])
@@ -163,7 +163,7 @@ class Directory:
     async def _find_tenures(self, identifiers: list[str]) -> dict[str, Sequence[Holding]]:
         tenures: dict[str, list[Holding]] = {identifier: [] for identifier in identifiers}
         for document in await self._products.find({"identifiers.value": {"$in": identifiers}}, PRODUCT_READ).to_list():
-            product = _product(document)
+            product = product_of(document)
             for held in document["identifiers"]:
                 if held["value"] in tenures:
                     tenures[held["value"]].append(Holding.of(product, held["valid_from"].astimezone(UTC), _utc(held["valid_to"])))
@@ -187,7 +187,8 @@ def _account(document: dict[str, Any]) -> Account:
     return Account(document["_id"], document["currency"], document["time_zone"], document.get("cuts", {}), billed_until)
 
 
-def _product(document: dict[str, Any]) -> Product:
+def product_of(document: dict[str, Any]) -> Product:
+    """Return the product of a document."""
     return Product(
         document["_id"],
         document["account_id"],

@@ -11,6 +11,7 @@ from libs.pricing import load_rate_books
 from libs.pricing.intake import Intake
 from libs.runtime import Service, usage_settings
 from services.rating import buckets, crossings, cuts, directory, rerating, store, tariffs
+from services.rating.adoption import RatingAdoption
 from services.rating.arrivals import Arrivals
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
@@ -85,6 +86,7 @@ def build(settings: RatingSettings) -> Service:
         accepted = await books.take_files(settings.rate_books_dir, now)
         await service.publish([*accepted, *await arrivals.of_books([answer for answer in accepted if answer.accepted_at == now])])
 
+    service.adopt(RatingAdoption(service.client, service.database, books, limits, settings.rate_books_dir).adopt)
     service.prepare(take_files)
     service.subscribe(
         partial(

@@ -176,6 +176,12 @@ def usage_charge(account: Account, product: Product, price: CompiledPrice, month
     return UsageCharge(_charge_id(account, product, price, month, sequence), account, product, price, month, sequence)
 
 
+def charge_of_sequence(charge: UsageCharge, sequence: int) -> UsageCharge:
+    """Return the same charge as of another sequence of its month."""
+    id = _charge_id(charge.account, charge.product, charge.price, charge.month, sequence)
+    return replace(charge, id=id, sequence=sequence)
+
+
 def _charge_id(account: Account, product: Product, price: CompiledPrice, month: BillingMonth, sequence: int) -> str:
     terms = terms_of_price(price, product.later_offering)
     return usage_charge_id(account.id, product.id, price.price_id, month.label, sequence, terms)

@@ -1,0 +1,160 @@
+"""A backup that is older than what Kafka holds, restored: no number changes, and nothing that was created since is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from libs.audit import audit
+from libs.backup.restore import restore
+from libs.backup.take import take_backup
+from libs.devstack.settings import PROJECT_ROOT
+from libs.pricing import load_rate_books
+from libs.runtime import RuntimeSettings
+from libs.runtime.adoption import RESTORES
+from libs.runtime.lag import SERVICES
+from libs.runtime.mongo import connect, database
+from libs.runtime.topics import create_topics
+from tests.world import TMF666, TMF678, Customer, World, drop_databases, running_world
+
+# What each collection says in numbers and states; when a copy was written, and by whom, is not compared.
+COMPARED = {
+    ("tmf_gateway", "billing_accounts"): ("resource", "revision"),
+    ("tmf_gateway", "products"): ("resource", "revision", "identifiers", "account_id"),
+    ("tmf_gateway", "on_demand_requests"): ("state", "bill_id", "account_id", "reason"),
+    ("tmf_gateway", "hub_subscriptions"): ("api", "callback", "query", "subject"),
+    ("tmf_gateway", "identifier_holdings"): ("holdings",),
+    ("rating", "usage"): ("charge_id", "price_id", "rate_book", "numerator", "denominator", "quantity", "received", "reason"),
+    ("rating", "charges"): ("state", "amount", "sums", "usage_count", "quantity", "bill_id", "cut_id", "kind", "offering_id", "sequence"),
+    ("rating", "cuts"): ("lines", "period", "closed_at"),
+    ("rating", "suspense"): ("state", "reason", "usage_id"),
+    ("rating", "accounts"): ("cuts", "billed_until"),
+    ("rating", "buckets"): ("granted", "used", "denominator"),
+    ("invoicing", "bills"): ("bill_no", "state", "lines", "tax_items", "tax_included_amount", "remaining_amount", "bill_date"),
+    ("invoicing", "numbers"): ("last",),
+    ("ledger", "entries"): ("postings", "bill_no", "posted_at"),
+    ("ledger", "balances"): ("receivable", "entry_count"),
+    ("on_demand_bill", "requests"): ("state", "bill_id", "reason"),
+    ("operations", "runs"): ("state", "counts", "attempt"),
+    ("operations", "run_accounts"): ("outcome", "bill_id", "amount"),
+}
+WAIT_S = 60.0
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def begin(self, what: str, total: int) -> None:
+        """Nothing."""
+
+    def advance(self, count: int) -> None:
+        """Nothing."""
+
+
+async def numbers_of(settings: RuntimeSettings) -> dict[tuple[str, str], dict[str, Any]]:
+    client = connect(settings)
+    try:
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for (service, collection), fields in COMPARED.items():
+            documents = database(client, settings, service)[collection].find({}, dict.fromkeys(fields, 1))
+            found[service, collection] = {document["_id"]: document async for document in documents}
+        return found
+    finally:
+        await client.close()
+
+
+async def reports_of(settings: RuntimeSettings) -> dict[str, dict[str, Any]]:
+    client = connect(settings)
+    try:
+        found = {service: await database(client, settings, service)[RESTORES].find_one({}) for service in SERVICES}
+        return {service: report for service, report in found.items() if report}
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def calling(customer: Customer) -> AsyncIterator[None]:
+    """Load: calls all the time."""
+    stopping = asyncio.Event()
+
+    async def call() -> None:
+        while not stopping.is_set():
+            await customer.calls(at="2026-04-03 10:00", seconds=61, count=20)
+            await asyncio.sleep(0.01)
+
+    task = asyncio.create_task(call())
+    try:
+        yield
+    finally:
+        stopping.set()
+        await task
+
+
+async def before_the_backup(world: World) -> list[Customer]:
+    customers = [await world.customer(f"Customer {number}") for number in range(3)]
+    for customer in customers:
+        await customer.calls(at="2026-03-02 10:00", seconds=600, count=3)
+    await world.settle(WAIT_S)
+    await world.bill_run("2026-03")
+    return customers
+
+
+async def after_the_backup(world: World, known: list[Customer]) -> None:
+    """Everything that a backup does not have: new customers, calls, bills of both kinds, a run, states, subscriptions, suspense."""
+    new = [await world.customer(f"New {number}") for number in range(2)]
+    for customer in (*known, *new):
+        await customer.calls(at="2026-04-02 10:00", seconds=119, count=4)
+        await customer.calls(at="2026-03-30 10:00", seconds=59)
+    await world.publish(known[0].usage(at="2026-04-02 11:00", seconds=5, identifier="+12125550000"))
+    await world.settle(WAIT_S)
+    # One by one, and the last first, so that the numbers follow no order of ids or topics.
+    for customer in reversed([*known, *new]):
+        assert (await customer.bill_on_demand())["state"] == "done"
+    (bill, *_) = await known[0].bills()
+    answer = await world.gateway.patch(f"{TMF678}/customerBill/{bill['id']}", json={"state": "validated"})
+    assert answer.status_code == 200, answer.text
+    await world.post(f"{TMF678}/hub", {"callback": "http://127.0.0.1:9/listener"})
+    renamed = await world.gateway.patch(f"{TMF666}/billingAccount/{new[0].account_id}", json={"name": "Renamed"})
+    assert renamed.status_code == 200, renamed.text
+    for customer in known:
+        await customer.calls(at="2026-04-12 10:00", seconds=30, count=2)
+    await world.settle(WAIT_S)
+    await world.bill_run("2026-04")
+    # Not in the run of April any more, and must not get into it by being there when it is read again.
+    await world.customer("Late")
+    await new[1].calls(at="2026-05-02 10:00", seconds=77, count=3)
+    await world.settle(WAIT_S)
+
+
+async def test_no_number_changes_when_an_older_backup_is_restored(infrastructure: dict[str, str], tmp_path: Path):
+    settings = RuntimeSettings(**infrastructure, namespace="r" + tmp_path.name[-11:].replace("_", "").replace("-", ""))
+    await create_topics(settings)
+    try:
+        async with running_world(settings) as world:
+            customers = await before_the_backup(world)
+            async with calling(customers[0]):
+                manifest = await take_backup(settings, tmp_path / "backup", Silent())
+            await after_the_backup(world, customers)
+        before = await numbers_of(settings)
+
+        restored = await restore(settings, tmp_path / "backup", manifest, Silent(), overwrite=True)
+        assert restored.lost == ()
+        async with running_world(settings) as world:
+            await world.settle(WAIT_S)
+            after = await numbers_of(settings)
+            for place in COMPARED:
+                assert after[place] == before[place], f"{place} differs"
+            reports = await reports_of(settings)
+            assert {service: report["lost"] for service, report in reports.items()} == {service: [] for service in SERVICES}
+            findings = await audit(settings, load_rate_books(PROJECT_ROOT / "deploy" / "rate-books"), lambda _: None)
+            assert findings.is_clean, findings.differences[:5]
+            known = replace(customers[1], world=world)
+            await known.calls(at="2026-05-03 10:00", seconds=60)
+            await world.settle(WAIT_S)
+            assert (await known.bill_on_demand())["state"] == "done"
+            numbers = sorted(bill["bill_no"] for bill in (await numbers_of(settings))["invoicing", "bills"].values())
+            assert len(set(numbers)) == len(before["invoicing", "bills"]) + 1
+    finally:
+        await drop_databases(settings)
