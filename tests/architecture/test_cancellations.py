@@ -12,6 +12,7 @@ WITHOUT_THE_DRIVER = {
     "libs/runtime/lifetime/driver_wait.py": "the mended wait of the driver itself",
     "libs/runtime/lifetime/mongo_watch.py": "pymongo.timeout, the driver's own limit",
     "libs/runtime/parking/desk.py": "a pause until something waits",
+    "libs/runtime/parking/draining.py": "a pause until a lease is prolonged",
     "libs/runtime/publisher.py": "a producer that is flushed",
     "libs/runtime/service.py": "tasks that run what they ask of the driver `uninterrupted`",
     "libs/runtime/subscription.py": "a pause between two tries",

@@ -26,7 +26,9 @@ from libs.runtime.parking.lot import ParkingLot
 
 # What `libs.runtime.failures` calls the infrastructure's is one of these.
 INFRASTRUCTURE = (OSError, KafkaError, PyMongoError)
-LEASE = timedelta(seconds=60)
+# After a kill the next process waits for so long. The holder prolongs it well before.
+LEASE = timedelta(seconds=15)
+LEASE_PROLONGED_EVERY_S = 4.0
 LEASE_POLL_S = 0.2
 # Chains read together, and messages handled together.
 CHAINS_AT_A_TIME = 200
@@ -102,7 +104,6 @@ class Drainer:
     async def _drain_chains(self, subscription: Redriven, chains: set[str], drained: Drained, by: str | None, tries_max: int) -> None:
         # What stays open when the process stops is drained by the next one.
         while chains and not subscription.is_stopping and (messages := await self._lot.of_chains(chains, MESSAGES_AT_A_TIME)):
-            await self._prolong(subscription.name)
             stopped = await self._redrive(subscription, messages, drained, by, tries_max)
             chains -= {message.chain for message in stopped if message.chain is not None}
 
@@ -152,9 +153,13 @@ class Drainer:
         async with self._locks.setdefault(handler, asyncio.Lock()):
             while not await self._taken(handler):
                 await asyncio.sleep(LEASE_POLL_S)
+            released = asyncio.Event()
+            prolonging = asyncio.create_task(self._prolong(handler, released))
             try:
                 yield
             finally:
+                released.set()
+                await prolonging
                 await self._leases.delete_one({"_id": handler, "owner": self._owner})
 
     async def _taken(self, handler: str) -> bool:
@@ -167,9 +172,20 @@ class Drainer:
             return False
         return True
 
-    async def _prolong(self, handler: str) -> None:
+    async def _prolong(self, handler: str, released: asyncio.Event) -> None:
+        while not released.is_set():
+            try:
+                async with asyncio.timeout(LEASE_PROLONGED_EVERY_S):
+                    await released.wait()
+            except TimeoutError:
+                await self._prolong_once(handler)
+
+    async def _prolong_once(self, handler: str) -> None:
         until = datetime.now(UTC) + LEASE
-        await self._leases.update_one({"_id": handler, "owner": self._owner}, {"$set": {"until": until}})
+        try:
+            await self._leases.update_one({"_id": handler, "owner": self._owner}, {"$set": {"until": until}})
+        except PyMongoError as error:
+            logger.warning("lease not prolonged, will retry", handler=handler, reason=reason_of(error))
 
 
 def _record(message: MessageParked) -> ParkedRecord:
