@@ -9,6 +9,7 @@ from libs.contracts import Fact
 from services.tmf_gateway.answers import Answers
 from services.tmf_gateway.domain.links import Links
 from services.tmf_gateway.domain.tmf666 import AccountDefaults
+from services.tmf_gateway.idempotency import Idempotency
 from services.tmf_gateway.outbox import Outbox
 from services.tmf_gateway.sources import Sources
 from services.tmf_gateway.store import GatewayStore
@@ -22,6 +23,7 @@ class Gateway:
     store: GatewayStore
     sources: Sources
     outbox: Outbox
+    idempotency: Idempotency
     answers: Answers
     publish: Callable[[Sequence[Fact]], Awaitable[None]]
     links: Links

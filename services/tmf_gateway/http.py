@@ -1,6 +1,6 @@
 """HTTP as TM Forum wants it: JSON bodies, refusals in TM Forum's error body whoever raised them, and CORS."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +15,25 @@ from starlette.routing import Match
 
 from libs.exact_json import write_json
 from libs.periods import to_utc_milliseconds
-from services.tmf_gateway.domain.body import BODY_BYTES_MAX, check_media_type, parse_object
-from services.tmf_gateway.domain.refusal import BadRequest, Refusal, error_body
+from services.tmf_gateway.domain.body import (
+    BODY_BYTES_MAX,
+    JSON,
+    JSON_PATCH,
+    MERGE_PATCH,
+    check_media_type,
+    media_type,
+    parse_list,
+    parse_object,
+)
+from services.tmf_gateway.domain.json_patch import apply_json_patch
+from services.tmf_gateway.domain.links import Links
+from services.tmf_gateway.domain.merge_patch import merge
+from services.tmf_gateway.domain.preconditions import etag_of
+from services.tmf_gateway.domain.refusal import BadRequest, Refusal, TooLarge, error_body
+from services.tmf_gateway.domain.resource import Resource
 
-EXPOSED_HEADERS = ("X-Total-Count", "X-Result-Count", "Content-Range", "Link", "Location")
+EXPOSED_HEADERS = ("X-Total-Count", "X-Result-Count", "Content-Range", "Link", "Location", "ETag")
+JSON_TEXT = "application/json;charset=utf-8"
 _REASONS = {404: "Resource not found", 405: "Method not allowed"}
 
 logger = structlog.get_logger(__name__)
@@ -26,7 +41,7 @@ logger = structlog.get_logger(__name__)
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A body of exact JSON."""
-    return Response(write_json(body), status, headers, "application/json;charset=utf-8")
+    return Response(write_json(body), status, headers, JSON_TEXT)
 
 
 def error_response(status: int, reason: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -34,15 +49,56 @@ def error_response(status: int, reason: str, message: str, headers: Mapping[str,
     return json_response(error_body(status, reason, message), status, headers)
 
 
+def created_response(representation: Mapping[str, Any]) -> Response:
+    """The answer to a POST that created a resource."""
+    answer = resource_response(write_json(representation), 201)
+    answer.headers["Location"] = representation["href"]
+    return answer
+
+
+def resource_response(body: bytes, status: int = 200) -> Response:
+    """A whole resource with its ETag."""
+    return Response(body, status, {"ETag": etag_of(body)}, JSON_TEXT)
+
+
+async def resource_body(
+    resource: Resource,
+    document: Mapping[str, Any],
+    links: Links,
+    complete: Callable[[Sequence[dict[str, Any]]], Awaitable[None]],
+) -> bytes:
+    """Return a resource as it is sent, with what `complete` adds to its document. The document itself stays as it is."""
+    completed = dict(document)
+    await complete([completed])
+    return write_json(resource.render(completed, links))
+
+
 async def read_object(request: Request, *media_types: str) -> dict[str, Any]:
-    """The JSON object in the body. Raises UnsupportedMedia or BadRequest."""
+    """The JSON object in the body. Raises UnsupportedMedia, TooLarge or BadRequest."""
     check_media_type(request.headers.get("content-type"), *media_types)
+    return parse_object(await _read_body(request))
+
+
+async def read_patch(request: Request) -> Callable[[dict[str, Any]], Any]:
+    """Return the change that a patch in the body makes of a resource, as a client reads it: a merge patch, or a JSON Patch.
+    Raises UnsupportedMedia, TooLarge or BadRequest."""
+    content_type = request.headers.get("content-type")
+    check_media_type(content_type, JSON, MERGE_PATCH, JSON_PATCH)
+    body = await _read_body(request)
+    if media_type(content_type) == JSON_PATCH:
+        operations = parse_list(body)
+        return lambda shown: apply_json_patch(shown, operations)
+    patch = parse_object(body)
+    return lambda shown: merge(shown, patch)
+
+
+async def _read_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_BYTES_MAX:
-            raise BadRequest(f"the body is larger than {BODY_BYTES_MAX} bytes")
-    return parse_object(bytes(body))
+            raise TooLarge(f"the body is larger than {BODY_BYTES_MAX} bytes")
+    return bytes(body)
 
 
 def now() -> datetime:

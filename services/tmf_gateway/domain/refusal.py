@@ -3,7 +3,10 @@
 Refusal
 ├── BadRequest            400  the client must send something else
 ├── NotFound              404  there is no such resource
+├── NotAcceptable         406  the client takes nothing that the gateway sends
 ├── Conflict              409  the resource's present state forbids it
+├── PreconditionFailed    412  the resource is not the one that If-Match names
+├── TooLarge              413  the body, or what would be published of it, is too large
 ├── UnsupportedMedia      415  the body's media type is not read here
 ├── PageOutOfRange        416  the offset lies beyond the matches
 └── Unavailable           503  nobody answered in time; the client may ask again
@@ -46,6 +49,27 @@ class Conflict(Refusal):
 
     status = 409
     reason = "Conflict"
+
+
+class NotAcceptable(Refusal):
+    """The client takes nothing that the gateway sends."""
+
+    status = 406
+    reason = "Not acceptable"
+
+
+class PreconditionFailed(Refusal):
+    """The resource is not the one that If-Match names."""
+
+    status = 412
+    reason = "Precondition failed"
+
+
+class TooLarge(Refusal):
+    """The body, or what would be published of it, is too large."""
+
+    status = 413
+    reason = "Payload too large"
 
 
 class UnsupportedMedia(Refusal):

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.tmf_gateway.domain.links import Links
 from services.tmf_gateway.domain.refusal import BadRequest
+
+if TYPE_CHECKING:
+    from services.tmf_gateway.domain.schema import Schema
 
 Document = Mapping[str, Any]
 Representation = dict[str, Any]
@@ -49,7 +52,8 @@ def referred(path: str, type_name: str) -> Stored:
 class Resource:
     """`definition` names the resource in its specification; `attributes` are its first-level names; `locate` finds an
     attribute path in the document or returns None; `newest_first` is the order of a list for which none was asked; `type_path` is
-    where an @type other than `definition` lies, in documents that may have one."""
+    where an @type other than `definition` lies, in documents that may have one; `read_only` gives for each attribute that only the
+    server sets the reason why it cannot be changed."""
 
     api: str
     base_path: str
@@ -59,8 +63,10 @@ class Resource:
     locate: Callable[[str], Stored | None]
     render: Callable[[Document, Links], Representation]
     newest_first: tuple[tuple[str, int], ...]
+    schema: "Schema"
     unread: tuple[str, ...] = field(default=())
     type_path: str | None = None
+    read_only: Mapping[str, str] = field(default_factory=dict)
 
     def stored(self, path: str) -> Stored:
         """Raises BadRequest for what the resource does not have, and for what cannot be compared."""

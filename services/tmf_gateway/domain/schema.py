@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from libs.exact_decimal import MONEY_ENTERED, InvalidDecimal
 from libs.periods import to_utc_milliseconds
@@ -63,6 +64,21 @@ class Schema:
         Raises BadRequest naming the attribute that is missing or of another type."""
         return self._object(name, body, "", required)
 
+    def check_types(self, name: str, body: Mapping[str, Any]) -> None:
+        """Look at the types of a resource's attributes at every level, before anything else reads them. What is missing is no fault.
+        Raises BadRequest naming the attribute that is of another type, or an @type that is another definition's."""
+        self._object(f"{name}_Create", body, "", required=False)
+        self._object(name, body, "", required=False)
+        self._check_type_name(name, body.get("@type"))
+
+    def _check_type_name(self, name: str, type_name: str | None) -> None:
+        if type_name is None or type_name == name:
+            return
+        if not type_name.strip():
+            raise BadRequest("@type must not be blank")
+        if type_name in self._definitions:
+            raise BadRequest(f"@type: a {type_name} is no kind of {name}; leave it out, or name a kind of your own")
+
     def _properties(self, name: str) -> dict[str, Any]:
         return {**self._definitions.get(name, {}).get("properties", {}), **self._extensions.get(name, {})}
 
@@ -70,7 +86,7 @@ class Schema:
     def _name(schema: Mapping[str, Any]) -> str:
         return schema.get("$ref", "").removeprefix("#/definitions/")
 
-    def _object(self, name: str, value: Any, path: str, required: bool = True) -> dict[str, Any]:
+    def _object(self, name: str, value: Any, path: str, required: bool) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise BadRequest(f"{path} must be an object")
         properties = self._properties(name)
@@ -80,20 +96,20 @@ class Schema:
         if name == _MONEY:
             _check_money(value.get("value"), path)
         return {
-            key: self._value(properties[key], member, f"{path}.{key}" if path else key) if key in properties else member
+            key: self._value(properties[key], member, f"{path}.{key}" if path else key, required) if key in properties else member
             for key, member in _without_nulls(value).items()
         }
 
-    def _value(self, schema: Mapping[str, Any], value: Any, path: str) -> Any:
+    def _value(self, schema: Mapping[str, Any], value: Any, path: str, required: bool) -> Any:
         if "$ref" in schema:
             target = self._definitions[self._name(schema)]
             if target.get("properties"):
-                return self._object(self._name(schema), value, path)
-            return self._value(target, value, path) if "enum" in target else value
+                return self._object(self._name(schema), value, path, required)
+            return self._value(target, value, path, required) if "enum" in target else value
         if schema["type"] == "array":
             if not isinstance(value, list) or len(value) < schema.get("minItems", 0):
                 raise BadRequest(f"{path} must be a list of at least {schema.get('minItems', 0)}")
-            return [self._value(schema["items"], item, f"{path}[{index}]") for index, item in enumerate(value)]
+            return [self._value(schema["items"], item, f"{path}[{index}]", required) for index, item in enumerate(value)]
         return _scalar(schema, value, path)
 
 
@@ -115,6 +131,8 @@ def _scalar(schema: Mapping[str, Any], value: Any, path: str) -> Any:
         raise BadRequest(f"{path} must be one of {', '.join(schema['enum'])}")
     if isinstance(value, str) and len(value) > TEXT_LENGTH_MAX:
         raise BadRequest(f"{path} is longer than {TEXT_LENGTH_MAX} characters")
+    if schema.get("format") == "uri" and not _is_uri(str(value)):
+        raise BadRequest(f"{path} must be an absolute URI such as https://example.com/schema.json")
     return value
 
 
@@ -124,6 +142,14 @@ def _check_money(value: Any, path: str) -> None:
             MONEY_ENTERED.check(Decimal(value))
         except InvalidDecimal as error:
             raise BadRequest(f"{path}.value: {error}") from None
+
+
+def _is_uri(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.scheme and (parts.netloc or parts.path)) and not any(character <= " " for character in text)
 
 
 def parse_instant(value: Any, path: str) -> datetime:

@@ -11,6 +11,7 @@ from typing import Any
 
 from services.tmf_gateway.domain.links import TMF620, Links
 from services.tmf_gateway.domain.merge_patch import merge
+from services.tmf_gateway.domain.patching import set_by_server
 from services.tmf_gateway.domain.price_schedule import is_past_kept
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
@@ -141,8 +142,10 @@ def _resource(definition: str) -> Resource:
         _locate(definition),
         _render(definition),
         newest_first=(("created_at", -1), ("_id", -1)),
+        schema=SCHEMA,
         unread=("outbox", "publications"),
         type_path="resource.@type",
+        read_only=set_by_server(_SERVER_OWNED),
     )
 
 

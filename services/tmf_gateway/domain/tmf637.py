@@ -16,6 +16,7 @@ from libs.contracts import AccountState, FormerOffering, ProductChanged, Product
 from libs.pricing.intake import InvalidNumber, subscriber_number
 from services.tmf_gateway.domain.links import TMF637, Links
 from services.tmf_gateway.domain.merge_patch import merge
+from services.tmf_gateway.domain.patching import set_by_server
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict, faults_in_words_of
 from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
 from services.tmf_gateway.domain.schema import Schema
@@ -36,7 +37,10 @@ _TMF_NAMES = {
     "identifiers": "productCharacteristic",
     "group_id": f"productCharacteristic {SHARING_GROUP}",
 }
-_SERVER_OWNED = frozenset(("id", "href", "@type"))
+_SERVER_OWNED = frozenset(("id", "href"))
+_TYPE = "Product"
+# A product gets them when it is opened, and is billed by them.
+_NEEDED = ("status", "startDate")
 _NEVER_STARTED = (ProductStatus.CANCELLED, ProductStatus.ABORTED)
 _ENDED = (ProductStatus.TERMINATED, *_NEVER_STARTED)
 _LIVE = (ProductStatus.ACTIVE, ProductStatus.SUSPENDED, ProductStatus.PENDING_TERMINATE)
@@ -62,6 +66,9 @@ def patched_product(product: Document, patch: Mapping[str, Any], now: datetime) 
     """The product's document after a merge patch; the same document when nothing changes. Raises BadRequest or Conflict."""
     before = product["resource"]
     resource = _own(SCHEMA.conform("Product_Create", merge(before, patch)))
+    for name in _NEEDED:
+        if name not in resource:
+            raise BadRequest(f"{name} of a product can be changed, not removed")
     if account_of(resource) != product["account_id"]:
         raise BadRequest("a product cannot move to another billingAccount: end it there and open it here")
     if resource == before:
@@ -102,9 +109,9 @@ def product(document: Document, links: Links) -> Representation:
     return {
         "id": document["_id"],
         "href": links.product(document["_id"]),
+        "@type": _TYPE,
         **resource,
         "billingAccount": account,
-        "@type": "Product",
     }
 
 
@@ -123,17 +130,20 @@ PRODUCT = Resource(
     "TMF637",
     TMF637,
     "product",
-    "Product",
+    _TYPE,
     SCHEMA.attributes("Product"),
     _locate,
     product,
     newest_first=(("created_at", -1), ("_id", -1)),
+    schema=SCHEMA,
     unread=("outbox",),
+    type_path="resource.@type",
+    read_only=set_by_server(_SERVER_OWNED),
 )
 
 
 def _own(resource: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in resource.items() if name not in _SERVER_OWNED}
+    return {name: value for name, value in resource.items() if name not in _SERVER_OWNED and (name, value) != ("@type", _TYPE)}
 
 
 def _reference(body: Mapping[str, Any], name: str) -> str:

@@ -18,6 +18,7 @@ from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.periods import UnknownTimeZone, time_zone
 from services.tmf_gateway.domain.links import TMF666, Links
 from services.tmf_gateway.domain.merge_patch import merge
+from services.tmf_gateway.domain.patching import set_by_server
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict, faults_in_words_of
 from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
 from services.tmf_gateway.domain.schema import Schema
@@ -41,7 +42,8 @@ _TMF_NAMES = {
     "related_party_id": "relatedParty.id",
     "related_party_name": "relatedParty.name",
 }
-_SERVER_OWNED = frozenset(("id", "href", "lastModified", "@type"))
+_SERVER_OWNED = frozenset(("id", "href", "lastModified"))
+_TYPE = "BillingAccount"
 _STATES = {state.lower(): state for state in AccountState}
 _NEXT_STATES: Mapping[AccountState, frozenset[AccountState]] = {
     AccountState.DEFINED: frozenset((AccountState.ACTIVE, AccountState.PENDING_CLOSED, AccountState.CLOSED)),
@@ -122,9 +124,9 @@ def billing_account(account: Document, links: Links) -> Representation:
     representation = {
         "id": account["_id"],
         "href": links.account(account["_id"]),
+        "@type": _TYPE,
         **account["resource"],
         "lastModified": account["changed_at"],
-        "@type": "BillingAccount",
     }
     if account.get("balances"):
         representation["accountBalance"] = account["balances"]
@@ -157,17 +159,20 @@ BILLING_ACCOUNT = Resource(
     "TMF666",
     TMF666,
     "billingAccount",
-    "BillingAccount",
+    _TYPE,
     SCHEMA.attributes("BillingAccount"),
     _locate,
     billing_account,
     newest_first=(("created_at", -1), ("_id", -1)),
+    schema=SCHEMA,
     unread=("outbox",),
+    type_path="resource.@type",
+    read_only=set_by_server(_SERVER_OWNED, accountBalance=BALANCE_IS_DERIVED),
 )
 
 
 def _own(resource: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in resource.items() if name not in _SERVER_OWNED}
+    return {name: value for name, value in resource.items() if name not in _SERVER_OWNED and (name, value) != ("@type", _TYPE)}
 
 
 def _completed(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:

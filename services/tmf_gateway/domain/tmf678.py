@@ -238,7 +238,7 @@ def bill_on_demand(request: Document, links: Links) -> Representation:
 
 
 def _resource(name: str, definition: str, stored: Mapping[str, Stored], **more: Any) -> Resource:
-    return Resource("TMF678", TMF678, name, definition, SCHEMA.attributes(definition), stored.get, **more)
+    return Resource("TMF678", TMF678, name, definition, SCHEMA.attributes(definition), stored.get, schema=SCHEMA, **more)
 
 
 CUSTOMER_BILL = _resource(

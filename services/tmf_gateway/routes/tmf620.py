@@ -1,6 +1,5 @@
 """TMF620 Product Catalog Management v4: offerings, their prices and specifications."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -59,9 +58,9 @@ def _add_offerings(routes: APIRouter, gateway: Gateway) -> None:
         prices = await gateway.store.present(PRODUCT_OFFERING_PRICES, price_ids(resource))
         return {PRODUCT_SPECIFICATIONS: specifications, PRODUCT_OFFERING_PRICES: prices}
 
-    async def opened(body: Body) -> Stored:
+    async def opened(body: Body, id: str) -> Stored:
         found = await referred(body)
-        return {**new_offering(body, uuid.uuid4().hex, found[PRODUCT_OFFERING_PRICES], now()), REFERRED: found}
+        return {**new_offering(body, id, found[PRODUCT_OFFERING_PRICES], now()), REFERRED: found}
 
     async def patched(before: Stored, patch: Body) -> Stored:
         found = await referred(merge(before["resource"], patch))
@@ -88,8 +87,8 @@ def _add_offerings(routes: APIRouter, gateway: Gateway) -> None:
 
 
 def _add_prices(routes: APIRouter, gateway: Gateway) -> None:
-    async def opened(body: Body) -> Stored:
-        return new_resource("ProductOfferingPrice", body, uuid.uuid4().hex, now(), state=ACTIVE)
+    async def opened(body: Body, id: str) -> Stored:
+        return new_resource("ProductOfferingPrice", body, id, now(), state=ACTIVE)
 
     async def patched(before: Stored, patch: Body) -> Stored:
         at = now()
@@ -124,8 +123,8 @@ def _add_prices(routes: APIRouter, gateway: Gateway) -> None:
 
 
 def _add_specifications(routes: APIRouter, gateway: Gateway) -> None:
-    async def opened(body: Body) -> Stored:
-        return new_resource("ProductSpecification", body, uuid.uuid4().hex, now(), state=ACTIVE)
+    async def opened(body: Body, id: str) -> Stored:
+        return new_resource("ProductSpecification", body, id, now(), state=ACTIVE)
 
     async def patched(before: Stored, patch: Body) -> Stored:
         return patched_resource("ProductSpecification", before, patch, now())
@@ -141,7 +140,7 @@ def _add(
     gateway: Gateway,
     resource: Resource,
     collection: str,
-    opened: Callable[[Body], Awaitable[Stored]],
+    opened: Callable[[Body, str], Awaitable[Stored]],
     patched: Callable[[Stored, Body], Awaitable[Stored]],
     deletable: Callable[[Stored], Awaitable[None]],
     facts_of: Callable[[Stored, Stored | None], list[Fact]] | None = None,

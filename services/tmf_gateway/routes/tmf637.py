@@ -1,6 +1,5 @@
 """TMF637 Product Inventory v4: products."""
 
-import uuid
 from typing import Any
 
 from fastapi import APIRouter
@@ -20,11 +19,11 @@ def tmf637_routes(gateway: Gateway) -> APIRouter:
     """POST, GET, list and PATCH of product."""
     routes = APIRouter()
 
-    async def opened(body: dict[str, Any]) -> dict[str, Any]:
+    async def opened(body: dict[str, Any], id: str) -> dict[str, Any]:
         account = await gateway.store.find(ACCOUNTS, account_of(body))
         if account is None:
             raise BadRequest(f"billingAccount {account_of(body)} does not exist")
-        return new_product(body, uuid.uuid4().hex, account, now())
+        return new_product(body, id, account, now())
 
     async def patched(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         return patched_product(before, patch, now())

@@ -1,6 +1,5 @@
 """TMF666 Account Management v4: billing accounts."""
 
-import uuid
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -21,8 +20,8 @@ def tmf666_routes(gateway: Gateway) -> APIRouter:
     """POST, GET, list and PATCH of billingAccount."""
     routes = APIRouter()
 
-    async def opened(body: dict[str, Any]) -> dict[str, Any]:
-        return new_account(body, uuid.uuid4().hex, gateway.defaults, now())
+    async def opened(body: dict[str, Any], id: str) -> dict[str, Any]:
+        return new_account(body, id, gateway.defaults, now())
 
     async def patched(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         return patched_account(before, patch, now())
