@@ -38,7 +38,7 @@ class Cycles:
         id = f"cut-{len(self.periods)}"
         cut = PeriodCut(id=id, account_id=self.account.id, run_type=RunType.ON_CYCLE, period=period, cause_id=id, requested_at=at)
         newcomers = [product for product in products if product.id not in self.met and product.status in CHARGED]
-        owed, cutter = Owed(self.account, (), products, newcomers, self.periods, self.known), Cutter(self.books, at)
+        owed, cutter = Owed(self.account, (), products, newcomers, self.known, self.periods), Cutter(self.books, at)
         since = cutter.fees_corrected_since(cut, owed)
         if since is not None:
             self.looked_at.append(period)

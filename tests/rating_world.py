@@ -30,7 +30,7 @@ SETTLE_TIMEOUT_S = 60.0
 F = TypeVar("F", bound=Fact)
 
 
-def account(id: str, *, revision: int = 1, currency: str = "USD", zone: str = ZONE) -> AccountChanged:
+def account(id: str, *, revision: int = 1, currency: str = "USD", zone: str = ZONE, billed_from: datetime | None = None) -> AccountChanged:
     """An account as the gateway tells it."""
     return AccountChanged(
         id=id,
@@ -41,6 +41,7 @@ def account(id: str, *, revision: int = 1, currency: str = "USD", zone: str = ZO
         time_zone=zone,
         cycle="monthly",
         tax_category="standard",
+        billed_from=billed_from,
         changed_at=LONG_AGO,
     )
 

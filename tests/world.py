@@ -44,6 +44,7 @@ def build_service(name: str, settings: RuntimeSettings, **overrides: Any) -> Ser
     (settings_class,) = {
         value
         for value in vars(module).values()
+        # Its own, and none of those that it imports to build upon.
         if isinstance(value, type) and issubclass(value, RuntimeSettings) and value.__module__ == module.__name__
     }
     return module.build(settings_class(**settings.model_dump(exclude={"http_port"}), **overrides))

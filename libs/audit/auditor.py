@@ -7,6 +7,7 @@ from libs.audit.bills import audit_bills, audit_ledger, audit_numbers
 from libs.audit.buckets import audit_buckets
 from libs.audit.causes import audit_cuts, audit_requests, audit_runs
 from libs.audit.charges import audit_amounts_together, audit_charges, audit_closed_accounts
+from libs.audit.fees import audit_fees
 from libs.audit.findings import Findings
 from libs.audit.published import audit_gaps, audit_published_bills
 from libs.audit.reader import open_reader
@@ -31,6 +32,7 @@ async def audit(settings: RuntimeSettings, books: RateBooks, say: Say) -> Findin
             "buckets of allowances": partial(audit_buckets, reader, findings),
             "charges": partial(audit_charges, reader, findings),
             "charges that are rounded together": partial(audit_amounts_together, reader, findings),
+            "fees": partial(audit_fees, reader, books, findings),
             "closed accounts": partial(audit_closed_accounts, reader, findings),
             "bills": partial(audit_bills, reader, findings),
             "legal numbers": partial(audit_numbers, reader, findings),

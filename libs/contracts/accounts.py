@@ -28,7 +28,10 @@ class PostalAddress(Record):
 
 
 class AccountChanged(RecordFact, topic="account.changed.v1", key="id"):
-    """The whole account after a change. `revision` grows by one with each change and decides which is newer."""
+    """The whole account after a change. `revision` grows by one with each change and decides which is newer.
+
+    Fees of its products that begin before `billed_from` are not charged: somebody else billed them.
+    """
 
     id: Id
     revision: Revision
@@ -44,6 +47,7 @@ class AccountChanged(RecordFact, topic="account.changed.v1", key="id"):
     email: Text | None = None
     related_party_id: Text | None = None
     related_party_name: Text | None = None
+    billed_from: Instant | None = None
     changed_at: Instant
 
 

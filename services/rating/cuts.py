@@ -26,7 +26,7 @@ from libs.runtime.failures import is_infrastructure, reason_of
 from libs.runtime.mongo_errors import error_codes
 from services.rating.directory import Directory
 from services.rating.domain.charged_as import ChargedAs
-from services.rating.domain.cutting import NEWCOMER_BILLED_BACK, Closing, Cutter, Owed, refuse
+from services.rating.domain.cutting import Closing, Cutter, Owed, refuse
 from services.rating.domain.fee_corrections import CORRECTED_BACK
 from services.rating.domain.holdings import CHARGED, Product
 from services.rating.domain.paid_fees import counts_since
@@ -148,15 +148,13 @@ class CutStore:
         on_cycle = {cut.account_id: cut.period for cut in cuts if cut.period is not None}
         products, known = await self._directory.products_to_charge(account_ids)
         newcomers = await self._newcomers(on_cycle, products, session)
-        since = {id: on_cycle[id].start - NEWCOMER_BILLED_BACK for id, unmet in newcomers.items() if unmet}
-        earlier = await self._earlier(since, session)
         charges: dict[str, list[Charge]] = {}
         unbilled = self._charges.find({"account_id": {"$in": account_ids}, "state": {"$in": UNBILLED}}, session=session)
         # Left to itself MongoDB at times walks through all open charges of everybody instead.
         async for document in unbilled.hint(CHARGES_OF_AN_ACCOUNT):
             charges.setdefault(document["account_id"], []).append(from_document(Charge, document))
         return {
-            id: Owed(account, charges.get(id, ()), products.get(id, ()), newcomers.get(id, ()), earlier.get(id, ()), known.get(id, {}))
+            id: Owed(account, charges.get(id, ()), products.get(id, ()), newcomers.get(id, ()), known.get(id, {}))
             for id, account in accounts.items()
         }
 

@@ -22,7 +22,7 @@ INDEXES = (
     Index("products", (("identifiers.value", 1),), "guiding: products by identifier"),
     Index("products", (("account_id", 1),), "cut: products of an account"),
 )
-ACCOUNT_FIELDS = ("currency", "time_zone")
+ACCOUNT_FIELDS = ("currency", "time_zone", "billed_from")
 PRODUCT_FIELDS = (
     "account_id",
     "offering_id",
@@ -183,8 +183,8 @@ class Directory:
 
 
 def _account(document: dict[str, Any]) -> Account:
-    billed_until = _utc(document.get("billed_until"))
-    return Account(document["_id"], document["currency"], document["time_zone"], document.get("cuts", {}), billed_until)
+    billed_until, billed_from = _utc(document.get("billed_until")), _utc(document.get("billed_from"))
+    return Account(document["_id"], document["currency"], document["time_zone"], document.get("cuts", {}), billed_until, billed_from)
 
 
 def product_of(document: dict[str, Any]) -> Product:

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from libs.contracts import AccountParked, ChargesClosed, ProductStatus, RunType, Suspension, TariffPublished
-from tests.rating_world import RatingWorld, account, cut, cut_now, product
+from libs.periods import calendar_month
+from tests.rating_world import ZONE, RatingWorld, account, cut, cut_now, product
+
+# Most products began long before, and were billed elsewhere.
+FEBRUARY, MARCH = (calendar_month(month, ZONE).start for month in ("2026-02", "2026-03"))
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ async def test_a_recurring_fee_is_prorated_by_day_and_charged_once(rating: Ratin
     joined = datetime(2026, 3, 10, 20, tzinfo=UTC)
     left = datetime(2026, 3, 20, 20, tzinfo=UTC)
     await rating.publish(
-        account("ada"),
+        account("ada", billed_from=MARCH),
         product("whole", "ada"),
         product("joined", "ada", started_at=joined),
         product("left", "ada", ended_at=left),
@@ -66,7 +70,11 @@ async def test_a_recurring_fee_is_prorated_by_day_and_charged_once(rating: Ratin
 
 
 async def test_there_is_no_fee_after_the_closing_of_an_account_but_of_products_with_an_end_of_their_own(rating: RatingWorld) -> None:
-    await rating.publish(account("ada"), product("endless", "ada"), product("notice", "ada", ended_at=datetime(2026, 4, 5, 20, tzinfo=UTC)))
+    await rating.publish(
+        account("ada", billed_from=MARCH),
+        product("endless", "ada"),
+        product("notice", "ada", ended_at=datetime(2026, 4, 5, 20, tzinfo=UTC)),
+    )
     await rating.settle()
     closed = {"account_closed_at": datetime(2026, 3, 10, 20, tzinfo=UTC)}
     await rating.publish(*(cut(month, "ada", month).model_copy(update=closed) for month in ("2026-03", "2026-04", "2026-05")))
@@ -80,7 +88,8 @@ async def test_there_is_no_fee_after_the_closing_of_an_account_but_of_products_w
 
 
 async def test_the_fees_of_a_product_that_rating_hears_of_late_are_on_the_next_bill_once(rating: RatingWorld) -> None:
-    await rating.publish(account("ada"), product("first", "ada"), product("promised", "ada", status=ProductStatus.PENDING_ACTIVE))
+    promised = product("promised", "ada", status=ProductStatus.PENDING_ACTIVE)
+    await rating.publish(account("ada", billed_from=FEBRUARY), product("first", "ada"), promised)
     await rating.settle()
     await rating.publish(cut("february", "ada", "2026-02"), cut("march", "ada"))
     await rating.settle()
@@ -123,14 +132,32 @@ async def test_the_fees_of_a_product_that_rating_hears_of_late_are_on_the_next_b
     }
 
 
-async def test_no_fee_is_charged_for_months_that_were_never_cut(rating: RatingWorld) -> None:
-    await rating.publish(account("ada"), product("first", "ada"))
+async def test_months_that_were_never_cut_are_caught_up_from_the_start_of_billing_on(rating: RatingWorld) -> None:
+    await rating.publish(account("ada", billed_from=MARCH), product("first", "ada"))
     await rating.settle()
-    await rating.publish(cut_now("demand", "ada"), cut("april", "ada", "2026-04"))
+    cycles = [cut(name, "ada", month) for name, month in (("april", "2026-04"), ("june", "2026-06"), ("may", "2026-05"))]
+    await rating.publish(cut_now("demand", "ada"), *cycles)
     await rating.settle()
 
-    closed = {closed.id: len(closed.lines) for closed in await rating.facts(ChargesClosed)}
-    assert closed == {"demand": 0, "april": 1}
+    closed = {closed.id: [line.period.start.month for line in closed.lines] for closed in await rating.facts(ChargesClosed)}
+    assert closed == {"demand": [], "april": [3, 4], "june": [5, 6], "may": []}
+
+
+async def test_a_contract_that_is_entered_late_is_billed_alike_on_an_old_account_and_on_a_new_one(rating: RatingWorld) -> None:
+    await rating.publish(account("old"))
+    await rating.settle()
+    await rating.publish(cut("old-may", "old", "2026-05"), cut("old-june", "old", "2026-06"))
+    await rating.settle()
+    began = {"started_at": datetime(2026, 5, 10, 16, tzinfo=UTC)}
+    await rating.publish(account("new"), product("old-line", "old", **began), product("new-line", "new", **began))
+    await rating.settle()
+    await rating.publish(cut("old-july", "old", "2026-07"), cut("new-july", "new", "2026-07"))
+    await rating.settle()
+
+    july = [closed for closed in await rating.facts(ChargesClosed) if closed.id.endswith("july")]
+    amounts = {closed.account_id: [line.amount for line in closed.lines] for closed in july}
+    owed = [Decimal("22.00"), Decimal("31.00"), Decimal("31.00")]
+    assert amounts == {"old": owed, "new": owed}
 
 
 async def test_a_fee_in_advance_is_credited_for_what_was_not_served(rating: RatingWorld) -> None:
@@ -161,7 +188,7 @@ async def test_a_fee_in_advance_is_credited_for_what_was_not_served(rating: Rati
 
 
 async def test_a_fee_in_advance_whose_bill_is_given_up_is_on_the_next_bill_of_the_same_month(rating: RatingWorld) -> None:
-    await rating.publish(account("ada"), product("line", "ada", offering="prepaid-plan"))
+    await rating.publish(account("ada", billed_from=MARCH), product("line", "ada", offering="prepaid-plan"))
     await rating.settle()
     await rating.publish(cut("march", "ada"))
     await rating.settle()
@@ -219,7 +246,7 @@ offerings:
     assert closed["may"] == [("late", "Rent", Decimal(45)), ("renamed", "Rent", Decimal(45))]
 
 
-async def test_a_month_that_a_later_start_passed_over_is_charged_where_it_was_cut(rating: RatingWorld) -> None:
+async def test_months_that_a_later_start_passed_over_are_charged(rating: RatingWorld) -> None:
     await rating.publish(account("ada"), product("line", "ada", started_at=datetime(2026, 4, 20, 20, tzinfo=UTC)))
     await rating.settle()
     await rating.publish(cut("march", "ada"))
@@ -230,4 +257,4 @@ async def test_a_month_that_a_later_start_passed_over_is_charged_where_it_was_cu
     await rating.settle()
 
     closed = [[(line.description, line.amount) for line in closed.lines] for closed in await rating.facts(ChargesClosed)]
-    assert closed == [[], [("Line", Decimal("31.00"))] * 2]
+    assert closed == [[], [("Line (19 of 28 days)", Decimal("21.04")), *[("Line", Decimal("31.00"))] * 2]]

@@ -164,7 +164,7 @@ class Months:
         asked = PeriodCut(id=id, account_id="ada", run_type=run_type, period=period, cause_id=id, requested_at=at)
         unbilled = [charge for charge in self.charges.values() if charge.state is ChargeState.OPEN]
         newcomers = [product for product in products if product.id not in self.met] if period else []
-        owed, cutter = Owed(self.account, unbilled, products, newcomers, self.cycles, self.known), Cutter(self.books, at)
+        owed, cutter = Owed(self.account, unbilled, products, newcomers, self.known, self.cycles), Cutter(self.books, at)
         since = cutter.fees_corrected_since(asked, owed)
         if since is not None:
             fees = [each for each in self.charges.values() if each.kind is ChargeKind.RECURRING and counts_since(each, since)]

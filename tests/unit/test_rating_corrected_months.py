@@ -118,7 +118,8 @@ def test_a_commitment_waits_for_the_cycle_of_its_month() -> None:
     cuts = Cuts("minimum_commitment: {id: minimum, description: Minimum, amount: 60}")
     assert cuts.on_demand(datetime(2026, 3, 31, tzinfo=UTC), usage("c0", 500, "2026-02")) == ["calls 5.00"]
     assert cuts.on_demand(datetime(2026, 4, 1, 1, tzinfo=UTC), usage("c1", 2000)) == ["calls 20.00"]
-    assert cuts.cycle("2026-03") == ["minimum 40.00"]
+    # January and February were never cut, and are caught up.
+    assert cuts.cycle("2026-03") == ["minimum 60.00", "minimum 55.00", "minimum 40.00"]
 
 
 def test_a_cut_asks_for_no_more_fees_at_once_than_a_message_holds() -> None:

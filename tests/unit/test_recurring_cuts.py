@@ -178,9 +178,16 @@ def test_a_change_that_is_heard_after_the_cut_of_its_month_replaces_what_was_pai
     assert cuts.cut("2026-06", moved) == [("Large line", 62)]
 
 
-def test_a_former_offering_of_months_that_were_never_cut_costs_nothing():
+def test_a_former_offering_of_months_that_were_never_cut_is_caught_up():
     moved = product("2026-01-01", offering="large", formers=[("small", "2026-02-16 13:00")])
-    assert [description for description, _ in Cuts().cut("2026-04", moved)] == ["Large line", "Large line"]
+    assert Cuts().cut("2026-04", moved) == [
+        ("Line", 31),
+        ("Line (15 of 28 days)", 31 * Fraction(15, 28)),
+        ("Large line (13 of 28 days)", 62 * Fraction(13, 28)),
+        ("Large line", 62),
+        ("Large line", 62),
+        ("Large line", 62),
+    ]
 
 
 @pytest.mark.parametrize("change", ["none", "by_day"])
@@ -251,9 +258,9 @@ def test_an_amount_that_is_published_after_it_was_charged_is_corrected():
 
 def test_a_fee_that_becomes_one_in_advance_leaves_no_month_out():
     cuts = Cuts(book("period: month"), book(id="later", effective_from="2026-04-01"))
-    assert cuts.cut("2026-02", product("2026-01-01")) == [("Line", 31)]
-    assert cuts.cut("2026-03", product("2026-01-01")) == [("Line", 31), ("Line", 31)]
-    assert cuts.cut("2026-04", product("2026-01-01")) == [("Line", 31)]
+    assert cuts.cut("2026-02", product("2026-02-01")) == [("Line", 31)]
+    assert cuts.cut("2026-03", product("2026-02-01")) == [("Line", 31), ("Line", 31)]
+    assert cuts.cut("2026-04", product("2026-02-01")) == [("Line", 31)]
 
 
 def test_activation_and_termination_cost_once():
@@ -281,7 +288,9 @@ def test_a_fee_in_another_currency_is_refused_where_it_is_owed():
     cuts = Cuts(book(currency="USD"))
     with pytest.raises(WrongFeeCurrency, match="price line of product p1 is in USD, account ada in EUR: give the product an offering"):
         cuts.cut("2026-03", product())
-    assert cuts.cut("2026-02", product()) == cuts.cut("2026-05", product(ended="2026-03-20 00:00")) == []
+    with pytest.raises(WrongFeeCurrency):
+        cuts.cut("2026-05", product(ended="2026-03-20 00:00"))
+    assert cuts.cut("2026-02", product()) == []
 
 
 def test_an_offering_is_charged_by_the_book_of_the_account_s_currency():
@@ -527,25 +536,24 @@ def test_a_start_that_moves_makes_as_many_periods_as_it_takes_back(started, days
 @pytest.mark.parametrize(
     ("terms", "told", "expected"),
     [
-        # The cut of January passed both over, that of February was never made.
         ("period: quarter", {"ended": "2026-01-20 12:00"}, [("Line (20 of 90 days)", 31 * Fraction(20, 90))]),
-        ("period: quarter", {"ended": "2026-02-20 12:00"}, []),
-        ("period: month", {"ended": "2026-02-20 12:00"}, [("Line", 31)]),
+        ("period: quarter", {"ended": "2026-02-20 12:00"}, [("Line (51 of 90 days)", 31 * Fraction(51, 90))]),
+        ("period: month", {"ended": "2026-02-20 12:00"}, [("Line", 31), ("Line (20 of 28 days)", 31 * Fraction(20, 28))]),
         (ADVANCE, {"ended": "2026-02-20 12:00"}, [("Line", 31), ("Line (20 of 28 days)", 31 * Fraction(20, 28))]),
     ],
 )
-def test_what_was_passed_over_is_charged_where_the_month_was_cut_in_which_it_fell_due(terms, told, expected):
+def test_what_was_passed_over_is_charged_whether_its_month_was_cut_or_not(terms, told, expected):
     cuts = Cuts(book(terms))
     for month in ("2025-12", "2026-01"):
         assert cuts.cut(month, product("2026-05-01")) == []
     assert cuts.cut("2026-04", product("2026-01-01", **told)) == expected
 
 
-def test_what_no_cycle_was_cut_for_is_not_passed_over_although_its_usage_was_billed():
+def test_months_that_no_cycle_was_cut_for_are_caught_up_although_their_usage_was_billed():
     cuts = Cuts(book(ARREARS))
     cuts.account = replace(cuts.account, cuts={"2026-01-01": 1, "2026-02-01": 1})
-    assert cuts.cut("2026-03", product("2026-01-10")) == [("Line", 31)]
-    assert cuts.cut("2026-04", product("2026-01-05")) == [("Line", 31)]
+    assert cuts.cut("2026-03", product("2026-01-10")) == [("Line (22 of 31 days)", 22), ("Line", 31), ("Line", 31)]
+    assert cuts.cut("2026-04", product("2026-01-05")) == [("Line: correction (27 of 31 days due)", 5), ("Line", 31)]
 
 
 def test_a_part_that_was_charged_more_than_a_year_ago_is_not_charged_again():

@@ -56,6 +56,16 @@ def test_the_other_services_hear_where_the_bill_goes():
     assert (fact.related_party_id, fact.related_party_name) == ("p1", "Ada")
 
 
+def test_an_account_may_begin_to_be_billed_later_than_its_products_began():
+    opened = account(billingStartDate="2026-07-01T00:00:00+02:00")
+    assert account_fact(opened).billed_from == datetime(2026, 6, 30, 22, tzinfo=UTC)
+    assert account_fact(account()).billed_from is None
+    moved = patched_account(opened, {"billingStartDate": "2026-08-01T00:00:00+02:00"}, LATER)
+    assert account_fact(moved).billed_from == datetime(2026, 7, 31, 22, tzinfo=UTC)
+    with pytest.raises(BadRequest, match="billingStartDate"):
+        account(billingStartDate="soon")
+
+
 def test_references_are_completed_so_that_they_fit_the_schema():
     structure = {"cycleSpecification": {"id": "weekly"}, "format": {"name": "PDF"}, "presentationMedia": [{"id": "mail"}]}
     stored = account(billStructure=structure, contact=CONTACTS)

@@ -23,6 +23,7 @@ class Category(StrEnum):
     CHARGE_BILLED_TWICE = "charge-billed-twice"
     CHARGE_NOT_BILLED = "charge-not-billed"
     CHARGE_LEFT_BEHIND = "charge-left-behind"
+    FEE_NOT_CHARGED = "fee-not-charged"
     BILL_LINE = "bill-line"
     BILL_TOTALS = "bill-totals"
     BILL_TAX = "bill-tax"

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from libs.contracts import Charge, ChargeKind, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
 from libs.contracts.adjustments import DiscountDue
-from libs.periods import Period, month_containing
+from libs.periods import MOMENT, Period, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amounts
 from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted
@@ -29,8 +29,8 @@ from services.rating.domain.months import label_at, label_of
 from services.rating.domain.one_time_fees import one_time_fees
 from services.rating.domain.paid_fees import PaidFee, paid_fees
 
-# How far before the period of its first cut a product may have begun that reached rating late.
-NEWCOMER_BILLED_BACK = timedelta(days=366)
+# How far before its period a cut charges fees that no cut has charged.
+CAUGHT_UP_BACK = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,15 @@ class Owed:
     """What a cut is decided on: the account, its charges that are open or returned, and its products.
 
     `newcomers` are the products that no cut of a cycle has met before. `known` is as what the last cut of a cycle charged each product;
-    `reckonings` are of those whose fees are to be corrected. `earlier` are the periods of the cycle that were cut, where either asks.
+    `reckonings` are of those whose fees are to be corrected, and `earlier` then the periods of the cycle that were cut.
     """
 
     account: Account
     unbilled: Sequence[Charge]
     products: Sequence[Product]
     newcomers: Sequence[Product] = ()
-    earlier: Sequence[Period] = ()
     known: Mapping[str, ChargedAs] = field(default_factory=dict)
+    earlier: Sequence[Period] = ()
     reckonings: Mapping[str, Reckoning] = field(default_factory=dict)
 
 
@@ -137,6 +137,8 @@ class Cutter:
             fee
             for period, products in self._fees_of(cut, owed)
             for fee in recurring_fees(owed.account, products, period, self.books, self.now, charged, _reckonings(cut, owed, period))
+            # What is due in advance of the next bill, the billed period itself says.
+            if cut.period is None or period == cut.period or fee.period.start < cut.period.start
         ]
         return list({fee.id: fee for fee in fees}.values())
 
@@ -149,14 +151,21 @@ class Cutter:
         return list({fee.id: fee for fee in fees}.values())
 
     def _fees_of(self, cut: PeriodCut, owed: Owed) -> Iterator[tuple[Period, Sequence[Product]]]:
-        """The billed period with all products; and earlier ones with those that reached rating after their cuts."""
+        """Yield the billed period with all products, and each month of the year before it with the products that no cut charged for it.
+
+        These are the newcomers, and all products in a month after the last one that was cut.
+        """
         if cut.period is None:
             return
-        since = cut.period.start - NEWCOMER_BILLED_BACK
         yield cut.period, _ending(cut, owed.products)
-        for period in owed.earlier:
-            if since <= period.start != cut.period.start:
-                yield period, _ending(cut, owed.newcomers)
+        billed_until = owed.account.billed_until
+        for month in _months_before(cut.period, owed.account.time_zone):
+            is_passed_over = billed_until is not None and billed_until <= month.start
+            uncharged = owed.products if is_passed_over else owed.newcomers
+            if any(product.started_at < month.end for product in uncharged):
+                yield month, _ending(cut, uncharged)
+            elif not is_passed_over:
+                return
 
     def _to_correct(self, cut: PeriodCut, owed: Owed) -> list[Product]:
         if _is_older(cut, owed.account):
@@ -231,6 +240,14 @@ def one_per_account(cuts: Iterable[PeriodCut]) -> list[list[PeriodCut]]:
 
 def _ending(cut: PeriodCut, products: Sequence[Product]) -> Sequence[Product]:
     return products if cut.account_closed_at is None else ending_with(cut.account_closed_at, products)
+
+
+def _months_before(period: Period, zone_name: str) -> Iterator[Period]:
+    """Yield the calendar months before a period, the latest first, as far back as fees are caught up; the latest ends with it."""
+    month = month_containing(period.start - MOMENT, zone_name)
+    while month.start >= period.start - CAUGHT_UP_BACK:
+        yield Period(start=month.start, end=min(month.end, period.start))
+        month = month_containing(month.start - MOMENT, zone_name)
 
 
 def _is_older(cut: PeriodCut, account: Account) -> bool:

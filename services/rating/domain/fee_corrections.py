@@ -54,9 +54,13 @@ def corrections(
     unpaid = [fee for id, fee in asked.items() if id not in paid and id not in charged]
     unasked = [fee.charge.period for id, fee in paid.items() if id not in asked and fee.exact]
     since = min([billed.start - CORRECTED_BACK, *(period.start for period in unasked)])
-    passed_over = [fee for fee in unpaid if _was_passed_over(fee, account, billed, since, reckoning.cut_labels)]
+    changed = _changed(account, product, reckoning.before, billed, books, asked)
+    passed_over = [
+        fee for fee in unpaid if _is_over(fee, billed, since) and (fee.id in changed or _was_cut(fee, account, reckoning.cut_labels))
+    ]
     due = [fee for fee in unpaid if is_due(fee.price, fee.tenure.subscription, fee.fee_period, billed, until, zone)]
-    touched = [Period(start=billed.start, end=until), *_known_otherwise(account, product, reckoning.before, billed, books, asked)]
+    known_otherwise = [Period(start=billed.start - CORRECTED_BACK, end=billed.start)] if reckoning.before is None else changed.values()
+    touched = [Period(start=billed.start, end=until), *known_otherwise]
     touched = _grown(touched, [*unasked, *(fee.whole for fee in (*due, *passed_over))])
     for id, fee in paid.items():
         of = asked.get(id)
@@ -70,17 +74,15 @@ def corrections(
             yield asked_for(late, owed)
 
 
-def _known_otherwise(
+def _changed(
     account: Account, product: Product, before: Product | None, billed: Period, books: RateBooks, asked: Mapping[str, ProductFee]
-) -> list[Period]:
-    """The periods for which the product owes something else than as it was known before."""
-    if before is None:
-        return [Period(start=billed.start - CORRECTED_BACK, end=billed.start)]
-    if owes_alike(product, before):
-        return []
+) -> dict[str, Period]:
+    """Return the periods, by the ids of their fees, for which the product owes something else than as it was known before."""
+    if before is None or owes_alike(product, before):
+        return {}
     asked_before, zone = fees_looked_at(account, before, billed, books), account.time_zone
     fees = {**asked_before, **asked}
-    return [fee.whole for id, fee in fees.items() if _owed(asked.get(id), zone) != _owed(asked_before.get(id), zone)]
+    return {id: fee.whole for id, fee in fees.items() if _owed(asked.get(id), zone) != _owed(asked_before.get(id), zone)}
 
 
 def _grown(touched: list[Period], waiting: list[Period]) -> list[Period]:
@@ -95,13 +97,16 @@ def _grown(touched: list[Period], waiting: list[Period]) -> list[Period]:
     return touched
 
 
-def _was_passed_over(fee: ProductFee, account: Account, billed: Period, since: datetime, cut_labels: frozenset[str]) -> bool:
-    """Whether its period is over, and a cut was made that would have charged it.
+def _is_over(fee: ProductFee, billed: Period, since: datetime) -> bool:
+    """Return whether the period of a fee is over, half of it at least within the time that is looked at.
 
-    Half of the period at least lies within the time that is looked at, so that as many are charged as are credited.
+    So as many are charged as are credited.
     """
-    if fee.whole.end > billed.start or fee.whole.end - since < since - fee.whole.start:
-        return False
+    return fee.whole.end <= billed.start and fee.whole.end - since >= since - fee.whole.start
+
+
+def _was_cut(fee: ProductFee, account: Account, cut_labels: frozenset[str]) -> bool:
+    """Return whether a cut was made that would have charged the fee."""
     first, last = fee.charged_in(account.time_zone)
     return any(first <= label <= last for label in cut_labels)
 

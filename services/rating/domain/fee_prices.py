@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from libs.periods import Period, first_moment, local_date
+from libs.periods import Period
 from libs.pricing import RateBooks, RecurringPrice
 from libs.pricing.recurring_period import FeePeriod
 from services.rating.domain.holdings import Account, Product
@@ -16,7 +16,7 @@ class WrongFeeCurrency(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FeePrices:
-    """The prices of one product and tenure: those that stand from the day on which the tenure begins."""
+    """The prices of one product and tenure: those that stand from the moment at which the tenure begins."""
 
     books: RateBooks
     account: Account
@@ -29,7 +29,10 @@ class FeePrices:
         return self.books.recurring_versions(self.tenure.offering_id, self.account.currency).kinds
 
     def of_period(self, price: RecurringPrice, fee_period: FeePeriod) -> RecurringPrice | None:
-        """The price that stands where the product's part of the period begins; None when it was not there yet, or had other periods."""
+        """Return the price that stands where the product's part of the period begins, which for the first one is the purchase.
+
+        None when there was no such price, or one with other periods.
+        """
         for standing in self._standing(fee_period.lived(self.account.time_zone).start):
             if standing.price_id == price.price_id:
                 return standing if _is_alike(standing, price) else None
@@ -53,11 +56,8 @@ class FeePrices:
         return self.books.recurring_prices(self.tenure.offering_id, self._within(at), account.currency, account.time_zone)
 
     def _within(self, at: datetime) -> datetime:
-        """The instant, or when the day on which the tenure begins does, if that is later."""
-        if at >= self.tenure.subscription.start:
-            return at
-        zone = self.account.time_zone
-        return max(at, first_moment(local_date(self.tenure.subscription.start, zone), zone))
+        """Return the instant, or the start of the tenure if that is later: nobody bought before it."""
+        return max(at, self.tenure.subscription.start)
 
 
 def _is_alike(price: RecurringPrice, other: RecurringPrice) -> bool:

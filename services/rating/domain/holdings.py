@@ -19,7 +19,8 @@ CHARGED = frozenset({ProductStatus.ACTIVE, ProductStatus.SUSPENDED, ProductStatu
 class Account:
     """What rating knows of a billing account. `cuts` counts the cuts made so far per month label, `2026-03-01`.
 
-    `billed_until` is the end of the latest period that a cut of the cycle was about.
+    `billed_until` is the end of the latest period that a cut of the cycle was about. Fees that begin before `billed_from` were billed
+    elsewhere.
     """
 
     id: str
@@ -27,6 +28,11 @@ class Account:
     time_zone: str
     cuts: Mapping[str, int] = field(default_factory=dict)
     billed_until: datetime | None = None
+    billed_from: datetime | None = None
+
+    def bills_from(self, at: datetime) -> bool:
+        """Return whether what begins at an instant is billed here."""
+        return self.billed_from is None or at >= self.billed_from
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,9 @@ def one_time_fees(
 
 
 def _asked(account: Account, product: Product, billed: Period, books: RateBooks, *, is_met: bool) -> Iterator[Asked]:
-    is_activated = product.started_at in billed
-    is_terminated = product.ended_at is not None and _terminated_in(billed, product.ended_at, product.changed_at if is_met else None)
+    is_activated = product.started_at in billed and account.bills_from(product.started_at)
+    ended_at = product.ended_at if product.ended_at is not None and account.bills_from(product.ended_at) else None
+    is_terminated = ended_at is not None and _terminated_in(billed, ended_at, product.changed_at if is_met else None)
     if product.status not in CHARGED or not (is_activated or is_terminated):
         return
     tenures = list(tenures_of(product))

@@ -52,11 +52,14 @@ def product_fees(account: Account, product: Product, books: RateBooks, start: da
         prices = FeePrices(books, account, product, tenure)
         for kind in prices.kinds:
             for fee_period in periods_between(kind, tenure.subscription, start, end, zone):
+                whole = fee_period.lived(zone)
+                if not account.bills_from(max(whole.start, tenure.subscription.start)):
+                    continue
                 price = prices.of_period(kind, fee_period)
                 if price is not None:
                     label = f"{fee_period.first}.{tenure.number}" if tenure.number else str(fee_period.first)
                     id = recurring_charge_id(account.id, product.id, price.price_id, label)
-                    yield ProductFee(id, tenure, price, fee_period, fee_period.lived(zone))
+                    yield ProductFee(id, tenure, price, fee_period, whole)
 
 
 def refuse_other_currencies(account: Account, product: Product, books: RateBooks, billed: Period) -> None:

@@ -25,7 +25,12 @@ from services.tmf_gateway.domain.schema import Schema
 from services.tmf_gateway.specifications import swagger
 
 # What billing needs of an account and TMF666 has no attribute for.
-EXTENSIONS = {"currency": {"type": "string"}, "timeZone": {"type": "string"}, "taxCategory": {"type": "string"}}
+EXTENSIONS = {
+    "currency": {"type": "string"},
+    "timeZone": {"type": "string"},
+    "taxCategory": {"type": "string"},
+    "billingStartDate": {"type": "string", "format": "date-time"},
+}
 SCHEMA = Schema(
     swagger("TMF666")["definitions"],
     extensions={"BillingAccount": EXTENSIONS, "BillingAccount_Create": EXTENSIONS, "BillingAccount_Update": EXTENSIONS},
@@ -115,6 +120,7 @@ def account_fact(account: Document) -> AccountChanged:
         email=next((medium["emailAddress"] for medium in media if medium.get("emailAddress")), None),
         related_party_id=party["id"],
         related_party_name=party["name"],
+        billed_from=resource.get("billingStartDate"),
         changed_at=account["changed_at"],
     )
 
