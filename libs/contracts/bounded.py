@@ -25,6 +25,8 @@ Denominator = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,79}$")]
 Revision = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX)]
 Count = Annotated[int, Field(strict=True, ge=0, le=COUNT_MAX)]
 Int64 = Annotated[int, Field(strict=True, ge=-INT64_MAX, le=INT64_MAX)]
+# What counts were added up to.
+Total = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX)]
 CountChange = Annotated[int, Field(strict=True, ge=-COUNT_MAX, le=COUNT_MAX)]
 
 

@@ -7,6 +7,7 @@ A hot fact declares its topic and key as any fact does, and has the same interfa
 Built in code, its values are taken as they are; read from a message, they are checked.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from inspect import cleandoc
 from typing import Annotated, Any, ClassVar, Self
@@ -17,6 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from libs.contracts.fact import ID_LENGTH_MAX, Fact, MalformedFact, register_fact
 from libs.exact_decimal import KEPT
+from libs.periods import valid_instant
 
 HotId = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 
@@ -65,7 +67,7 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
 
     def check_message(self, body: bytes) -> None:
         """Check what types cannot say of a fact that was read from this message. Raises ValueError."""
-        _check_numbers(self)
+        _check_values(self)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -90,17 +92,19 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
         return {name: _told_truly(schema) for name, schema in schemas.items()}
 
 
-def _check_numbers(value: Any) -> None:
+def _check_values(value: Any) -> None:
     if isinstance(value, Decimal):
         KEPT.check(value)
     elif isinstance(value, int):
         KEPT.check(Decimal(value))
+    elif isinstance(value, datetime):
+        valid_instant(value)
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
-            _check_numbers(getattr(value, name))
+            _check_values(getattr(value, name))
     elif isinstance(value, tuple):
         for part in value:
-            _check_numbers(part)
+            _check_values(part)
 
 
 def _told_truly(schema: dict[str, Any]) -> dict[str, Any]:

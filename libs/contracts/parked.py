@@ -5,6 +5,7 @@ Where order matters, later messages of the same key wait behind a parked one and
 
 from enum import StrEnum
 
+from libs.contracts.bounded import Count, Total
 from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.periods import Instant
 
@@ -38,8 +39,8 @@ class MessageParked(RecordFact, topic="message.parked.v1", key="id", partitions=
     service: Id
     handler: Id
     topic_name: Id
-    partition: int
-    offset: int
+    partition: Count
+    offset: Total
     message_key: str | None = None
     body: str
     reason: Text
@@ -96,8 +97,8 @@ class MessageSkipRequested(RecordFact, topic="message.skip_requested.v1", key="i
     service: Id
     handler: Id
     topic_name: Id
-    partition: int
-    offset: int
+    partition: Count
+    offset: Total
     reason: Text
     requested_at: Instant
     requested_by: Text | None = None
@@ -114,4 +115,4 @@ class ParkedResolved(RecordFact, topic="message.resolved.v1", key="id", partitio
     parked_id: Id
     state: ParkedState | None = None
     detail: Text = ""
-    followed_count: int = 0
+    followed_count: Count = 0

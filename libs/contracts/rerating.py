@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
-from libs.contracts.bounded import Amount, Count, CountChange, CurrencyCode, Denominator, Exact
+from libs.contracts.bounded import Amount, Count, CountChange, CurrencyCode, Denominator, Exact, Total
 from libs.contracts.charges import Charge, ChargeKind
 from libs.contracts.fact import Id, Record, RecordFact, Text
 from libs.contracts.hot_fact import HotFact, HotId
@@ -119,9 +119,9 @@ class RerateCompleted(RecordFact, topic="rerating.completed.v1", key="account_id
     period: Period
     dry_run: bool
     currency: CurrencyCode | None = None
-    usage_count: CountChange = 0
-    rerated_count: Count = 0
-    unpriced_count: Count = 0
+    usage_count: Total = 0
+    rerated_count: Total = 0
+    unpriced_count: Total = 0
     unpriced_example: Text | None = None
     before: Amount = Decimal(0)
     after: Amount = Decimal(0)

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import StringConstraints
 
+from libs.contracts.derived_ids import fitting_id
 from libs.contracts.fact import Id, RecordFact, Text
 from libs.periods import Instant
 
@@ -50,4 +51,4 @@ class TariffRefused(RecordFact, topic="tariff.refused.v1", key="book_id", partit
 
 def publication_id(book_id: str, text: str) -> str:
     """The id of the publication of a text."""
-    return f"{book_id}:{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]}"
+    return fitting_id(f"{book_id}:{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]}")

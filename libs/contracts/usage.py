@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from libs.contracts.bounded import Count
+from libs.contracts.bounded import Count, Total
 from libs.contracts.fact import Id, RecordFact, Text
 from libs.contracts.hot_fact import HotFact, HotId
 from libs.exact_decimal import KEPT, parse_decimal
@@ -177,7 +177,7 @@ class SuspenseResolved(RecordFact, topic="suspense.resolved.v1", key="id"):
     """How a request to retry or discard ended; `id` is the request's. `refusal` says why nothing could be done."""
 
     id: Id
-    rated_count: Count = 0
-    suspended_count: Count = 0
-    discarded_count: Count = 0
+    rated_count: Total = 0
+    suspended_count: Total = 0
+    discarded_count: Total = 0
     refusal: Text | None = None

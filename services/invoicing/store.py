@@ -20,7 +20,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.billing import BillDraft
 from libs.contracts import AccountParked, BillIssued, BillState, BillStateChanged, BillStateRefused, BillStateRequested, RunType
-from libs.runtime import Index, from_document, in_transaction, to_document
+from libs.runtime import Index, Unprocessable, from_document, in_transaction, to_document
 from libs.runtime.exact_numbers import decimal128
 from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from services.invoicing.domain.series import InvoiceSeries, bill_numbers
@@ -118,6 +118,9 @@ class BillStore:
             document = await self._bills.find_one({"_id": request.bill_id, "account_id": request.account_id}, session=session)
             remembered = await self._state_answers.find_one({"_id": request.id}, session=session)
             if remembered is not None:
+                about = (remembered["bill_id"], remembered["account_id"])
+                if about != (request.bill_id, request.account_id):
+                    raise Unprocessable(f"request {request.id} was about bill {about[0]} of account {about[1]}: ask under an id of its own")
                 return _remembered_answer(remembered, document)
             decided = decide(from_document(BillIssued, document) if document else None)
             await self._state_answers.insert_one(state_answer_document(decided), session=session)

@@ -9,6 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.billing.final_bills import closed_since
 from libs.contracts import AccountChanged, AccountState, BillRunChanged, BillRunRequested, BillRunState
+from libs.contracts.fact import ID_LENGTH_MAX
 from libs.runtime import Index, from_document, in_transaction, to_document
 from libs.runtime.copies import remember_newest
 from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
@@ -60,14 +61,16 @@ class OperationsStore:
 
         Repeated after a crash it adds what is missing. Written before the run, so that a stored run is a whole one.
         """
-        run_id = {"$literal": requested.id}
+        before_account = f"{requested.id}|"
+        fits = {"$lte": [{"$strLenCP": "$_id"}, ID_LENGTH_MAX - len(before_account)]}
+        await self._snapshot_long_ids(requested, fits)
         copied = await self._accounts.aggregate(
             [
-                {"$match": _accounts_of(requested)},
+                {"$match": {**_accounts_of(requested), "$expr": fits}},
                 {
                     "$project": {
-                        "_id": {"$concat": [{"$literal": run_account_id(requested.id, "")}, "$_id"]},
-                        "run_id": run_id,
+                        "_id": {"$concat": [{"$literal": before_account}, "$_id"]},
+                        "run_id": {"$literal": requested.id},
                         "account_id": "$_id",
                         "time_zone": 1,
                         "closed_at": 1,
@@ -79,6 +82,14 @@ class OperationsStore:
         )
         await copied.close()
         return await self._run_accounts.count_documents({"run_id": requested.id})
+
+    async def _snapshot_long_ids(self, requested: BillRunRequested, fits: dict[str, Any]) -> None:
+        """Put the accounts into the run whose ids, joined with the run's, are too long: MongoDB computes no digests."""
+        wanted = {**_accounts_of(requested), "$expr": {"$not": fits}}
+        async for account in self._accounts.find(wanted, {"time_zone": 1, "closed_at": 1}):
+            document = {**account, "run_id": requested.id, "account_id": account["_id"], "outcome": None}
+            id = document.pop("_id")
+            await self._run_accounts.update_one({"_id": run_account_id(requested.id, id)}, {"$setOnInsert": document}, upsert=True)
 
     async def save_new(self, run: BillRunChanged) -> BillRunChanged:
         """Store a run that begins, or was refused before, and return it; one that began meanwhile stays and is returned."""

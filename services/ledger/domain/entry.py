@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from libs.contracts import BillIssued, Record
+from libs.contracts.derived_ids import fitting_id
 from libs.contracts.fact import Id, Text
 from libs.money import sum_exactly
 from libs.periods import Instant
@@ -66,7 +67,7 @@ def post_bill(bill: BillIssued) -> Entry:
         *(Posting(ledger_account=LedgerAccount.TAX, tax_category=item.category, amount=-item.amount) for item in bill.tax_items),
     )
     entry = Entry(
-        id=f"bill:{bill.id}",
+        id=fitting_id(f"bill:{bill.id}"),
         kind=EntryKind.BILL,
         account_id=bill.account_id,
         currency=bill.currency,

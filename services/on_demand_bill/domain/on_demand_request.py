@@ -23,6 +23,7 @@ from libs.contracts import (
     RunType,
     Text,
 )
+from libs.contracts.derived_ids import fitting_id
 from libs.periods import Instant
 
 CutOutcome = BillIssued | BillSkipped | AccountParked | CutRefused
@@ -78,7 +79,7 @@ def conclude(request: OnDemandRequest, outcome: CutOutcome, at: datetime, grace:
 def cut(request: OnDemandRequest) -> PeriodCut:
     """What rating is asked to close; the same request always asks for the same cut."""
     return PeriodCut(
-        id=f"on-demand|{request.id}",
+        id=fitting_id(f"on-demand|{request.id}"),
         account_id=request.account_id,
         run_type=RunType.OFF_CYCLE,
         cause_id=request.id,

@@ -18,6 +18,7 @@ from libs.contracts import (
     RunType,
     Text,
 )
+from libs.contracts.derived_ids import fitting_id
 from libs.periods import Instant, calendar_month
 
 CutOutcome = BillIssued | BillSkipped | AccountParked | CutRefused
@@ -53,7 +54,7 @@ class RunAccount(Record):
 
 def run_account_id(run_id: str, account_id: str) -> str:
     """Derived, so that an account is in a run once; also the id of its cut."""
-    return f"{run_id}|{account_id}"
+    return fitting_id(f"{run_id}|{account_id}")
 
 
 def ask(account: RunAccount, run: BillRunChanged) -> PeriodCut | AccountParked:
