@@ -18,17 +18,21 @@ _DIGEST_LENGTH = 32
 
 class TariffPublished(RecordFact, topic="tariff.published.v1", key="book_id", partitions=1):
     """Somebody wants usage priced by this rate book. `id` is derived from the book's id and its text, so that publishing
-    the same text twice is publishing it once; of two texts of one book, `published_at` tells the newer."""
+    the same text twice is publishing it once; of two texts of one book, `published_at` tells the newer.
+
+    `catalogue` is what the gateway keeps of a book of its catalogue, as JSON. It adopts that after a restore; rating does not read it."""
 
     id: Id
     book_id: Id
     text: BookText
     published_at: Instant
+    catalogue: BookText | None = None
 
     @classmethod
-    def of(cls, book_id: str, text: str, published_at: datetime) -> Self:
+    def of(cls, book_id: str, text: str, published_at: datetime, catalogue: str | None = None) -> Self:
         """The publication of a text as the book `book_id`, which it must name itself. Raises pydantic.ValidationError."""
-        return cls.model_validate({"id": publication_id(book_id, text), "book_id": book_id, "text": text, "published_at": published_at})
+        said = {"text": text, "published_at": published_at, "catalogue": catalogue}
+        return cls.model_validate({"id": publication_id(book_id, text), "book_id": book_id, **said})
 
 
 class TariffAccepted(RecordFact, topic="tariff.accepted.v1", key="book_id", partitions=1):

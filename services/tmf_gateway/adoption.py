@@ -9,7 +9,15 @@ from typing import Any
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 
-from libs.contracts import HubEventRaised, OnDemandBillRequested, ProductChanged, SubscriptionChanged
+from libs.contracts import (
+    HubEventRaised,
+    OnDemandBillRequested,
+    ProductChanged,
+    SubscriptionChanged,
+    TariffAccepted,
+    TariffPublished,
+    TariffRefused,
+)
 from libs.runtime.adoption import Adopted, insert_missing
 from libs.runtime.published import PublishedReader
 from services.tmf_gateway.domain.adopted import (
@@ -19,6 +27,7 @@ from services.tmf_gateway.domain.adopted import (
     product_parts,
     revision_of,
 )
+from services.tmf_gateway.domain.launching import adopted_publication, answered_offering
 from services.tmf_gateway.domain.resource import Resource
 from services.tmf_gateway.domain.tmf620 import PRODUCT_OFFERING, PRODUCT_OFFERING_PRICE, PRODUCT_SPECIFICATION
 from services.tmf_gateway.domain.tmf637 import PRODUCT
@@ -65,6 +74,12 @@ class ResourceAdoption:
             shown_requests |= _requests_in([event.fact for event in events])
         async for products in published.read(ProductChanged):
             await self._adopt_products([product.fact for product in products], adopted)
+        async for publications in published.read(TariffPublished):
+            await self._adopt_publications([each.fact for each in publications], adopted)
+        async for accepted in published.read(TariffAccepted):
+            await self._adopt_answers([each.fact for each in accepted])
+        async for refused in published.read(TariffRefused):
+            await self._adopt_answers([each.fact for each in refused])
         async for changes in published.read(SubscriptionChanged):
             await self._adopt_subscriptions([change.fact for change in changes], adopted)
         async for requests in published.read(OnDemandBillRequested):
@@ -128,6 +143,24 @@ class ResourceAdoption:
         writes += [UpdateOne({"_id": id}, {"$push": {"holdings": holding}}, upsert=True) for id, holding in held]
         if writes:
             await self._database[IDENTIFIER_HOLDINGS].bulk_write(writes)
+
+    async def _adopt_publications(self, published: Sequence[TariffPublished], adopted: Adopted) -> None:
+        offerings = self._database[PRODUCT_OFFERINGS]
+        for adopting in filter(None, map(adopted_publication, published)):
+            offering_id, publication = adopting
+            missing = {"_id": offering_id, "publications.id": {"$ne": publication["id"]}}
+            in_order = {"publications": {"$each": [publication], "$sort": {"published_at": 1}}}
+            added = await offerings.update_one(missing, {"$push": in_order})
+            adopted.counts["publications of offerings"] += added.modified_count
+
+    async def _adopt_answers(self, answers: Sequence[TariffAccepted | TariffRefused]) -> None:
+        """The offering's resource says already what became of its books: only the publications do not."""
+        offerings = self._database[PRODUCT_OFFERINGS]
+        for answer in answers:
+            offering = await offerings.find_one({"publications.id": answer.id})
+            if offering is not None:
+                publications = answered_offering(offering, answer)["publications"]
+                await offerings.update_one({"_id": offering["_id"]}, {"$set": {"publications": publications}})
 
     async def _adopt_subscriptions(self, changes: Sequence[SubscriptionChanged], adopted: Adopted) -> None:
         newest = {change.id: change for change in changes}

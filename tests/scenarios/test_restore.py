@@ -1,6 +1,7 @@
 """A backup that is older than what Kafka holds, restored: no number changes, and nothing that was created since is lost."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,8 +11,8 @@ from typing import Any
 from libs.audit import audit
 from libs.backup.restore import restore
 from libs.backup.take import take_backup
+from libs.cli.books_in_force import books_in_force
 from libs.devstack.settings import PROJECT_ROOT
-from libs.pricing import load_rate_books
 from libs.runtime import RuntimeSettings
 from libs.runtime.adoption import RESTORES
 from libs.runtime.lag import SERVICES
@@ -23,6 +24,9 @@ from tests.world import TMF666, TMF678, Customer, World, drop_databases, running
 COMPARED = {
     ("tmf_gateway", "billing_accounts"): ("resource", "revision"),
     ("tmf_gateway", "products"): ("resource", "revision", "identifiers", "account_id"),
+    ("tmf_gateway", "product_offerings"): ("resource", "revision", "publications"),
+    ("tmf_gateway", "product_offering_prices"): ("resource",),
+    ("tmf_gateway", "product_specifications"): ("resource", "revision"),
     ("tmf_gateway", "on_demand_requests"): ("state", "bill_id", "account_id", "reason"),
     ("tmf_gateway", "hub_subscriptions"): ("api", "callback", "query", "subject"),
     ("tmf_gateway", "identifier_holdings"): ("holdings",),
@@ -30,6 +34,7 @@ COMPARED = {
     ("rating", "charges"): ("state", "amount", "sums", "usage_count", "quantity", "bill_id", "cut_id", "kind", "offering_id", "sequence"),
     ("rating", "cuts"): ("lines", "period", "closed_at"),
     ("rating", "suspense"): ("state", "reason", "usage_id"),
+    ("rating", "tariffs"): ("text", "effective_from", "accepted_at", "offering_ids"),
     ("rating", "accounts"): ("cuts", "billed_until"),
     ("rating", "buckets"): ("granted", "used", "denominator"),
     ("invoicing", "bills"): ("bill_no", "state", "lines", "tax_items", "tax_included_amount", "remaining_amount", "bill_date"),
@@ -41,6 +46,7 @@ COMPARED = {
     ("operations", "run_accounts"): ("outcome", "bill_id", "amount"),
 }
 WAIT_S = 60.0
+TMF620 = "/tmf-api/productCatalogManagement/v4"
 
 
 class Silent:
@@ -101,9 +107,38 @@ async def before_the_backup(world: World) -> list[Customer]:
     return customers
 
 
+async def launch_an_offering(world: World) -> str:
+    """An offering with fees and tiers, in force; returns its id."""
+    specification = await world.post(f"{TMF620}/productSpecification", {"name": "Mobile line"})
+    money = {"unit": "USD"}
+    tiers = [{"up_to": "60 s", "price": {"amount": 0.05, "per": "1 s"}}, {"price": {"amount": 0.02, "per": "1 s"}}]
+    said = {"usageType": [{"value": "voice"}], "graduated": [{"value": tier} for tier in tiers]}
+    uses = [{"name": name, "productSpecCharacteristicValue": values} for name, values in said.items()]
+    fee = {"name": "Fee", "priceType": "recurring", "price": {**money, "value": 9.99}}
+    bodies = [
+        {**fee, "recurringChargePeriodType": "month", "recurringChargePeriodLength": 1},
+        {"name": "Calls", "priceType": "usage", "price": money, "prodSpecCharValueUse": uses},
+    ]
+    prices = [await world.post(f"{TMF620}/productOfferingPrice", body) for body in bodies]
+    offering = await world.post(
+        f"{TMF620}/productOffering",
+        {
+            "name": "Made by a CRM",
+            "lifecycleStatus": "Launched",
+            "validFor": {"startDateTime": "2026-01-01T00:00:00Z"},
+            "productSpecification": {"id": specification["id"]},
+            "productOfferingPrice": [{"id": price["id"]} for price in prices],
+        },
+    )
+    await world.settle(WAIT_S)
+    assert (await world.get(f"{TMF620}/productOffering/{offering['id']}"))["statusReason"].startswith("in force as")
+    return offering["id"]
+
+
 async def after_the_backup(world: World, known: list[Customer]) -> None:
     """Everything that a backup does not have: new customers, calls, bills of both kinds, a run, states, subscriptions, suspense."""
-    new = [await world.customer(f"New {number}") for number in range(2)]
+    offering = await launch_an_offering(world)
+    new = [await world.customer("New"), await world.customer("Of the catalogue", offering=offering, started_at="2026-03-01T05:00:00Z")]
     for customer in (*known, *new):
         await customer.calls(at="2026-04-02 10:00", seconds=119, count=4)
         await customer.calls(at="2026-03-30 10:00", seconds=59)
@@ -129,7 +164,7 @@ async def after_the_backup(world: World, known: list[Customer]) -> None:
 
 
 async def test_no_number_changes_when_an_older_backup_is_restored(infrastructure: dict[str, str], tmp_path: Path):
-    settings = RuntimeSettings(**infrastructure, namespace="r" + tmp_path.name[-11:].replace("_", "").replace("-", ""))
+    settings = RuntimeSettings(**infrastructure, namespace=f"r{uuid.uuid4().hex[:12]}")
     await create_topics(settings)
     try:
         async with running_world(settings) as world:
@@ -148,7 +183,7 @@ async def test_no_number_changes_when_an_older_backup_is_restored(infrastructure
                 assert after[place] == before[place], f"{place} differs"
             reports = await reports_of(settings)
             assert {service: report["lost"] for service, report in reports.items()} == {service: [] for service in SERVICES}
-            findings = await audit(settings, load_rate_books(PROJECT_ROOT / "deploy" / "rate-books"), lambda _: None)
+            findings = await audit(settings, await books_in_force(settings, PROJECT_ROOT / "deploy" / "rate-books"), lambda _: None)
             assert findings.is_clean, findings.differences[:5]
             known = replace(customers[1], world=world)
             await known.calls(at="2026-05-03 10:00", seconds=60)

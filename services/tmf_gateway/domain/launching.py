@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from libs.contracts import TariffAccepted, TariffPublished, TariffRefused
+from libs.exact_json import read_json, write_json
 from libs.periods import MOMENT
 from libs.pricing import RateBookInvalid, parse_rate_book
 from services.tmf_gateway.domain.catalogue_book import book_text, offering_terms, terms_by_currency
@@ -83,9 +84,33 @@ def tariff_facts(after: Document, before: Document | None) -> list[TariffPublish
     """The books that a new revision of an offering publishes."""
     known_count = len(before["publications"]) if before else 0
     return [
-        TariffPublished.of(publication["book_id"], publication["text"], publication["published_at"])
+        TariffPublished.of(publication["book_id"], publication["text"], publication["published_at"], _kept(after["_id"], publication))
         for publication in after["publications"][known_count:]
     ]
+
+
+def adopted_publication(published: TariffPublished) -> tuple[str, dict[str, Any]] | None:
+    """Return the offering that a book was published for, and its publication; None for books that are of no catalogue."""
+    if published.catalogue is None:
+        return None
+    kept = read_json(published.catalogue)
+    publication = {
+        "id": published.id,
+        "book_id": published.book_id,
+        "currency": kept["currency"],
+        "text": published.text,
+        "said": kept["said"],
+        "effective_from": datetime.fromisoformat(kept["effective_from"]),
+        "published_at": published.published_at,
+        "state": PUBLISHED,
+    }
+    return kept["offering_id"], publication
+
+
+def _kept(offering_id: str, publication: Mapping[str, Any]) -> str:
+    """What a publication says beside the text of its book, as JSON."""
+    kept = {name: publication[name] for name in ("currency", "effective_from", "said")}
+    return write_json({"offering_id": offering_id, **kept}).decode()
 
 
 def _launched(offering: dict[str, Any], prices: Mapping[str, Document], now: datetime) -> dict[str, Any]:
