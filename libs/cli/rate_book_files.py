@@ -1,12 +1,16 @@
 """The rate books that commands work on: those of a directory, single files, and those that rating accepted, by their id."""
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+
 from libs.cli.errors import CommandError
 from libs.devstack.settings import PROJECT_ROOT
-from libs.pricing import RateBookInvalid
+from libs.pricing import Fault, RateBookInvalid
 from libs.pricing.load import read_text
 from libs.tariffs import BookDocument, read_book_document
 
@@ -100,3 +104,23 @@ async def _product_counts() -> dict[str, int]:
     pipeline: list[Document] = [{"$match": {"ended_at": None}}, {"$group": {"_id": "$offering_id", "count": {"$sum": 1}}}]
     async with open_reader(running_settings()) as reader:
         return {document["_id"]: document["count"] async for document in reader.aggregate("rating", "products", pipeline)}
+
+
+def tell_warnings(warnings: Iterable[Fault]) -> None:
+    """Print what is odd in sound books, a line each."""
+    for warning in warnings:
+        Console(highlight=False).print(escape(f"warning: {warning}"), soft_wrap=True)
+
+
+def count_zones() -> dict[str, int]:
+    """Return how many accounts have each time zone, as rating knows them."""
+    return asyncio.run(_zone_counts())
+
+
+async def _zone_counts() -> dict[str, int]:
+    from libs.audit.reader import open_reader
+    from libs.devstack.stack import running_settings
+
+    pipeline: list[Document] = [{"$group": {"_id": "$time_zone", "count": {"$sum": 1}}}]
+    async with open_reader(running_settings()) as reader:
+        return {document["_id"]: document["count"] async for document in reader.aggregate("rating", "accounts", pipeline)}

@@ -17,18 +17,23 @@ from libs.cli.rate_book_files import (
     RATE_BOOKS,
     SEE_LIST,
     count_products,
+    count_zones,
     find_document,
     names_file,
     rate_book_paths,
     read_document,
     read_documents,
+    tell_warnings,
 )
 from libs.cli.tariff_import import import_cgrates
 from libs.cli.tariff_publish import publish
+from libs.cli.tariff_try import try_book
 from libs.pricing import Fault, RateBookInvalid, RateBooks
 from libs.tariffs import BookDocument, Change, SheetLine, difference, offering_sheet
+from libs.tariffs.review import review
+from libs.tariffs.zones import zone_warnings
 
-app = typer.Typer(help="Check, show and compare rate books, and bring in those of other systems.", no_args_is_help=True)
+app = typer.Typer(help="Check, try, show and compare rate books, and bring in those of other systems.", no_args_is_help=True)
 result = Console(highlight=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Tell it as JSON.")]
@@ -41,9 +46,17 @@ At = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Rate books, or directories of them.")] = None,
     books: Books = RATE_BOOKS,
+    published: Annotated[
+        bool,
+        typer.Option("--published", help="Also warn where accounts lie east of a book's zone; asks rating's database."),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where there are warnings, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Explain every fault of rate books with file, line and remedy; of all in --books when none is named. Exit 1 when there is any.
+
+    Warnings tell what a sound book says that is often not meant: names, prices and allowances that nothing reaches, usage without a
+    price, what is free or drawn in large steps, and books of the first format, whose prices are for usage abroad as well.
 
     Books that are named together are also checked against each other: no two of them may change an offering at one instant.
     """
@@ -53,16 +66,25 @@ def check(
         RateBooks(document.book for document in sound)
     except RateBookInvalid as error:
         faults += error.faults
+    zones = count_zones() if published else {}
+    warnings = sorted(warning for document in sound for warning in (*review(document), *zone_warnings(document.book, zones)))
     if as_json:
-        result.print_json(json.dumps({"books": len(files), "faults": [dataclasses.asdict(fault) for fault in sorted(faults)]}))
+        told = {"faults": sorted(faults), "warnings": warnings}
+        result.print_json(
+            json.dumps({"books": len(files)} | {key: [dataclasses.asdict(each) for each in found] for key, found in told.items()})
+        )
     else:
         for fault in sorted(faults):
             result.print(escape(str(fault)), soft_wrap=True)
+        tell_warnings(warnings)
     if faults:
         raise CommandError(_counted(len(faults), "fault") + f" in {_counted(len({fault.file for fault in faults}), 'rate book')}")
     if not as_json:
         offerings = sum(len(document.offerings) for document in sound)
-        result.print(f"{_counted(len(sound), 'rate book')} with {_counted(offerings, 'offering')}: no fault")
+        odd = f", {_counted(len(warnings), 'warning')}" if warnings else ""
+        result.print(f"{_counted(len(sound), 'rate book')} with {_counted(offerings, 'offering')}: no fault{odd}")
+    if warnings and strict:
+        raise CommandError(f"{_counted(len(warnings), 'warning')}", "mend the books, or leave out --strict")
 
 
 @app.command("list")
@@ -134,6 +156,7 @@ def diff(
 
 
 app.command("publish")(publish)
+app.command("try")(try_book)
 app.command("import-cgrates")(import_cgrates)
 
 

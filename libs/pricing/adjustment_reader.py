@@ -21,6 +21,7 @@ from libs.pricing.book_terms import BookTerms
 from libs.pricing.exact_number import ExactNumber, parse_number, parse_positive_number
 from libs.pricing.faults import Unreadable, suggest
 from libs.pricing.reader import Reader
+from libs.pricing.remedies import date_remedy, length_remedy
 from libs.pricing.yaml_source import Mapping, Node, Scalar
 
 KEYS = ("discounts", "spending_cap", "minimum_commitment", "thresholds", "tax")
@@ -37,6 +38,8 @@ _WHOLE = Decimal(100)
 PERCENTS_MAX = 20
 PERCENT_MAX = 1_000
 _PERCENT = re.compile(r"\d{1,4}", re.ASCII)
+# As many as three digits say.
+FIRST_MONTHS_MAX = 999
 _MONTHS = re.compile(r"(\d{1,3}) months?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -224,13 +227,14 @@ def _parse_whole_percent(text: str) -> int:
 def _parse_months(text: str) -> int | None:
     months = _MONTHS.fullmatch(text)
     if months is None or int(months[1]) == 0:
-        raise Unreadable(f"{text[:80]!r} is not a number of months", "write it as in 3 months")
+        remedy = length_remedy(text, "month", FIRST_MONTHS_MAX) or "write it as in 3 months"
+        raise Unreadable(f"{text[:80]!r} is not a number of months", remedy)
     return int(months[1])
 
 
 def _parse_date(text: str) -> date | None:
     if not _DATE.fullmatch(text):
-        raise Unreadable(f"{text[:80]!r} is not a date", "write it as in 2026-03-01")
+        raise Unreadable(f"{text[:80]!r} is not a date", date_remedy(text) or "write it as in 2026-03-01")
     try:
         return date.fromisoformat(text)
     except ValueError:

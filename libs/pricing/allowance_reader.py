@@ -16,6 +16,7 @@ from libs.pricing.compiled_price import CompiledPrice
 from libs.pricing.exact_number import parse_number, parse_positive_number
 from libs.pricing.faults import Unreadable, suggest
 from libs.pricing.prefix_reader import read_prefixes
+from libs.pricing.remedies import date_remedy, length_remedy
 from libs.pricing.roaming import Roaming
 from libs.pricing.roaming_reader import read_roaming
 from libs.pricing.unit import MONEY, parse_unit_quantity
@@ -29,6 +30,8 @@ PRIORITY_MAX = 1_000
 OPTIONAL = ("covers", "priority", "recurrence", "validity", "expires", "rollover", "shared", "factors")
 
 _PRIORITY = re.compile(r"\d{1,4}", re.ASCII)
+# As many as four digits say.
+VALIDITY_DAYS_MAX = 9_999
 _DAYS = re.compile(r"(\d{1,4}) days?", re.ASCII)
 _PERIODS = re.compile(r"(\d{1,3}) periods?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -202,7 +205,8 @@ def _parse_priority(text: str) -> int:
 
 
 def _parse_days(text: str) -> int:
-    return _parse_count(_DAYS, text, "a validity", "write a number of days, as in 30 days")
+    remedy = length_remedy(text, "day", VALIDITY_DAYS_MAX) or "write a number of days, as in 30 days"
+    return _parse_count(_DAYS, text, "a validity", remedy)
 
 
 def _parse_periods(text: str) -> int:
@@ -221,7 +225,8 @@ def _parse_count(form: re.Pattern[str], text: str, what: str, remedy: str) -> in
 
 def _parse_date(text: str) -> date:
     if not _DATE.fullmatch(text):
-        raise Unreadable(f"{text[:80]!r} is not a date", "write it as in 2026-12-31; from that day on nothing is left")
+        remedy = date_remedy(text) or "write it as in 2026-12-31"
+        raise Unreadable(f"{text[:80]!r} is not a date", f"{remedy}; from that day on nothing is left")
     try:
         return date.fromisoformat(text)
     except ValueError:

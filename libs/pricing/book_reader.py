@@ -19,6 +19,7 @@ from libs.pricing.offering_reader import read_offering
 from libs.pricing.prefix_reader import read_prefixes
 from libs.pricing.rate_book import RateBook
 from libs.pricing.reader import Reader
+from libs.pricing.remedies import currency_remedy
 from libs.pricing.roaming_reader import read_home_networks
 from libs.pricing.rounding_reader import DEFAULT_ROUNDING, read_rounding
 from libs.pricing.time_band import ALL_DAY, EVERY_DAY, BandPart, TimeBand, minutes_of_week, parse_days, parse_hours
@@ -70,6 +71,7 @@ def read_rate_book(tree: Node, reader: Reader) -> RateBook:
         place=fields.get("id", tree).place,
         format=format,
         home_networks=home_networks,
+        time_zone=zone,
     )
 
 
@@ -101,7 +103,7 @@ def _parse_currency(text: str) -> str:
     try:
         minor_unit_decimals(text)
     except UnknownCurrency as error:
-        raise Unreadable(str(error), "use a code such as EUR or USD") from None
+        raise Unreadable(str(error), currency_remedy(text) or "use a code such as EUR or USD") from None
     return text
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from libs.periods import first_moment, to_utc_milliseconds
 from libs.pricing.book_format import CURRENT_FORMAT
 from libs.pricing.faults import Unreadable
+from libs.pricing.remedies import date_remedy
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -78,7 +79,8 @@ def _midnight(day: date, time_zone: str) -> datetime:
 def parse_effective_from(text: str, zone: ZoneInfo, format: int) -> EffectiveFrom:
     """Return when a book of this format takes effect; `zone` is its own. Raises Unreadable."""
     if not (_DATE.fullmatch(text) or _INSTANT.fullmatch(text)):
-        raise Unreadable(f"{text[:80]!r} is neither a date nor an instant", "write 2026-03-01 or 2026-03-01T00:00:00+01:00")
+        remedy = date_remedy(text) or "write 2026-03-01 or 2026-03-01T00:00:00+01:00"
+        raise Unreadable(f"{text[:80]!r} is neither a date nor an instant", remedy)
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None and format >= CURRENT_FORMAT:

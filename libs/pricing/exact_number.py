@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 
 from libs.pricing.faults import Unreadable
+from libs.pricing.remedies import number_remedy
 
 # Prices per byte are stated per megabyte; nobody sells with more decimals than these.
 WHOLE_DIGITS_MAX = 15
@@ -65,9 +66,8 @@ def _refusal(text: str) -> Unreadable:
         return Unreadable(f"{text!r} is in float notation", _spelled_out(text))
     if text.startswith("-") and _PLAIN.fullmatch(text[1:]):
         return Unreadable(f"{text!r} is negative", "use a number that is not negative")
-    if "," in text:
-        return Unreadable(f"{text[:80]!r} is not a number", "use a decimal point and no thousands separator, as in 1234.56")
-    return Unreadable(f"{text[:80]!r} is not a number", "write digits, with a decimal point if needed, as in 0.085")
+    remedy = number_remedy(text[:80])
+    return Unreadable(f"{text[:80]!r} is not a number", remedy or "write digits, with a decimal point if needed, as in 0.085")
 
 
 def _spelled_out(text: str) -> str:

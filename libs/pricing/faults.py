@@ -54,6 +54,6 @@ class Unreadable(ValueError):
 
 
 def suggest(word: str, known: Sequence[str], otherwise: str) -> str:
-    """The remedy for an unknown word: the nearest known one, or `otherwise`."""
-    nearest = get_close_matches(word, known, n=1)
+    """The remedy for an unknown word: the same in other letters, the nearest known one, or `otherwise`."""
+    nearest = [name for name in known if name.lower() == word.lower()] or get_close_matches(word, known, n=1)
     return f"did you mean {nearest[0]!r}?" if nearest else otherwise

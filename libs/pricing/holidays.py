@@ -5,6 +5,7 @@ from datetime import date
 
 from libs.pricing.faults import Unreadable
 from libs.pricing.reader import Reader
+from libs.pricing.remedies import date_remedy
 from libs.pricing.yaml_source import Node
 
 # A century of a country's holidays; and each combination of calendars that falls on one day takes a day of minutes in memory.
@@ -40,7 +41,7 @@ def _read_dates(node: Node, reader: Reader) -> frozenset[int]:
 
 def _parse_day(text: str) -> int:
     if not _DATE.fullmatch(text):
-        raise Unreadable(f"{text[:80]!r} is not a date", "write it as 2026-12-25")
+        raise Unreadable(f"{text[:80]!r} is not a date", date_remedy(text) or "write it as 2026-12-25")
     try:
         return date.fromisoformat(text).toordinal() - 1
     except ValueError:

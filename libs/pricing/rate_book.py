@@ -1,8 +1,9 @@
 """A rate book: what each offering costs from a date on, validated and compiled once, immutable afterwards."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from libs.contracts.adjustments import NO_ADJUSTMENTS, Adjustments
 from libs.pricing.allowance import Allowance
@@ -49,6 +50,7 @@ class RateBook:
     place: Place
     format: int = FIRST_FORMAT
     home_networks: tuple[str, ...] | None = None
+    time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
 
     @property
     def effective_from(self) -> datetime:

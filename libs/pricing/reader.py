@@ -40,7 +40,9 @@ class Reader:
             return {}
         for key, place in node.keys.items():
             if key not in known:
-                self.faults.append(place.fault(f"unknown key {key[:80]!r}", suggest(key, known, f"use {', '.join(known)}")))
+                is_rest_of_number = key.isascii() and key.isdigit()
+                remedy = "write a decimal point: a comma ends the value here" if is_rest_of_number else f"use {', '.join(known)}"
+                self.faults.append(place.fault(f"unknown key {key[:80]!r}", suggest(key, known, remedy)))
         if not node.entries and not required:
             self.refuse(node, "nothing is said here", f"add {' or '.join(f'`{key}:`' for key in optional[:2])}")
         for key in required:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from libs.pricing.exact_number import ExactNumber, parse_positive_number
 from libs.pricing.faults import Unreadable, suggest
+from libs.pricing.remedies import ENDLESS, unit_remedy
 
 MONEY = "money"
 
@@ -27,6 +28,7 @@ UNITS: dict[str, tuple[str, int]] = {
     MONEY: (MONEY, 1),
 }
 
+_TOGETHER = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]+)", re.ASCII)
 _QUANTITY = re.compile(r"(\S+)\s+(\S+)")
 
 
@@ -43,9 +45,16 @@ def parse_unit_quantity(text: str) -> UnitQuantity:
     """A number and a unit, as in `60 s` or `1 MB`. Raises Unreadable."""
     parts = _QUANTITY.fullmatch(text)
     if parts is None:
-        raise Unreadable(f"{text[:80]!r} is not a quantity with its unit", "write a number, a blank and a unit, as in 60 s or 1 MB")
+        together = _TOGETHER.fullmatch(text)
+        unit = next((unit for unit in UNITS if together and unit.lower() == together[2].lower()), None)
+        remedy = f"write {together[1]} {unit}" if together and unit else None
+        remedy = remedy or ("write a number nobody reaches, as in 1000 GB" if text.strip().lower() in ENDLESS else None)
+        raise Unreadable(
+            f"{text[:80]!r} is not a quantity with its unit", remedy or "write a number, a blank and a unit, as in 60 s or 1 MB"
+        )
     number, name = parse_positive_number(parts[1]), parts[2]
     if name not in UNITS:
-        raise Unreadable(f"unknown unit {name[:80]!r}", suggest(name, list(UNITS), f"use one of {', '.join(UNITS)}"))
+        remedy = unit_remedy(name, UNITS) or suggest(name, list(UNITS), f"use one of {', '.join(UNITS)}")
+        raise Unreadable(f"unknown unit {name[:80]!r}", remedy)
     unit, count = UNITS[name]
     return UnitQuantity(ExactNumber(number.digits * count, number.decimals), unit, name)

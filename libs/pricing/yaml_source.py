@@ -70,7 +70,11 @@ def _syntax_fault(error: yaml.YAMLError, text: str, file: str) -> Fault:
         line, problem = text.count("\n", 0, error.position) + 1, error.reason
     else:
         line, problem = 1, str(error)
-    return Fault(file, line, "", f"not YAML: {problem}", "mind indentation, quotes and brackets on this line and the one before")
+    has_tab = "\t" in text.splitlines()[line - 1] if line <= text.count("\n") + 1 and text else False
+    remedy = (
+        "indent with blanks: YAML takes no tabs" if has_tab else "mind indentation, quotes and brackets on this line and the one before"
+    )
+    return Fault(file, line, "", f"not YAML: {problem}", remedy)
 
 
 class _TreeBuilder:

@@ -17,11 +17,12 @@ INHERITED = ("rounding", "crossing")
 
 @dataclass(frozen=True)
 class BookDocument:
-    """`source` says where it is from: a file, or the word published."""
+    """`source` says where it is from: a file, or the word published. `tree` is the text with its lines."""
 
     book: RateBook
     terms: Mapping[str, Any]
     source: str
+    tree: Node
 
     @property
     def offerings(self) -> Mapping[str, Mapping[str, Any]]:
@@ -38,7 +39,7 @@ def read_book_document(text: str, file: str) -> BookDocument:
     """The book of a text, as written. Raises RateBookInvalid."""
     book = parse_rate_book(text, file)
     tree, _ = read_yaml(text, file)
-    return BookDocument(book, plain(tree), file)
+    return BookDocument(book, plain(tree), file, tree)
 
 
 def plain(node: Node) -> Any:

@@ -12,6 +12,8 @@ from libs.tariffs.book_document import as_list
 # Fractions that do not end are shown with so many digits.
 DIGITS_SHOWN = 8
 PERCENT_DECIMALS = Decimal("0.1")
+DECIMALS_LEAST = Decimal("0.000000001")
+EVERYTHING = Decimal(-100)
 # Lists whose order means nothing; that of steps, tiers, allowances and discounts does.
 UNORDERED = frozenset(
     {
@@ -88,5 +90,13 @@ def percent(before: Fraction, after: Fraction) -> str | None:
     if before == 0:
         return None
     changed = (after - before) / before * 100
-    rounded = (Decimal(changed.numerator) / Decimal(changed.denominator)).quantize(PERCENT_DECIMALS, ROUND_HALF_UP)
+    with localcontext(Context(prec=100)):
+        exact_percent = Decimal(changed.numerator) / Decimal(changed.denominator)
+        decimals = PERCENT_DECIMALS
+        # What still costs something is not cheaper by all of it, as a price per kB that becomes one per GB.
+        while after and decimals > DECIMALS_LEAST and exact_percent.quantize(decimals, ROUND_HALF_UP) == EVERYTHING:
+            decimals /= 10
+        rounded = exact_percent.quantize(decimals, ROUND_HALF_UP)
+    if after and rounded == EVERYTHING:
+        return None
     return f"{rounded.normalize() if rounded != rounded.to_integral_value() else rounded.to_integral_value():+f} %"

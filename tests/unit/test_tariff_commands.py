@@ -37,8 +37,9 @@ def tariff(*arguments: str | Path) -> Result:
 
 def test_sound_books_are_told_in_a_line(books: Path) -> None:
     told = tariff("check", books)
-    assert (told.exit_code, told.stdout) == (0, "2 rate books with 2 offerings: no fault\n")
-    assert json.loads(tariff("check", books, "--json").stdout) == {"books": 2, "faults": []}
+    assert told.exit_code == 0
+    assert told.stdout.splitlines()[-1] == "2 rate books with 2 offerings: no fault, 2 warnings"
+    assert json.loads(tariff("check", books, "--json").stdout)["faults"] == []
 
 
 def test_every_fault_is_told_with_file_line_and_remedy(books: Path) -> None:
@@ -47,7 +48,7 @@ def test_every_fault_is_told_with_file_line_and_remedy(books: Path) -> None:
     outcome = tariff("check", books)
     assert refusal(outcome).problem == "2 faults in 1 rate book"
     assert refusal(outcome).exit_code == 1
-    assert outcome.stdout.splitlines() == [
+    assert [line for line in outcome.stdout.splitlines() if not line.startswith("warning: ")] == [
         f"{broken}:4: currency: 'EURO' is not an ISO 4217 currency code; use a code such as EUR or USD",
         f"{broken}:11: offerings.basic.usage_prices[0].price.amount: '1e-3' is in float notation; write 0.001",
     ]

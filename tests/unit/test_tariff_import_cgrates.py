@@ -556,7 +556,8 @@ def test_the_command_writes_a_book_for_each_date_and_tells_the_rest(tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plan-2012-01-01.yaml", "plan-2014-01-14.yaml"]
     assert "Rates.csv:10: left out: rate RT_NOBODY prices nothing" in done.stderr
     checked = CliRunner().invoke(app, ["tariff", "check", str(tmp_path)])
-    assert (checked.exit_code, checked.stdout) == (0, "2 rate books with 4 offerings: no fault\n")
+    assert checked.exit_code == 0
+    assert "2 rate books with 4 offerings: no fault" in checked.stdout
 
 
 def test_the_command_tells_machines_everything() -> None:

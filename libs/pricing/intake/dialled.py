@@ -40,7 +40,7 @@ def _beginnings() -> Iterator[str]:
             yield f"+{digits}"
 
 
-_BEGINNINGS = frozenset(_beginnings())
+BEGINNINGS = frozenset(_beginnings())
 _BEGINNING_LENGTH = DIGITS_MIN + 1
 
 
@@ -72,7 +72,7 @@ class Dialled(NamedTuple):
 def is_e164(text: str) -> bool:
     """Return whether a text is a number in E.164 with a known country code: a plus, 4 to 15 digits, no formatting."""
     # Once for each usage: a set knows a beginning four times as fast as a regular expression.
-    return text[:_BEGINNING_LENGTH] in _BEGINNINGS and len(text) <= DIGITS_MAX + 1 and text[1:].isdigit() and text.isascii()
+    return text[:_BEGINNING_LENGTH] in BEGINNINGS and len(text) <= DIGITS_MAX + 1 and text[1:].isdigit() and text.isascii()
 
 
 class NumberReader:
