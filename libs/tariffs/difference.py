@@ -78,10 +78,21 @@ def difference(old: BookDocument, new: BookDocument) -> list[Change]:
 
 
 def _book_changes(old: BookDocument, new: BookDocument) -> Iterator[Change]:
+    yield from _format_changes(old, new)
     for key, name in (("currency", "currency"), ("effective_from", "effective from"), ("time_zone", "time zone of its dates")):
         before, after = old.terms.get(key, "UTC"), new.terms.get(key, "UTC")
         if before != after:
             yield Change(ChangeKind.CHANGED, "", key, f"{name}: {before} becomes {after}", before, after)
+
+
+def _format_changes(old: BookDocument, new: BookDocument) -> Iterator[Change]:
+    before, after = str(old.book.format), str(new.book.format)
+    if before != after:
+        words = f"format: {before} becomes {after}: a price or allowance that says nothing about roaming is for usage at home alone"
+        yield Change(ChangeKind.CHANGED, "", "format", words, before, after)
+    elif old.book.home_networks != new.book.home_networks:
+        networks = [listed(sorted(book.home_networks or ())) or "none" for book in (old.book, new.book)]
+        yield Change(ChangeKind.CHANGED, "", "home_networks", f"home networks: {networks[0]} becomes {networks[1]}", *networks)
 
 
 class _OfferingComparison:

@@ -43,11 +43,13 @@ def match_words(match: Mapping[str, Any]) -> str:
         words.append(f"while roaming in {told(match['roaming_zone'])}")
     if "visited_network" in match:
         words.append(f"on network {told(match['visited_network'])}")
+    if "roaming" in match:
+        words.append({"included": "at home and abroad", "only": "abroad", "excluded": "at home"}[match["roaming"]])
     if "time_band" in match:
         words.append(f"at {told(match['time_band'])}")
     for name, value in match.get("characteristics", {}).items():
         words.append(f"with {name} {' or '.join(as_list(value))}")
-    known = {"usage_type", "zone", "called", "roaming_zone", "visited_network", "time_band", "characteristics"}
+    known = {"usage_type", "zone", "called", "roaming_zone", "visited_network", "roaming", "time_band", "characteristics"}
     words += [f"{key} {told(value)}" for key, value in match.items() if key not in known]
     return " ".join(words)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from libs.contracts import TariffAccepted, TariffRefused
 from libs.exact_json import read_json, write_json
 from libs.pricing import parse_rate_book
-from services.tmf_gateway.domain.book_keys import BOOK_KEYS
+from services.tmf_gateway.domain.book_keys import NAMED_KEYS
 from services.tmf_gateway.domain.catalogue_book import book_text, shown_price, terms_by_currency
 from services.tmf_gateway.domain.launching import answered_offering, new_offering, patched_offering, tariff_facts
 from services.tmf_gateway.domain.links import Links
@@ -95,6 +95,8 @@ def test_a_launched_offering_is_a_rate_book():
     assert published(offering()) == [
         {
             "id": "catalog-o1.1.EUR",
+            "format": "2",
+            "home_networks": "none",
             "effective_from": "2026-11-25T09:00:00+00:00",
             "currency": "EUR",
             "offerings": {
@@ -393,8 +395,9 @@ def test_a_rate_book_is_shown_and_makes_the_same_book_again(path):
         assert parse_rate_book(yaml.safe_dump(remade), "again").offerings.keys() == {stored["_id"]}
         inherited = {key: written[key] for key in ("rounding", "crossing") if key in written}
         assert remade["offerings"][stored["_id"]] == {**inherited, **written["offerings"][stored["_id"]]}
-        for kind in set(BOOK_KEYS) & remade.keys():
+        for kind in set(NAMED_KEYS) & remade.keys():
             assert remade[kind].items() <= written[kind].items()
+        assert remade["home_networks"] == written.get("home_networks", "none")
 
 
 def test_the_prices_of_a_book_end_where_the_next_one_begins():

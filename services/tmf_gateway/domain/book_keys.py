@@ -9,12 +9,15 @@ from libs.pricing.usage_price_reader import MODELS
 from libs.pricing.usage_price_reader import TERMS as USAGE_TERMS
 
 LISTS = {"usage": "usage_prices", "recurring": "recurring_prices", "onetime": "one_time_prices"}
-MATCH_KEYS = ("usage_type", "called", "zone", "roaming_zone", "visited_network", "time_band", "characteristics")
+MATCH_KEYS = ("usage_type", "called", "zone", "roaming_zone", "visited_network", "roaming", "time_band", "characteristics")
 USAGE_KEYS = tuple(key for key in (*MODELS, *USAGE_TERMS) if key not in ("price", "tax_category"))
 RECURRING_KEYS = tuple(key for key in RECURRING_TERMS if key != "tax_category")
 ONE_TIME_KEYS = ("charged_at", "event")
 OFFERING_KEYS = tuple(key for key in OFFERING_TERMS if key not in LISTS.values())
-BOOK_KEYS = tuple(key for key in BOOK_TERMS if key not in OFFERING_TERMS)
+# Books of the catalogue are written in the current format, whatever that is.
+BOOK_KEYS = tuple(key for key in BOOK_TERMS if key not in (*OFFERING_TERMS, "format"))
+# What a book declares under names.
+NAMED_KEYS = ("zones", "time_bands", "holidays", "roaming_zones")
 # What a price's characteristics may say, by its kind.
 KNOWN_KEYS = {"usage": (*MATCH_KEYS, *USAGE_KEYS), "recurring": RECURRING_KEYS, "onetime": ONE_TIME_KEYS}
 

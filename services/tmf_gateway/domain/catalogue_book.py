@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from libs.pricing.book_format import CURRENT_FORMAT
+from libs.pricing.roaming import NO_HOME_NETWORK
 from services.tmf_gateway.domain.book_keys import (
     BOOK_KEYS,
     LISTS,
@@ -46,10 +48,15 @@ class _Texts(yaml.SafeDumper):
 
 
 def book_text(book_id: str, effective_from: datetime, currency: str, offering_id: str, offering: Document, terms: Terms) -> str:
-    """A rate book of one offering; `terms` are those of its prices."""
+    """A rate book of one offering in the current format; `terms` are those of its prices.
+
+    An offering without `homeNetworks` has none: usage in any network that it names needs a price for roaming.
+    """
     used = _characteristics(offering)
     book = {
         "id": book_id,
+        "format": str(CURRENT_FORMAT),
+        "home_networks": NO_HOME_NETWORK,
         "effective_from": effective_from.isoformat(timespec="seconds"),
         "currency": currency,
         **_chosen(used, BOOK_KEYS),

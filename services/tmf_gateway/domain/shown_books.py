@@ -9,13 +9,12 @@ from typing import Any
 import yaml
 
 from libs.pricing.book_reader import BOOK_TERMS
-from services.tmf_gateway.domain.book_keys import BOOK_KEYS, LISTS
+from services.tmf_gateway.domain.book_keys import BOOK_KEYS, LISTS, NAMED_KEYS
 from services.tmf_gateway.domain.catalogue_book import shown_offering_terms, shown_price
 from services.tmf_gateway.domain.resource import Document
 from services.tmf_gateway.domain.tmf620 import LAUNCHED
 
 # What a book declares under names, and how much of it a catalogue shows: a wholesale list of prefixes is no reading for a CRM.
-NAMED = tuple(key for key in BOOK_KEYS if key != "time_zone")
 NAMED_TEXTS_MAX = 10_000
 
 
@@ -67,9 +66,10 @@ def _declared(written: Mapping[str, Any], terms: Mapping[str, Any]) -> dict[str,
     used = set(_texts(terms))
     # Bands name holidays.
     used.update(_texts({name: band for name, band in written.get("time_bands", {}).items() if name in used}))
-    declared = {kind: {name: value for name, value in written.get(kind, {}).items() if name in used} for kind in NAMED}
+    declared = {kind: {name: value for name, value in written.get(kind, {}).items() if name in used} for kind in NAMED_KEYS}
     declared = {kind: named for kind, named in declared.items() if named}
-    return declared if sum(1 for _ in _texts(declared)) <= NAMED_TEXTS_MAX else {}
+    home = {key: written[key] for key in ("home_networks",) if key in written}
+    return {**home, **declared} if sum(1 for _ in _texts(declared)) <= NAMED_TEXTS_MAX else home
 
 
 def _texts(written: Any) -> Iterator[str]:
