@@ -26,7 +26,7 @@ COMMANDS = {
     "documents": ("documents", "See which bills have empty boxes for want of a font; render them again."),
     "hub": ("hub", "What the subscribers of the TM Forum hub were sent, and the keys that they verify it with."),
     "price": ("price", "Price usages in an offering, as rating and billing would, and say why. Exit 1 when one has no price."),
-    "tariff": ("tariff", "Check, show and compare rate books, and bring in those of other systems."),
+    "tariff": ("tariff", "Check, try, show and compare rate books, and bring in those of other systems."),
     "rerate": ("rerate", "Price an account's usage anew; what differs is corrected on its open charges, or on the next bill."),
     "bill-run": ("bill_run", "Bill every account of a cycle for a month; list and show runs."),
 }

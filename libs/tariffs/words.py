@@ -44,7 +44,7 @@ def match_words(match: Mapping[str, Any]) -> str:
     if "visited_network" in match:
         words.append(f"on network {told(match['visited_network'])}")
     if "roaming" in match:
-        words.append({"included": "at home and abroad", "only": "abroad", "excluded": "at home"}[match["roaming"]])
+        words.append(f"roaming {match['roaming']}")
     if "time_band" in match:
         words.append(f"at {told(match['time_band'])}")
     for name, value in match.get("characteristics", {}).items():

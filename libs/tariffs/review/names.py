@@ -16,8 +16,8 @@ USED_UNDER = {
 }
 WORDS = {"zones": "zone", "roaming_zones": "roaming zone", "time_bands": "time band", "holidays": "holiday calendar"}
 KNOWN_USAGE_TYPES = ("voice", "sms", "mms", "data", "video", "message")
-# How alike two words are that are taken for one another; 1 is the same.
-LIKENESS = 0.75
+# How alike two words are that are taken for one another.
+LIKENESS_PERCENT = 75
 
 
 def name_warnings(document: BookDocument) -> Iterator[Fault]:
@@ -38,7 +38,7 @@ def _odd_usage_types(document: BookDocument) -> Iterator[Fault]:
     for offering in document.book.offerings.values():
         for price in offering.usage_prices:
             usage_type = price.match.usage_type
-            near = get_close_matches(usage_type, KNOWN_USAGE_TYPES, n=1, cutoff=LIKENESS)
+            near = get_close_matches(usage_type, KNOWN_USAGE_TYPES, n=1, cutoff=LIKENESS_PERCENT / 100)
             if near and usage_type not in (*KNOWN_USAGE_TYPES, *seen) and not _is_plural(usage_type, near[0]):
                 seen.add(usage_type)
                 yield price.place.fault(
