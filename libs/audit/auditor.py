@@ -1,7 +1,9 @@
-"""The whole audit, step by step; each step is one subject."""
+"""The whole audit, step by step; each step is one subject. A step that is done is kept, so that an audit can go on where it stopped."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from libs.audit.bills import audit_bills, audit_ledger, audit_numbers
 from libs.audit.buckets import audit_buckets
@@ -9,9 +11,10 @@ from libs.audit.causes import audit_cuts, audit_requests, audit_runs
 from libs.audit.charges import audit_amounts_together, audit_charges, audit_closed_accounts
 from libs.audit.fees import audit_fees
 from libs.audit.findings import Findings
+from libs.audit.looks import PAUSE_S, Step, look_until_sure
 from libs.audit.published import audit_gaps, audit_published_bills
-from libs.audit.reader import open_reader
-from libs.audit.received import audit_received
+from libs.audit.reader import Reader, open_reader
+from libs.audit.received import audit_received, audit_waiting
 from libs.audit.reratings import audit_reratings
 from libs.audit.usages import audit_prices, audit_suspense
 from libs.pricing import RateBooks
@@ -20,30 +23,87 @@ from libs.runtime.settings import RuntimeSettings
 Say = Callable[[str], None]
 
 
-async def audit(settings: RuntimeSettings, books: RateBooks, say: Say) -> Findings:
-    """Compare everything; `say` is told each step before it begins."""
-    findings = Findings()
+@dataclass(frozen=True)
+class Subject:
+    """One step of the audit. `checked` names the count that grows while it runs, up to about the documents of `collection`."""
+
+    name: str
+    step: Step
+    checked: str
+    collection: tuple[str, str]
+
+
+class Course(Protocol):
+    """Keeps the steps that are done, and shows how far the present one is."""
+
+    def finished(self, subject: str) -> Findings | None:
+        """Return what a step found that is done already."""
+
+    def begin(self, subject: Subject, expected_count: int, findings: Findings) -> None:
+        """A step begins; `findings` fills while it runs."""
+
+    def finish(self, subject: Subject, findings: Findings) -> None:
+        """A step is done."""
+
+
+class NoCourse:
+    """Keeps and shows nothing."""
+
+    def finished(self, subject: str) -> Findings | None:
+        """Return nothing: every step runs."""
+        return None
+
+    def begin(self, subject: Subject, expected_count: int, findings: Findings) -> None:
+        """Show nothing."""
+
+    def finish(self, subject: Subject, findings: Findings) -> None:
+        """Keep nothing."""
+
+
+def subjects(settings: RuntimeSettings, books: RateBooks) -> list[Subject]:
+    """Return the steps in their order."""
+    usages, charges, bills = ("rating", "usage"), ("rating", "charges"), ("invoicing", "bills")
+    return [
+        Subject("usages waiting", partial(audit_waiting, settings), "partitions of usages", usages),
+        Subject("usages received", partial(audit_received, settings), "messages of usages", usages),
+        Subject("usages in suspense", audit_suspense, "suspense entries", ("rating", "suspense")),
+        Subject("prices of usages", partial(audit_prices, books), "usages", usages),
+        Subject("re-ratings", partial(audit_reratings, books), "re-ratings", ("rating", "reratings")),
+        Subject("buckets of allowances", audit_buckets, "buckets", ("rating", "buckets")),
+        Subject("charges", audit_charges, "charges", charges),
+        Subject("charges that are rounded together", audit_amounts_together, "charges rounded together", charges),
+        Subject("fees", lambda reader, findings: audit_fees(reader, books, findings), "fees", ("rating", "accounts")),
+        Subject("closed accounts", audit_closed_accounts, "closed accounts", ("operations", "accounts")),
+        Subject("bills", audit_bills, "bills", bills),
+        Subject("legal numbers", audit_numbers, "bill numbers", bills),
+        Subject("published bills", partial(audit_published_bills, settings), "published bills", bills),
+        Subject("ledger", audit_ledger, "ledger entries", ("ledger", "entries")),
+        Subject("cuts", audit_cuts, "cuts", ("rating", "cuts")),
+        Subject("bill runs", audit_runs, "bill runs", ("operations", "runs")),
+        Subject("on-demand requests", audit_requests, "on-demand requests", ("on_demand_bill", "requests")),
+        Subject("gaps in what was read", audit_gaps, "gaps", ("rating", "gaps")),
+    ]
+
+
+async def audit(
+    settings: RuntimeSettings, books: RateBooks, say: Say, *, course: Course | None = None, pause_s: float = PAUSE_S
+) -> Findings:
+    """Compare everything. `say` is told each step before it begins; `pause_s` lies between two looks at what differs."""
+    course = course or NoCourse()
+    found = Findings()
     async with open_reader(settings) as reader:
-        steps = {
-            "usages received": partial(audit_received, settings, reader, findings),
-            "usages in suspense": partial(audit_suspense, reader, findings),
-            "prices of usages": partial(audit_prices, reader, books, findings),
-            "re-ratings": partial(audit_reratings, reader, books, findings),
-            "buckets of allowances": partial(audit_buckets, reader, findings),
-            "charges": partial(audit_charges, reader, findings),
-            "charges that are rounded together": partial(audit_amounts_together, reader, findings),
-            "fees": partial(audit_fees, reader, books, findings),
-            "closed accounts": partial(audit_closed_accounts, reader, findings),
-            "bills": partial(audit_bills, reader, findings),
-            "legal numbers": partial(audit_numbers, reader, findings),
-            "published bills": partial(audit_published_bills, settings, reader, findings),
-            "ledger": partial(audit_ledger, reader, findings),
-            "cuts": partial(audit_cuts, reader, findings),
-            "bill runs": partial(audit_runs, reader, findings),
-            "on-demand requests": partial(audit_requests, reader, findings),
-            "gaps in what was read": partial(audit_gaps, reader, findings),
-        }
-        for subject, step in steps.items():
-            say(subject)
-            await step()
+        for subject in subjects(settings, books):
+            known = course.finished(subject.name)
+            if known is None:
+                say(subject.name)
+                known = await _run(subject, reader, course, pause_s)
+            found.merge(known)
+    return found
+
+
+async def _run(subject: Subject, reader: Reader, course: Course, pause_s: float) -> Findings:
+    findings = Findings()
+    course.begin(subject, await reader.count(*subject.collection), findings)
+    await look_until_sure(subject.step, reader, findings, pause_s)
+    course.finish(subject, findings)
     return findings

@@ -14,34 +14,32 @@ from libs.runtime import from_document
 
 async def audit_bills(reader: Reader, findings: Findings) -> None:
     """Add up every bill again."""
-    async for document in reader.find("invoicing", "bills"):
+    async for document in reader.find("invoicing", "bills", reader.among("_id"), sort="_id"):
         findings.checked["bills"] += 1
-        findings.add(*check_bill(from_document(BillIssued, document)))
+        findings.add(*check_bill(from_document(BillIssued, document)), key=document["_id"])
 
 
 async def audit_numbers(reader: Reader, findings: Findings) -> None:
     """Walk the legal numbers of every series."""
     walk = NumberWalk()
-    async with reader.snapshot() as now:
-        async for document in now.aggregate("invoicing", "bills", _NUMBERS_IN_ORDER):
-            if document["sequence"] is None:
-                findings.add(unreadable_number(document["_id"], document["bill_no"]))
-                continue
-            findings.checked["bill numbers"] += 1
-            findings.add(*walk.take(document["series"], document["sequence"], document["_id"]))
-        counters = {document["_id"]: document["last"] async for document in now.find("invoicing", "numbers")}
+    async for document in reader.aggregate("invoicing", "bills", _NUMBERS_IN_ORDER):
+        if document["sequence"] is None:
+            findings.add(unreadable_number(document["_id"], document["bill_no"]))
+            continue
+        findings.checked["bill numbers"] += 1
+        findings.add(*walk.take(document["series"], document["sequence"], document["_id"]))
+    counters = {document["_id"]: document["last"] async for document in reader.find("invoicing", "numbers")}
     findings.add(*walk.finish(counters))
 
 
 async def audit_ledger(reader: Reader, findings: Findings) -> None:
     """Compare entries with their bills, and balances with their entries."""
-    async with reader.snapshot() as now:
-        async for bill_id, (bills, entries) in align(_bill_totals(now), _bill_entries(now)):
-            findings.checked["ledger entries"] += len(entries)
-            findings.add(*check_entry(bill_id, bills, entries))
-        async for owner, (sums, balances) in align(_owed_by_entries(now), _balances(now)):
-            findings.checked["balances"] += len(balances)
-            findings.add(*check_balance(owner, sums, balances))
+    async for bill_id, (bills, entries) in align(_bill_totals(reader), _bill_entries(reader)):
+        findings.checked["ledger entries"] += len(entries)
+        findings.add(*check_entry(bill_id, bills, entries))
+    async for owner, (sums, balances) in align(_owed_by_entries(reader), _balances(reader)):
+        findings.checked["balances"] += len(balances)
+        findings.add(*check_balance(owner, sums, balances))
 
 
 _CAPTURES = {"$regexFind": {"input": {"$ifNull": ["$bill_no", ""]}, "regex": r"^(.+)-([0-9]{1,18})$"}}

@@ -12,23 +12,23 @@ from libs.audit.reader import Pipeline, Reader
 
 async def audit_buckets(reader: Reader, findings: Findings) -> None:
     """Add up again what was drawn."""
-    async with reader.snapshot() as now:
-        async for bucket_id, (buckets, uses) in align(_buckets(now), _uses(now)):
-            findings.checked["buckets"] += len(buckets)
-            findings.add(*check_bucket(bucket_id, buckets, uses))
+    async for bucket_id, (buckets, uses) in align(_buckets(reader), _uses(reader)):
+        findings.checked["buckets"] += len(buckets)
+        findings.add(*check_bucket(bucket_id, buckets, uses), key=bucket_id)
 
 
 async def _buckets(reader: Reader) -> AsyncIterator[tuple[str, Consumed]]:
     # Counts beyond 64 bits are texts.
     fields = ("denominator", "used", "used_later")
-    async for bucket in reader.find("rating", "buckets", fields=fields, sort="_id"):
+    async for bucket in reader.find("rating", "buckets", reader.among("_id"), fields=fields, sort="_id"):
         yield bucket["_id"], Consumed(Fraction(int(bucket["used"]) + int(bucket["used_later"]), int(bucket["denominator"])))
 
 
 async def _uses(reader: Reader) -> AsyncIterator[tuple[str, Consumed]]:
     pipeline: Pipeline = [
-        {"$match": {"allowances": {"$exists": True}}},
+        {"$match": {"allowances": {"$exists": True}, **reader.among("allowances.bucket_id")}},
         {"$unwind": "$allowances"},
+        {"$match": reader.among("allowances.bucket_id")},
         {"$replaceWith": "$allowances"},
         {
             "$group": {

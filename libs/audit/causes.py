@@ -16,41 +16,38 @@ from libs.runtime import from_document
 
 async def audit_cuts(reader: Reader, findings: Findings) -> None:
     """Compare cuts with their bills and with the accounts of the runs that asked for them."""
-    async with reader.snapshot() as now:
-        async for cut_id, (cuts, bills, accounts) in align(_cuts(now), _bills(now, key="cut_id"), _accounts_of_runs(now)):
-            findings.checked["cuts"] += len(cuts)
-            findings.checked["accounts of bill runs"] += len(accounts)
-            findings.add(*check_cut(cut_id, cuts, bills, accounts))
+    async for cut_id, (cuts, bills, accounts) in align(_cuts(reader), _bills(reader, key="cut_id"), _accounts_of_runs(reader)):
+        findings.checked["cuts"] += len(cuts)
+        findings.checked["accounts of bill runs"] += len(accounts)
+        findings.add(*check_cut(cut_id, cuts, bills, accounts), key=cut_id)
 
 
 async def audit_runs(reader: Reader, findings: Findings) -> None:
     """Count the accounts of every run again."""
-    async with reader.snapshot() as now:
-        counts: defaultdict[str, _Counts] = defaultdict(_Counts)
-        pipeline: Pipeline = [
-            {
-                "$group": {
-                    "_id": {"run": "$run_id", "outcome": "$outcome", "currency": {"$ifNull": ["$currency", None]}},
-                    "count": {"$sum": 1},
-                    "amount": {"$sum": "$amount"},
-                }
+    counts: defaultdict[str, _Counts] = defaultdict(_Counts)
+    pipeline: Pipeline = [
+        {
+            "$group": {
+                "_id": {"run": "$run_id", "outcome": "$outcome", "currency": {"$ifNull": ["$currency", None]}},
+                "count": {"$sum": 1},
+                "amount": {"$sum": "$amount"},
             }
-        ]
-        async for group in now.aggregate("operations", "run_accounts", pipeline):
-            counts[group["_id"]["run"]].add(group)
-        async for document in now.find("operations", "runs"):
-            findings.checked["bill runs"] += 1
-            findings.add(*check_counts(from_document(BillRunChanged, document), counts[document["_id"]].total()))
+        }
+    ]
+    async for group in reader.aggregate("operations", "run_accounts", pipeline):
+        counts[group["_id"]["run"]].add(group)
+    async for document in reader.find("operations", "runs"):
+        findings.checked["bill runs"] += 1
+        findings.add(*check_counts(from_document(BillRunChanged, document), counts[document["_id"]].total()))
 
 
 async def audit_requests(reader: Reader, findings: Findings) -> None:
     """Compare on-demand requests at the gateway, in on_demand_bill, and with the bills that they led to."""
-    async with reader.snapshot() as now:
-        asked, taken = _requests(now, "tmf_gateway", "on_demand_requests"), _requests(now, "on_demand_bill", "requests")
-        bills = _bills(now, {"run_type": RunType.OFF_CYCLE.value}, key="cause_id")
-        async for request_id, (at_gateway, here, bills_of_request) in align(asked, taken, bills):
-            findings.checked["on-demand requests"] += 1
-            findings.add(*check_request(request_id, at_gateway, here, bills_of_request))
+    asked, taken = _requests(reader, "tmf_gateway", "on_demand_requests"), _requests(reader, "on_demand_bill", "requests")
+    bills = _bills(reader, {"run_type": RunType.OFF_CYCLE.value}, key="cause_id")
+    async for request_id, (at_gateway, here, bills_of_request) in align(asked, taken, bills):
+        findings.checked["on-demand requests"] += 1
+        findings.add(*check_request(request_id, at_gateway, here, bills_of_request), key=request_id)
 
 
 class _Counts:
@@ -77,6 +74,7 @@ class _Counts:
 
 async def _cuts(reader: Reader) -> AsyncIterator[tuple[str, Cut]]:
     pipeline: Pipeline = [
+        {"$match": reader.among("_id")},
         {"$sort": {"_id": 1}},
         {"$project": {"account_id": 1, "run_type": 1, "cause_id": 1, "line_count": {"$size": "$lines"}, "returned_at": 1}},
     ]
@@ -86,13 +84,13 @@ async def _cuts(reader: Reader) -> AsyncIterator[tuple[str, Cut]]:
 
 async def _bills(reader: Reader, query: Mapping[str, Any] | None = None, *, key: str) -> AsyncIterator[tuple[str, Bill]]:
     projection = {"account_id": 1, "cause_id": 1, key: 1, "line_count": {"$size": "$lines"}, "tax_included_amount": 1}
-    pipeline: Pipeline = [{"$match": query or {}}, {"$sort": {key: 1}}, {"$project": projection}]
+    pipeline: Pipeline = [{"$match": {**(query or {}), **reader.among(key)}}, {"$sort": {key: 1}}, {"$project": projection}]
     async for bill in reader.aggregate("invoicing", "bills", pipeline):
         yield bill[key], Bill(bill["_id"], bill["account_id"], bill["cause_id"], bill["line_count"], bill["tax_included_amount"])
 
 
 async def _accounts_of_runs(reader: Reader) -> AsyncIterator[tuple[str, AccountOfRun]]:
-    async for account in reader.find("operations", "run_accounts", sort="_id"):
+    async for account in reader.find("operations", "run_accounts", reader.among("_id"), sort="_id"):
         yield (
             account["_id"],
             AccountOfRun(account["outcome"], account.get("bill_id"), account.get("amount"), account.get("reason")),
@@ -100,5 +98,5 @@ async def _accounts_of_runs(reader: Reader) -> AsyncIterator[tuple[str, AccountO
 
 
 async def _requests(reader: Reader, service: str, collection: str) -> AsyncIterator[tuple[str, Request]]:
-    async for request in reader.find(service, collection, fields=("state", "bill_id"), sort="_id"):
+    async for request in reader.find(service, collection, reader.among("_id"), fields=("state", "bill_id"), sort="_id"):
         yield request["_id"], Request(request["state"], request.get("bill_id"))

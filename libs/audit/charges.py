@@ -31,41 +31,41 @@ ACCOUNTS_AT_A_TIME = 1_000
 
 async def audit_charges(reader: Reader, findings: Findings) -> None:
     """Walk the charges of rating with everything that refers to them."""
-    async with reader.snapshot() as now:
-        async for charge_id, (charges, whole, in_parts, rerated, cut_lines, bill_lines) in align(
-            _charges(now),
-            _recounts(now, "usage", _WHOLE_USAGES),
-            _recounts(now, "usage", _PARTS_OF_USAGES),
-            _recounts(now, "reratings", _POSTINGS),
-            _cut_lines(now),
-            _bill_lines(now),
-        ):
-            recounts = [*whole, *in_parts, *rerated]
-            if not charges:
-                findings.add(missing_charge(charge_id, recounts, cut_lines, bill_lines))
-                continue
-            charge = charges[0]
-            findings.checked["charges"] += 1
-            findings.add(
-                *check_usages(charge, _added(recounts)),
-                *check_amount(charge),
-                *check_cut(charge, cut_lines),
-                *check_bill_lines(charge, bill_lines),
-            )
+    async for charge_id, (charges, whole, in_parts, rerated, cut_lines, bill_lines) in align(
+        _charges(reader),
+        _recounts(reader, "usage", _whole_usages(reader)),
+        _recounts(reader, "usage", _parts_of_usages(reader)),
+        _recounts(reader, "reratings", _postings(reader)),
+        _cut_lines(reader),
+        _bill_lines(reader),
+    ):
+        recounts = [*whole, *in_parts, *rerated]
+        if not charges:
+            findings.add(missing_charge(charge_id, recounts, cut_lines, bill_lines), key=charge_id)
+            continue
+        charge = charges[0]
+        findings.checked["charges"] += 1
+        findings.add(
+            *check_usages(charge, _added(recounts)),
+            *check_amount(charge),
+            *check_cut(charge, cut_lines),
+            *check_bill_lines(charge, bill_lines),
+            key=charge_id,
+        )
 
 
 async def audit_amounts_together(reader: Reader, findings: Findings) -> None:
     """Recompute the amounts of charges whose books round the sum of a bill's lines, account by account."""
     rounded_together = {"line_rounding.point": "bill", "state": {"$ne": ChargeState.OPEN.value}}
-    async with reader.snapshot() as now:
-        of_account: dict[str, dict[str, Charge]] = {}
-        async for document in now.find("rating", "charges", rounded_together, sort="account_id"):
-            charge = from_document(Charge, document)
-            if charge.account_id not in of_account and len(of_account) == ACCOUNTS_AT_A_TIME:
-                findings.add(*await _check_together(now, of_account))
-                of_account = {}
-            of_account.setdefault(charge.account_id, {})[charge.id] = charge
-        findings.add(*await _check_together(now, of_account))
+    of_account: dict[str, dict[str, Charge]] = {}
+    async for document in reader.find("rating", "charges", rounded_together, sort="account_id"):
+        charge = from_document(Charge, document)
+        findings.checked["charges rounded together"] += 1
+        if charge.account_id not in of_account and len(of_account) == ACCOUNTS_AT_A_TIME:
+            findings.add(*await _check_together(reader, of_account))
+            of_account = {}
+        of_account.setdefault(charge.account_id, {})[charge.id] = charge
+    findings.add(*await _check_together(reader, of_account))
 
 
 async def _check_together(reader: Reader, of_account: Mapping[str, Mapping[str, Charge]]) -> list[Difference]:
@@ -80,13 +80,12 @@ async def _check_together(reader: Reader, of_account: Mapping[str, Mapping[str, 
 
 async def audit_closed_accounts(reader: Reader, findings: Findings) -> None:
     """Look for charges of closed accounts that no run will bill any more."""
-    async with reader.snapshot() as now:
-        last_periods: Pipeline = [{"$match": {"state": {"$ne": "refused"}}}, {"$group": {"_id": "$cycle", "period": {"$max": "$period"}}}]
-        run = {cycle["_id"]: cycle["period"] async for cycle in now.aggregate("operations", "runs", last_periods)}
-        async for _, (closings, charge_ids) in align(_closings(now), _unbilled(now)):
-            findings.checked["closed accounts"] += len(closings)
-            for closing in closings:
-                findings.add(*check_closed_account(closing, run.get(closing.cycle), charge_ids))
+    last_periods: Pipeline = [{"$match": {"state": {"$ne": "refused"}}}, {"$group": {"_id": "$cycle", "period": {"$max": "$period"}}}]
+    run = {cycle["_id"]: cycle["period"] async for cycle in reader.aggregate("operations", "runs", last_periods)}
+    async for _, (closings, charge_ids) in align(_closings(reader), _unbilled(reader)):
+        findings.checked["closed accounts"] += len(closings)
+        for closing in closings:
+            findings.add(*check_closed_account(closing, run.get(closing.cycle), charge_ids))
 
 
 async def _closings(reader: Reader) -> AsyncIterator[tuple[str, Closing]]:
@@ -101,7 +100,7 @@ async def _unbilled(reader: Reader) -> AsyncIterator[tuple[str, str]]:
 
 
 async def _charges(reader: Reader) -> AsyncIterator[tuple[str, Charge]]:
-    async for document in reader.find("rating", "charges", sort="_id"):
+    async for document in reader.find("rating", "charges", reader.among("_id"), sort="_id"):
         yield document["_id"], from_document(Charge, document)
 
 
@@ -112,18 +111,21 @@ async def _recounts(reader: Reader, collection: str, pipeline: Pipeline) -> Asyn
 
 
 async def _cut_lines(reader: Reader) -> AsyncIterator[tuple[str, CutLine]]:
-    async for document in reader.aggregate("rating", "cuts", _LINES_BY_CHARGE):
+    async for document in reader.aggregate("rating", "cuts", _lines_by_charge(reader)):
         line = ChargeLine.model_validate(document["lines"])
         yield line.charge_id, CutLine(document["_id"], line, "returned_at" in document)
 
 
 async def _bill_lines(reader: Reader) -> AsyncIterator[tuple[str, BilledLine]]:
-    async for document in reader.aggregate("invoicing", "bills", _LINES_BY_CHARGE):
+    async for document in reader.aggregate("invoicing", "bills", _lines_by_charge(reader)):
         line = BillLine.model_validate(document["lines"])
         yield line.charge_id, BilledLine(document["_id"], line, line.taxes)
 
 
-_LINES_BY_CHARGE: Pipeline = [{"$project": {"lines": 1, "returned_at": 1}}, {"$unwind": "$lines"}, {"$sort": {"lines.charge_id": 1}}]
+def _lines_by_charge(reader: Reader) -> Pipeline:
+    wanted = {"$match": reader.among("lines.charge_id")}
+    project = {"$project": {"lines": 1, "returned_at": 1}}
+    return [wanted, project, {"$unwind": "$lines"}, wanted, {"$sort": {"lines.charge_id": 1}}]
 
 
 _ADDED = {
@@ -131,42 +133,53 @@ _ADDED = {
     "quantity": {"$sum": {"$toDecimal": "$charged_quantity"}},
     "usage_count": {"$sum": 1},
 }
-_WHOLE_USAGES: Pipeline = [
-    {"$match": {"charge_id": {"$exists": True}, "parts": {"$exists": False}}},
-    {"$group": {"_id": {"charge": "$charge_id", "denominator": "$denominator"}, **_ADDED}},
-    {"$sort": {"_id.charge": 1}},
-]
+
+
+def _whole_usages(reader: Reader) -> Pipeline:
+    return [
+        {"$match": {"charge_id": {"$exists": True}, "parts": {"$exists": False}, **reader.among("charge_id")}},
+        {"$group": {"_id": {"charge": "$charge_id", "denominator": "$denominator"}, **_ADDED}},
+        {"$sort": {"_id.charge": 1}},
+    ]
+
+
 # A usage with several parts in one charge counts once: their denominators are the same.
-_PARTS_OF_USAGES: Pipeline = [
-    {"$match": {"parts": {"$exists": True}}},
-    {"$unwind": "$parts"},
-    {"$replaceWith": {"$mergeObjects": ["$parts", {"usage": "$_id"}]}},
-    {"$group": {"_id": {"charge": "$charge_id", "denominator": "$denominator", "usage": "$usage"}, **_ADDED}},
-    {
-        "$group": {
-            "_id": {"charge": "$_id.charge", "denominator": "$_id.denominator"},
-            "numerator": {"$sum": "$numerator"},
-            "quantity": {"$sum": "$quantity"},
-            "usage_count": {"$sum": 1},
-        }
-    },
-    {"$sort": {"_id.charge": 1}},
-]
+def _parts_of_usages(reader: Reader) -> Pipeline:
+    return [
+        {"$match": {"parts": {"$exists": True}, **reader.among("parts.charge_id")}},
+        {"$unwind": "$parts"},
+        {"$match": reader.among("parts.charge_id")},
+        {"$replaceWith": {"$mergeObjects": ["$parts", {"usage": "$_id"}]}},
+        {"$group": {"_id": {"charge": "$charge_id", "denominator": "$denominator", "usage": "$usage"}, **_ADDED}},
+        {
+            "$group": {
+                "_id": {"charge": "$_id.charge", "denominator": "$_id.denominator"},
+                "numerator": {"$sum": "$numerator"},
+                "quantity": {"$sum": "$quantity"},
+                "usage_count": {"$sum": 1},
+            }
+        },
+        {"$sort": {"_id.charge": 1}},
+    ]
+
 
 # What re-rating moved from charge to charge.
-_POSTINGS: Pipeline = [
-    {"$unwind": "$postings"},
-    {"$replaceWith": "$postings"},
-    {
-        "$group": {
-            "_id": {"charge": "$charge_id", "denominator": {"$toDecimal": "$denominator"}},
-            "numerator": {"$sum": {"$toDecimal": "$numerator"}},
-            "quantity": {"$sum": {"$toDecimal": "$quantity"}},
-            "usage_count": {"$sum": "$usage_count"},
-        }
-    },
-    {"$sort": {"_id.charge": 1}},
-]
+def _postings(reader: Reader) -> Pipeline:
+    return [
+        {"$match": reader.among("postings.charge_id")},
+        {"$unwind": "$postings"},
+        {"$match": reader.among("postings.charge_id")},
+        {"$replaceWith": "$postings"},
+        {
+            "$group": {
+                "_id": {"charge": "$charge_id", "denominator": {"$toDecimal": "$denominator"}},
+                "numerator": {"$sum": {"$toDecimal": "$numerator"}},
+                "quantity": {"$sum": {"$toDecimal": "$quantity"}},
+                "usage_count": {"$sum": "$usage_count"},
+            }
+        },
+        {"$sort": {"_id.charge": 1}},
+    ]
 
 
 def _added(parts: Sequence[Recount]) -> Recount:

@@ -1,59 +1,96 @@
-"""Reading the databases of all services in order, as a stream.
+"""Reading the databases of all services in order, as a stream, while the services go on writing.
 
-With a snapshot everything is read as it was at the first read, so that what belongs together agrees although the services
-go on writing; MongoDB keeps that for five minutes by default. What is written once and never changed needs none.
+Nothing is read at one point in time: MongoDB keeps no past of documents that change with every batch. So what is read at different
+moments may disagree, and `libs.audit.looks` looks at every difference again. No cursor waits while another one is read: pages by
+`_id` are queries of their own, and every other order goes through a file on disk. Memory stays bounded however much there is.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import pickle
+import tempfile
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from pymongo import AsyncMongoClient
-from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 
 from libs.runtime.mongo import connect, database
 from libs.runtime.settings import RuntimeSettings
 
 READ_BATCH = 5_000
+# What a stream keeps in memory before it goes on in a file.
+SPOOL_BYTES_MAX = 16 * 1024 * 1024
 Document = dict[str, Any]
 Pipeline = Sequence[Mapping[str, Any]]
 
 
 class Reader:
-    """Reads collections, named by service and collection."""
+    """Reads collections, named by service and collection; `only` limits a step to what belongs to these keys."""
 
-    def __init__(self, settings: RuntimeSettings, client: AsyncMongoClient, session: AsyncClientSession | None = None) -> None:
+    def __init__(self, settings: RuntimeSettings, client: AsyncMongoClient, only: Collection[str] | None = None) -> None:
         self._settings = settings
         self._client = client
-        self._session = session
+        self._only = only
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator["Reader"]:
-        """A reader of one point in time."""
-        async with self._client.start_session(snapshot=True) as session:
-            yield Reader(self._settings, self._client, session)
+    def limited_to(self, keys: Collection[str]) -> "Reader":
+        """Return a reader for another look at what belongs to these keys."""
+        return Reader(self._settings, self._client, keys)
+
+    def among(self, field: str) -> dict[str, Any]:
+        """Return the condition that a field has one of the keys to look at, or none when all are."""
+        return {} if self._only is None else {field: {"$in": list(self._only)}}
 
     async def find(
         self, service: str, collection: str, query: Mapping[str, Any] | None = None, *, fields: Sequence[str] = (), sort: str | None = None
     ) -> AsyncIterator[Document]:
         """The documents of a query, with only these fields when any are named, in ascending order of `sort`."""
-        found = self._collection(service, collection).find(
-            query or {}, dict.fromkeys(fields, 1) or None, session=self._session, batch_size=READ_BATCH
-        )
-        async for document in found.sort(sort, 1).allow_disk_use(True) if sort else found:
+        projection = dict.fromkeys(fields, 1) or None
+        documents = self._collection(service, collection)
+        if sort == "_id":
+            async for document in _paged(documents, query or {}, projection):
+                yield document
+            return
+        found = documents.find(query or {}, projection, batch_size=READ_BATCH)
+        async for document in _spooled(found.sort(sort, 1).allow_disk_use(True)) if sort else found:
             yield document
 
     async def aggregate(self, service: str, collection: str, pipeline: Pipeline) -> AsyncIterator[Document]:
         """The results of a pipeline; large sorts and groups go to disk."""
-        results = await self._collection(service, collection).aggregate(
-            list(pipeline), session=self._session, allowDiskUse=True, batchSize=READ_BATCH
-        )
-        async for document in results:
+        stages = [stage for stage in pipeline if stage != {"$match": {}}]
+        results = await self._collection(service, collection).aggregate(stages, allowDiskUse=True, batchSize=READ_BATCH)
+        async for document in _spooled(results):
             yield document
+
+    async def count(self, service: str, collection: str) -> int:
+        """Return about how many documents a collection has."""
+        return await self._collection(service, collection).estimated_document_count()
 
     def _collection(self, service: str, collection: str) -> AsyncCollection:
         return database(self._client, self._settings, service)[collection]
+
+
+async def _paged(documents: AsyncCollection, query: Mapping[str, Any], projection: Mapping[str, int] | None) -> AsyncIterator[Document]:
+    following: dict[str, Any] = {}
+    while True:
+        found = documents.find({"$and": [query, following]}, projection).sort("_id", 1).limit(READ_BATCH)
+        page = await found.to_list()
+        for document in page:
+            yield document
+        if len(page) < READ_BATCH:
+            return
+        following = {"_id": {"$gt": page[-1]["_id"]}}
+
+
+async def _spooled(results: Any) -> AsyncIterator[Document]:
+    """Read a cursor to its end at once, and tell its documents as they are asked for."""
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES_MAX) as spool:
+        count = 0
+        async for document in results:
+            pickle.dump(document, spool, pickle.HIGHEST_PROTOCOL)
+            count += 1
+        spool.seek(0)
+        for _ in range(count):
+            yield pickle.load(spool)
 
 
 @asynccontextmanager

@@ -1,10 +1,11 @@
 """Every message of `usage.received` that Kafka still holds beside what rating decided about it.
 
-Only messages that rating has acknowledged are compared; the others are counted as waiting. Usages are written once, so
-no snapshot is needed, and Kafka is read in slices.
+Only messages that rating has acknowledged are compared; the others are counted as waiting. Kafka is read in slices.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -28,8 +29,35 @@ SLICE = 5_000
 FETCH_TIMEOUT_MS = 1_000
 
 
+async def audit_waiting(settings: RuntimeSettings, reader: Reader, findings: Findings) -> None:
+    """Count the messages that rating has not acknowledged."""
+    async with _topic(settings) as topic:
+        for partition, acknowledged in topic.acknowledged.items():
+            findings.checked["partitions of usages"] += 1
+            if acknowledged < topic.ends[partition]:
+                findings.add(waiting_usages(partition.partition, topic.ends[partition] - acknowledged))
+
+
 async def audit_received(settings: RuntimeSettings, reader: Reader, findings: Findings) -> None:
-    """Look for a decision about every message."""
+    """Look for a decision about every message that rating has acknowledged."""
+    async with _topic(settings) as topic:
+        async for records in _records(topic.consumer, topic.starts, topic.acknowledged):
+            findings.checked["messages of usages"] += len(records)
+            await _check(records, reader, findings)
+
+
+@dataclass(frozen=True)
+class _Topic:
+    """The topic of usages with what Kafka holds of it and what rating has acknowledged."""
+
+    consumer: AIOKafkaConsumer
+    starts: Mapping[TopicPartition, int]
+    ends: Mapping[TopicPartition, int]
+    acknowledged: Mapping[TopicPartition, int]
+
+
+@asynccontextmanager
+async def _topic(settings: RuntimeSettings) -> AsyncIterator[_Topic]:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         enable_auto_commit=False,
@@ -42,11 +70,7 @@ async def audit_received(settings: RuntimeSettings, reader: Reader, findings: Fi
         partitions = [TopicPartition(settings.topic(UsageReceived.topic), number) for number in range(UsageReceived.partitions)]
         starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         acknowledged = {partition: max(committed.get(partition, 0), starts[partition]) for partition in partitions}
-        for partition in partitions:
-            if acknowledged[partition] < ends[partition]:
-                findings.add(waiting_usages(partition.partition, ends[partition] - acknowledged[partition]))
-        async for records in _records(consumer, starts, acknowledged):
-            await _check(records, reader, findings)
+        yield _Topic(consumer, starts, ends, acknowledged)
     finally:
         await consumer.stop()
 

@@ -13,8 +13,8 @@ from libs.pricing.books_alone import each_alone
 SLICE = 1_000
 
 
-async def audit_reratings(reader: Reader, books: RateBooks, findings: Findings) -> None:
-    """Follow each usage from how it was rated to what stands of it. Nothing of both ever changes, so no snapshot is needed.
+async def audit_reratings(books: RateBooks, reader: Reader, findings: Findings) -> None:
+    """Follow each usage from how it was rated to what stands of it. Nothing of both ever changes.
 
     Where nobody can tell any more what a usage costs, it is counted apart and not compared.
     """
@@ -24,7 +24,7 @@ async def audit_reratings(reader: Reader, books: RateBooks, findings: Findings) 
         usages = {usage["_id"]: usage async for usage in reader.find("rating", "usage", {"_id": {"$in": ids}})}
         for usage_id, reratings in of_usages.items():
             findings.checked["re-ratings"] += len(reratings)
-            findings.add(*check_reratings(usage_id, [usages[usage_id]] if usage_id in usages else [], reratings))
+            findings.add(*check_reratings(usage_id, [usages[usage_id]] if usage_id in usages else [], reratings), key=usage_id)
         last = [(usages[id], reratings[-1]) for id, reratings in of_usages.items() if "charge_id" in usages.get(id, ())]
         await known.learn([*(usage["charge_id"] for usage, _ in last), *(_charge_id(rerating) for _, rerating in last)])
         for usage, rerating in last:
@@ -33,7 +33,7 @@ async def audit_reratings(reader: Reader, books: RateBooks, findings: Findings) 
             if isinstance(found, NotPriced):
                 findings.checked[found] += 1
             else:
-                findings.add(*found)
+                findings.add(*found, key=usage["_id"])
 
 
 def _charge_id(rerating: Document) -> str:
@@ -44,7 +44,7 @@ def _charge_id(rerating: Document) -> str:
 async def _slices(reader: Reader) -> AsyncIterator[dict[str, list[Document]]]:
     """The re-ratings of some usages at a time, all of each usage together and in their order."""
     of_usages: dict[str, list[Document]] = {}
-    pipeline: Pipeline = [{"$sort": {"usage_id": 1, "number": 1}}]
+    pipeline: Pipeline = [{"$match": reader.among("usage_id")}, {"$sort": {"usage_id": 1, "number": 1}}]
     async for rerating in reader.aggregate("rating", "reratings", pipeline):
         if len(of_usages) == SLICE and rerating["usage_id"] not in of_usages:
             yield of_usages

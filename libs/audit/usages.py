@@ -24,7 +24,7 @@ PRICING_FIELDS = (
 )
 
 
-async def audit_prices(reader: Reader, books: RateBooks, findings: Findings) -> None:
+async def audit_prices(books: RateBooks, reader: Reader, findings: Findings) -> None:
     """Price every usage again. Where nobody can tell any more by which books, it is counted apart and not compared."""
     known, counting, alone = KnownTerms(reader), _CountingCharges(reader), each_alone(books)
     async for usages in _rated(reader):
@@ -41,17 +41,16 @@ async def audit_prices(reader: Reader, books: RateBooks, findings: Findings) -> 
                 continue
             fitting = next((each for each in terms if not any(_check(usage, each, by))), None)
             if fitting is None:
-                findings.add(*_check(usage, terms[0], by))
+                findings.add(*_check(usage, terms[0], by), key=usage["_id"])
             else:
-                findings.add(*counting.check(usage, fitting, by))
+                findings.add(*counting.check(usage, fitting, by), key=usage["_id"])
 
 
 async def audit_suspense(reader: Reader, findings: Findings) -> None:
     """Compare usages without a price with the work list."""
-    async with reader.snapshot() as now:
-        async for suspense_id, (usages, entries) in align(_suspended(now), _entries(now)):
-            findings.checked["suspense entries"] += len(entries)
-            findings.add(*check_suspended(suspense_id, usages, entries))
+    async for suspense_id, (usages, entries) in align(_suspended(reader), _entries(reader)):
+        findings.checked["suspense entries"] += len(entries)
+        findings.add(*check_suspended(suspense_id, usages, entries), key=suspense_id)
 
 
 def _priced_by(usage: Mapping[str, Any], terms: OfferingTerms, books: RateBooks, alone: Mapping[str, RateBooks]) -> RateBooks | None:
@@ -114,7 +113,7 @@ class _CountingCharges:
 
 async def _rated(reader: Reader) -> AsyncIterator[list[Document]]:
     usages: list[Document] = []
-    async for usage in reader.find("rating", "usage", {"charge_id": {"$exists": True}}, fields=PRICING_FIELDS):
+    async for usage in reader.find("rating", "usage", {"charge_id": {"$exists": True}, **reader.among("_id")}, fields=PRICING_FIELDS):
         usages.append(usage)
         if len(usages) == SLICE:
             yield usages
@@ -124,11 +123,15 @@ async def _rated(reader: Reader) -> AsyncIterator[list[Document]]:
 
 
 async def _suspended(reader: Reader) -> AsyncIterator[tuple[str, str]]:
-    pipeline: Pipeline = [{"$match": {"suspense_id": {"$exists": True}}}, {"$project": {"suspense_id": 1}}, {"$sort": {"suspense_id": 1}}]
+    pipeline: Pipeline = [
+        {"$match": {"suspense_id": {"$exists": True}, **reader.among("suspense_id")}},
+        {"$project": {"suspense_id": 1}},
+        {"$sort": {"suspense_id": 1}},
+    ]
     async for usage in reader.aggregate("rating", "usage", pipeline):
         yield usage["suspense_id"], usage["_id"]
 
 
 async def _entries(reader: Reader) -> AsyncIterator[tuple[str, Document]]:
-    async for entry in reader.find("rating", "suspense", fields=("state", "reason"), sort="_id"):
+    async for entry in reader.find("rating", "suspense", reader.among("_id"), fields=("state", "reason"), sort="_id"):
         yield entry["_id"], entry

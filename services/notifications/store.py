@@ -101,17 +101,19 @@ class NotificationsStore:
 
     async def events_received_since(self, api: str, since: datetime) -> list[ReceivedEvent]:
         """What came in at an API's hub, in order."""
-        return await self._received({"api": api, "received_at": {"$gte": since}})
+        return await self._received({"api": api, "received_at": {"$gte": since}}, "api")
 
     async def events_of_resources(self, resource_ids: Iterable[str]) -> list[ReceivedEvent]:
         """What came in about these resources, in order."""
-        return await self._received({"resource_id": {"$in": list(resource_ids)}})
+        return await self._received({"resource_id": {"$in": list(resource_ids)}}, "resource_id")
 
-    async def _received(self, wanted: dict[str, Any]) -> list[ReceivedEvent]:
-        # A snapshot: no event without those that were kept before it.
-        async with self._client.start_session(snapshot=True) as session:
-            found = self._events.find(wanted, session=session).sort([("received_at", 1), ("position", 1)])
-            return [ReceivedEvent(HubEventRaised.from_message(document["message"]), document["received_at"]) async for document in found]
+    async def _received(self, wanted: dict[str, Any], first_key: str) -> list[ReceivedEvent]:
+        # From the newest back, along an index: whatever is kept before an event that was seen is read after it, and so is seen too.
+        # Thus no event comes without those that were kept before it, and no snapshot is needed, which MongoDB refuses under load.
+        backwards = [(first_key, -1), ("received_at", -1)]
+        found = [document async for document in self._events.find(wanted).sort(backwards)]
+        found.sort(key=lambda document: (document["received_at"], document["position"]))
+        return [ReceivedEvent(HubEventRaised.from_message(document["message"]), document["received_at"]) for document in found]
 
     async def add_deliveries(self, planned: Sequence[Delivery]) -> None:
         """Write what was not planned before, in order, each numbered after the last of its lane.

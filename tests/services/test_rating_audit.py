@@ -99,11 +99,11 @@ CORRUPTIONS = (
 async def findings_of(rating: RatingWorld, books: Path) -> Findings:
     findings = Findings()
     async with open_reader(rating.settings) as reader:
-        await audit_prices(reader, load_rate_books(books), findings)
+        await audit_prices(load_rate_books(books), reader, findings)
         await audit_charges(reader, findings)
         await audit_amounts_together(reader, findings)
         await audit_buckets(reader, findings)
-        await audit_reratings(reader, load_rate_books(books), findings)
+        await audit_reratings(load_rate_books(books), reader, findings)
     return findings
 
 

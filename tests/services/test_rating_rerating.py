@@ -108,8 +108,8 @@ async def ada(rating: RatingWorld) -> AsyncIterator[Ada]:
     books = RateBooks(parse_rate_book(document["text"], document["file"]) for document in await rating.documents("tariffs"))
     findings = Findings()
     async with open_reader(rating.settings) as reader:
-        await audit_prices(reader, books, findings)
-        await audit_reratings(reader, books, findings)
+        await audit_prices(books, reader, findings)
+        await audit_reratings(books, reader, findings)
         await audit_charges(reader, findings)
     assert findings.differences == []
     assert not [subject for subject in findings.checked if "re-ratings" in subject and "not priced" in subject]
