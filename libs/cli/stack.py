@@ -17,6 +17,7 @@ from libs.cli.errors import CommandError
 from libs.devstack.program import READY_TIMEOUT_S
 from libs.devstack.settings import SERVICES, StackSettings
 from libs.devstack.stack import Condition, Stack
+from libs.devstack.state import Started
 from libs.runtime.settings import without_password
 
 FOLLOW_POLL_S = 0.2
@@ -35,6 +36,8 @@ def up(
     as_json: Annotated[bool, typer.Option("--json", help="Tell the outcome as JSON.")] = False,
 ) -> None:
     """Start Kafka, MongoDB and the services that do not run yet, and wait until they are ready.
+
+    A supervisor stays in the background. It starts a service again that ends without being told to, with pauses that grow to a minute.
 
     Kafka and MongoDB are those of KAFKA_BOOTSTRAP_SERVERS and MONGODB_URL when these are set; else they are started
     natively, or by Docker compose. Ports: --port, or KAFKA_PORT, MONGODB_PORT, GATEWAY_PORT, RATING_PORT and so on.
@@ -59,8 +62,11 @@ def down(
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Tell it as JSON.")] = False) -> None:
     """Tell what runs where, what each lacks, and what a person should look at. Exit 1 unless all of it is ready."""
-    conditions = asyncio.run(Stack(StackSettings(), say).status())
+    stack = Stack(StackSettings(), say)
+    conditions = asyncio.run(stack.status())
     _tell(conditions, as_json=as_json)
+    if not stack.is_supervised:
+        say("WARNING: no supervisor runs, so a service that ends is not started again: `tarifa up` starts one")
     if not conditions:
         raise CommandError("nothing was started", "start the stack with `tarifa up`")
     if any(condition.missing for condition in conditions):
@@ -128,10 +134,17 @@ def _tell(conditions: Sequence[Condition], *, as_json: bool) -> None:
         state = "[red]not ready[/red]" if condition.missing else "[green]ready[/green]    "
         result.print(f"{name:<{name_width}}  {state}  {address:<{address_width}}  {escape(origin)}", soft_wrap=True)
     for condition in conditions:
+        if condition.started.restarts:
+            progress.print(f"{condition.name}: {_restarted(condition.started)}", style="yellow", markup=False, soft_wrap=True)
         if condition.missing:
             progress.print(f"{condition.name}: {condition.missing}", style="red", markup=False, soft_wrap=True)
         for name, sentence in condition.warnings.items():
             progress.print(f"{condition.name}: {name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _restarted(started: Started) -> str:
+    at = f"{started.restarted_at:%Y-%m-%d %H:%M:%S}" if started.restarted_at else "an unknown time"
+    return f"started again {started.restarts} times, last at {at} UTC: {started.ended_because}"
 
 
 def _as_json(condition: Condition) -> dict[str, object]:
@@ -142,6 +155,9 @@ def _as_json(condition: Condition) -> dict[str, object]:
         "warnings": condition.warnings,
         "address": without_password(started.address),
         "origin": started.origin,
+        "restarts": started.restarts,
+        "restarted_at": started.restarted_at.isoformat() if started.restarted_at else None,
+        "ended_because": started.ended_because,
         "pid": started.process.pid if started.process else None,
         "log": str(started.log) if started.log else None,
     }

@@ -63,6 +63,26 @@ def service_process(
     )
 
 
+def supervisor_process(home: Path) -> Program:
+    """The supervisor of the stack in `home`. It outlives the caller and has the caller's environment."""
+
+    async def ready() -> str | None:
+        return None
+
+    module = "libs.devstack.supervisor"
+    return Program(
+        "supervisor",
+        [sys.executable, "-m", module],
+        address="",
+        origin=f"python -m {module}",
+        log=home / "logs" / "supervisor.log",
+        ready=ready,
+        environment={"TARIFA_HOME": str(home)},
+        directory=PROJECT_ROOT,
+        detached=True,
+    )
+
+
 async def service_fault(address: str) -> str | None:
     """Return what a service says it lacks at /health/ready, or None when it is ready."""
     return (await service_condition(address)).fault

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from libs.devstack.compose import ComposeService
@@ -15,7 +16,7 @@ from libs.devstack.infrastructure import Backend, Infrastructure
 from libs.devstack.kafka import kafka_fault
 from libs.devstack.mongod import mongodb_fault
 from libs.devstack.program import READY_TIMEOUT_S, TERMINATE_TIMEOUT_S, Program
-from libs.devstack.services import ServiceCondition, service_condition, service_process
+from libs.devstack.services import ServiceCondition, service_condition, service_process, supervisor_process
 from libs.devstack.settings import SERVICES, StackSettings
 from libs.devstack.state import StackState, Started, stack_lock
 from libs.runtime import RuntimeSettings
@@ -52,31 +53,40 @@ class Stack:
         a service that does not is told by its condition."""
         with stack_lock(self.settings.home):
             self.state = StackState.load(self.settings.home)
-            self.state.namespace = self.settings.namespace
-            infrastructure = await Infrastructure.resolve(self.settings, self.settings.home, detached=True, memory_allowed=True)
-            starting = (self._start("kafka", infrastructure.kafka), self._start("mongodb", infrastructure.mongodb))
-            # Both to their end before the first fault is told, so that what did start is remembered.
-            for outcome in await asyncio.gather(*starting, return_exceptions=True):
-                if isinstance(outcome, BaseException):
-                    raise outcome
-            runtime = infrastructure.settings(self.settings.namespace)
-            created = await create_topics(runtime)
-            if created:
-                self.say(f"{len(created)} topics created")
-            altered = await alter_topics(runtime)
-            if altered:
-                self.say(f"{len(altered)} topics given their retention")
-            programs = [await self._launch(name, runtime) for name in services]
-            if programs:
-                self.say(f"waiting for {', '.join(program.name for program in programs)}")
-            missing = await asyncio.gather(*(self._until_ready(program, ready_timeout_s) for program in programs))
-            answers = dict(zip(services, missing, strict=True))
-            return [await self._came_up(name, answers.get(name)) for name in (*INFRASTRUCTURE, *services)]
+            # One with the newest environment takes its place.
+            await self._stop_supervisor()
+            try:
+                return await self._up(services, ready_timeout_s)
+            finally:
+                self._supervise()
+
+    async def _up(self, services: Sequence[str], ready_timeout_s: float) -> list[Condition]:
+        self.state.namespace = self.settings.namespace
+        infrastructure = await Infrastructure.resolve(self.settings, self.settings.home, detached=True, memory_allowed=True)
+        starting = (self._start("kafka", infrastructure.kafka), self._start("mongodb", infrastructure.mongodb))
+        # Both to their end before the first fault is told, so that what did start is remembered.
+        for outcome in await asyncio.gather(*starting, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        runtime = infrastructure.settings(self.settings.namespace)
+        created = await create_topics(runtime)
+        if created:
+            self.say(f"{len(created)} topics created")
+        altered = await alter_topics(runtime)
+        if altered:
+            self.say(f"{len(altered)} topics given their retention")
+        programs = [await self._launch(name, runtime) for name in services]
+        if programs:
+            self.say(f"waiting for {', '.join(program.name for program in programs)}")
+        missing = await asyncio.gather(*(self._until_ready(program, ready_timeout_s) for program in programs))
+        answers = dict(zip(services, missing, strict=True))
+        return [await self._came_up(name, answers.get(name)) for name in (*INFRASTRUCTURE, *services)]
 
     async def down(self, *, purge: bool = False) -> list[str]:
         """Stop what `up` started, services first; with `purge` the data goes as well. Returns the names stopped."""
         with stack_lock(self.settings.home):
             self.state = StackState.load(self.settings.home)
+            await self._stop_supervisor()
             services = [name for name in self.state.members if name not in INFRASTRUCTURE]
             stopped = [name for name in self.state.members if self.state.members[name].is_alive and self._is_ours(name)]
             await asyncio.gather(*(self._stop(name, purge=purge) for name in services))
@@ -90,6 +100,12 @@ class Stack:
         """How each member is now."""
         names = sorted(self.state.members, key=(*INFRASTRUCTURE, *SERVICES).index)
         return list(await asyncio.gather(*(self._condition(name) for name in names)))
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether services that end are started again, where there are any."""
+        supervisor = self.state.supervisor
+        return (supervisor is not None and supervisor.find() is not None) or not any(name in SERVICES for name in self.state.members)
 
     def log(self, name: str) -> Path:
         """The log file of a member. Raises StackError when there is none."""
@@ -132,6 +148,28 @@ class Stack:
             program.launch()
             self._remember(name, program, configuration)
         return program
+
+    async def start_again(self, name: str, runtime: RuntimeSettings, reason: str) -> Program:
+        """Start a service that ended, and remember why. Raises StackError."""
+        before = self.state.members[name]
+        program = await self._launch(name, runtime)
+        counted = {"restarts": before.restarts + 1, "restarted_at": datetime.now(UTC), "ended_because": reason}
+        self.state.members[name] = self.state.members[name].model_copy(update=counted)
+        self.state.save(self.settings.home)
+        return program
+
+    async def _stop_supervisor(self) -> None:
+        supervisor, self.state.supervisor = self.state.supervisor, None
+        if supervisor is not None:
+            await supervisor.terminate(TERMINATE_TIMEOUT_S)
+            self.state.save(self.settings.home)
+
+    def _supervise(self) -> None:
+        if any(name in SERVICES for name in self.state.members):
+            supervisor = supervisor_process(self.settings.home)
+            supervisor.launch()
+            self.state.supervisor = supervisor.identity
+            self.state.save(self.settings.home)
 
     async def _until_ready(self, program: Program, timeout_s: float) -> str | None:
         try:

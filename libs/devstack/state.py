@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
@@ -24,6 +25,9 @@ class Started(BaseModel):
     process: ProcessIdentity | None = None
     compose_service: str | None = None
     configuration: str = Field("", description="Digest of the environment it was given: another one means starting it again")
+    restarts: int = Field(0, description="How often the supervisor started it again since `tarifa up` did")
+    restarted_at: datetime | None = None
+    ended_because: str | None = Field(None, description="Why it ended the last time, as far as it told")
 
     @property
     def is_alive(self) -> bool:
@@ -35,6 +39,7 @@ class StackState(BaseModel):
     """The whole stack by name: kafka, mongodb and the services."""
 
     namespace: str = ""
+    supervisor: ProcessIdentity | None = None
     members: dict[str, Started] = Field(default_factory=dict)
 
     @classmethod
