@@ -146,9 +146,14 @@ async def open_gateway(infrastructure: dict[str, str], *others: str) -> AsyncIte
     async with open_world(infrastructure, ("tmf_gateway", *others)) as world:
         transport = httpx.ASGITransport(app=world.services["tmf_gateway"].http, raise_app_exceptions=False)
         async with GatewayClient(transport=transport, base_url=GATEWAY, timeout=30) as client:
-            yield GatewayDoor(world, client)
+            door = GatewayDoor(world, client)
+            if "rating" not in others:
+                await door.rating["tariffs"].insert_one({"_id": "of-tests", "offering_ids": list(OFFERINGS)})
+            yield door
 
 
+# Of the products that tests open where no rating is there to know rate books.
+OFFERINGS = ("churn-plan", "mobile", "m", "other-plan")
 MARCH = Period(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 4, 1, tzinfo=UTC))
 
 

@@ -51,6 +51,10 @@ class TaxTable:
         """The categories that the table knows at an address, for somebody who looks for the one that it does not."""
         return sorted({category for place in _places(address) for category in self.by_jurisdiction.get(place, {})})
 
+    def all_categories(self) -> list[str]:
+        """Return the categories that the table knows in any jurisdiction, sorted."""
+        return sorted({category for categories in self.by_jurisdiction.values() for category in categories})
+
 
 def _levied(taxes: Sequence[Tax]) -> tuple[Tax, ...]:
     """The taxes of one day. What is levied on a tax of other days stands on the price alone."""

@@ -20,7 +20,10 @@ from libs.runtime import Index, in_transaction
 from services.rating.domain.tariffs import Candidate, Decision, Tariff, decide, is_same_book
 
 VERSION_ID = "tariffs"
-INDEXES = (Index("tariffs", (("effective_from", -1), ("_id", 1)), "tarifa tariff list, newest first"),)
+INDEXES = (
+    Index("tariffs", (("effective_from", -1), ("_id", 1)), "tarifa tariff list, newest first"),
+    Index("tariffs", (("offering_ids", 1),), "gateway: whether a book has the offering of a new product"),
+)
 
 logger = structlog.get_logger(__name__)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from libs.billing import TaxTable
 from libs.contracts import Fact
 from services.tmf_gateway.answers import Answers
 from services.tmf_gateway.domain.links import Links
@@ -28,5 +29,6 @@ class Gateway:
     publish: Callable[[Sequence[Fact]], Awaitable[None]]
     links: Links
     defaults: AccountDefaults
+    tax_table: TaxTable
     answer_wait_s: float
     document_wait_s: float

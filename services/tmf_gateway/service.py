@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from libs.billing import parse_tax_rates
 from libs.money import minor_unit_decimals
 from libs.periods import time_zone
 from libs.runtime import RuntimeSettings, Service
@@ -28,6 +30,7 @@ from services.tmf_gateway.outbox import Outbox
 from services.tmf_gateway.rated_usages import RatedUsages
 from services.tmf_gateway.routes.hub import hub_routes
 from services.tmf_gateway.routes.pages import add_pages
+from services.tmf_gateway.routes.tax_categories import tax_category_routes
 from services.tmf_gateway.routes.tmf620 import tmf620_routes
 from services.tmf_gateway.routes.tmf637 import tmf637_routes
 from services.tmf_gateway.routes.tmf666 import tmf666_routes
@@ -35,6 +38,8 @@ from services.tmf_gateway.routes.tmf678 import tmf678_routes
 from services.tmf_gateway.routes.usage_explanation import usage_explanation_routes
 from services.tmf_gateway.sources import Sources
 from services.tmf_gateway.store import INDEXES, GatewayStore
+
+TAX_RATES_FILE = Path(__file__).parents[2] / "deploy" / "tax-rates.yaml"
 
 
 class GatewaySettings(RuntimeSettings):
@@ -50,6 +55,7 @@ class GatewaySettings(RuntimeSettings):
     default_currency: str = Field("EUR", validation_alias="GATEWAY_DEFAULT_CURRENCY")
     default_time_zone: str = Field("UTC", validation_alias="GATEWAY_DEFAULT_TIME_ZONE")
     default_tax_category: str = Field("standard", min_length=1, validation_alias="GATEWAY_DEFAULT_TAX_CATEGORY")
+    tax_rates_file: Path = Field(TAX_RATES_FILE, validation_alias="TAX_RATES_FILE", description="The tax table, as invoicing has it")
     answer_wait_s: float = Field(5.0, gt=0, validation_alias="GATEWAY_ANSWER_WAIT_S")
     document_wait_s: float = Field(15.0, gt=0, validation_alias="GATEWAY_DOCUMENT_WAIT_S")
     unanswered_after_s: float = Field(30.0, gt=0, validation_alias="GATEWAY_UNANSWERED_AFTER_S")
@@ -68,7 +74,7 @@ class GatewaySettings(RuntimeSettings):
 
 
 def build(settings: GatewaySettings) -> Service:
-    """The service with its routes and handlers bound to its store."""
+    """The service with its routes and handlers bound to its store. Raises InvalidTaxRates or OSError for a bad tax table."""
     app = new_app(settings.cors_origins)
     service = Service("tmf_gateway", settings, indexes=[*INDEXES, *IDEMPOTENCY_INDEXES], http=app)
     store = GatewayStore(service.client, service.database)
@@ -83,6 +89,7 @@ def build(settings: GatewaySettings) -> Service:
         publish=service.publish,
         links=Links(settings.public_base_url.rstrip("/")),
         defaults=AccountDefaults(settings.default_currency, settings.default_time_zone, settings.default_tax_category),
+        tax_table=parse_tax_rates(settings.tax_rates_file.read_text(encoding="utf-8"), str(settings.tax_rates_file)),
         answer_wait_s=settings.answer_wait_s,
         document_wait_s=settings.document_wait_s,
     )
@@ -95,6 +102,7 @@ def build(settings: GatewaySettings) -> Service:
         app.include_router(routes(gateway))
         app.include_router(hub_routes(gateway, api, base_path))
     app.include_router(usage_explanation_routes(RatedUsages(service.client, settings)))
+    app.include_router(tax_category_routes(gateway.tax_table))
     add_pages(app, settings.public_base_url)
     service.adopt(ResourceAdoption(service.database).adopt)
     service.subscribe(partial(complete_requests, store=store, links=gateway.links))

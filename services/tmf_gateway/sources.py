@@ -43,6 +43,14 @@ class Sources:
         """The rate books that rating prices by, but for those that the catalogue itself has published."""
         return await self._tariffs.find({"_id": {"$not": re.compile(f"^{BOOK_IDS.pattern}$")}}).to_list()
 
+    async def has_offering(self, id: str) -> bool:
+        """Whether a rate book that rating prices by has an offering, from now on or from a day to come."""
+        return await self._tariffs.find_one({"offering_ids": id}, {"_id": 1}) is not None
+
+    async def offering_ids(self) -> list[str]:
+        """Return the ids of all offerings of rating's books, sorted."""
+        return sorted(await self._tariffs.distinct("offering_ids"))
+
     async def document(self, id: str) -> AsyncGridOut | None:
         """A rendered document, open for reading; None when it was not rendered yet."""
         try:

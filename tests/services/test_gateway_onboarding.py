@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from libs.contracts import AccountChanged, AccountState, HubEventRaised, ProductChanged, ProductStatus
-from services.tmf_gateway.domain.links import TMF637, TMF666
+from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666
 from tests.gateway_client import GatewayDoor, exact, open_gateway
 from tests.world import read_facts
 
@@ -148,3 +148,47 @@ async def test_a_product_of_an_unknown_or_closed_account_is_400(door):
 
     assert (await door.http.open_product("404ID", "+34600100004")).status_code == 400
     assert (await door.http.open_product(closed["id"], "+34600100004")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("attributes", "known"),
+    [
+        ({"taxCategory": "luxury"}, "reduced, standard, us-communications, zero"),
+        ({"taxCategory": "Standard"}, "reduced, standard, us-communications, zero"),
+    ],
+)
+async def test_a_tax_category_that_no_bill_knows_is_refused_with_those_that_there_are(door, attributes, known):
+    party = [{"id": "p1", "name": "Ada", "@referredType": "Individual"}]
+    refused = await door.http.post(ACCOUNTS, json={"name": "Ada", "relatedParty": party, **attributes})
+    assert (refused.status_code, known in refused.json()["message"]) == (400, True)
+    account = await door.http.open_account()
+    patched = await door.http.patch(account["href"], json=attributes)
+    assert (patched.status_code, known in patched.json()["message"]) == (400, True)
+    assert (await door.http.patch(account["href"], json={"taxCategory": "reduced"})).status_code == 200
+
+
+async def test_the_tax_categories_are_listed_with_their_taxes(door):
+    categories = exact(await door.http.get("/tarifa/v1/taxCategory", params={"country": "ES"}))
+    assert [category["id"] for category in categories] == ["reduced", "standard", "us-communications", "zero"]
+    assert categories[1]["tax"] == [{"taxCategory": "standard", "taxRate": 21}]
+
+
+async def test_a_price_with_a_tax_category_that_no_bill_knows_is_refused(door):
+    price = {"name": "Calls", "priceType": "recurring", "price": {"unit": "EUR", "value": 1}, "recurringChargePeriodType": "month"}
+    refused = await door.http.post(f"{TMF620}/productOfferingPrice", json={**price, "tax": [{"taxCategory": "luxury"}]})
+    assert (refused.status_code, "there are reduced, standard" in refused.json()["message"]) == (400, True)
+    taken = await door.http.post(f"{TMF620}/productOfferingPrice", json={**price, "tax": [{"taxCategory": "zero"}]})
+    assert taken.status_code == 201
+    assert (await door.http.patch(taken.json()["href"], json={"tax": [{"taxCategory": "luxury"}]})).status_code == 400
+
+
+async def test_an_offering_that_nobody_could_price_is_refused_with_those_that_there_are(door):
+    account = await door.http.open_account()
+    refused = await door.http.open_product(account["id"], "+34600300001", productOffering={"id": "no-such-plan"})
+    assert (refused.status_code, "there are churn-plan" in refused.json()["message"]) == (400, True)
+    in_design = (await door.http.post(f"{TMF620}/productOffering", json={"name": "Plan"})).json()
+    early = await door.http.open_product(account["id"], "+34600300001", productOffering={"id": in_design["id"]})
+    assert (early.status_code, "In study: a product can have it once it is launched" in early.json()["message"]) == (400, True)
+    product = (await door.http.open_product(account["id"], "+34600300001")).json()
+    moved = await door.http.patch(product["href"], json={"productOffering": {"id": "no-such-plan"}})
+    assert moved.status_code == 400

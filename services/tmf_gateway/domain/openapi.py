@@ -12,6 +12,7 @@ from services.tmf_gateway.domain.examples import EXAMPLES
 from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666, TMF678
 from services.tmf_gateway.domain.query import OPERATORS, PAGE_SIZE_MAX
 from services.tmf_gateway.domain.resource import Kind, Resource, Stored
+from services.tmf_gateway.domain.tax_categories import TAX_CATEGORIES_PATH, TAX_CATEGORIES_SCHEMA, TAX_CATEGORIES_TITLE
 from services.tmf_gateway.domain.tmf620 import PRODUCT_OFFERING, PRODUCT_OFFERING_PRICE, PRODUCT_SPECIFICATION
 from services.tmf_gateway.domain.tmf620 import SCHEMA as TMF620_SCHEMA
 from services.tmf_gateway.domain.tmf637 import PRODUCT
@@ -76,6 +77,7 @@ def openapi_document(public_base_url: str) -> Description:
     for api, base_path in (("TMF678", TMF678), ("TMF666", TMF666), ("TMF637", TMF637), ("TMF620", TMF620)):
         _add_hub(paths, api, base_path)
     paths[EXPLANATION_PATH] = {"get": _explanation_operation()}
+    paths[TAX_CATEGORIES_PATH] = {"get": _tax_categories_operation()}
     return {
         "openapi": "3.0.3",
         "info": {"title": "Tarifa TMF gateway", "version": "4", "description": _INTRODUCTION},
@@ -113,6 +115,19 @@ def _explanation_operation() -> Description:
         "summary": EXPLANATION_TITLE,
         "parameters": [_ID],
         "responses": {"200": _answer("The explanation", EXPLANATION_SCHEMA), **_errors((404,))},
+    }
+
+
+def _tax_categories_operation() -> Description:
+    text = {"type": "string"}
+    return {
+        "tags": ["Tarifa tax categories"],
+        "summary": TAX_CATEGORIES_TITLE,
+        "parameters": [
+            _parameter("country", "Of the address, as billing accounts write it; without one, what holds everywhere", text),
+            _parameter("stateOrProvince", "Of the address, where taxes differ within the country", text),
+        ],
+        "responses": {"200": _answer("The categories", TAX_CATEGORIES_SCHEMA)},
     }
 
 

@@ -51,6 +51,11 @@ def account_of(body: Mapping[str, Any]) -> str:
     return _reference(body, "billingAccount")
 
 
+def offering_of(product: Document) -> str:
+    """Return the id of the offering that a product has. Raises BadRequest."""
+    return _reference(product["resource"], "productOffering")
+
+
 def new_product(body: Mapping[str, Any], id: str, account: Document, now: datetime) -> dict[str, Any]:
     """The document of a new product of `account`. Raises BadRequest."""
     if account["resource"]["state"] == AccountState.CLOSED:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from libs.billing import TaxTable
 from libs.contracts import AccountChanged, AccountState, PostalAddress
 from libs.money import UnknownCurrency, minor_unit_decimals
 from libs.periods import UnknownTimeZone, time_zone
@@ -22,6 +23,7 @@ from services.tmf_gateway.domain.patching import set_by_server
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict, faults_in_words_of
 from services.tmf_gateway.domain.resource import Document, Kind, Representation, Resource, Stored
 from services.tmf_gateway.domain.schema import Schema
+from services.tmf_gateway.domain.tax_categories import check_tax_category
 from services.tmf_gateway.specifications import swagger
 
 # What billing needs of an account and TMF666 has no attribute for.
@@ -99,6 +101,14 @@ def patched_account(account: Document, patch: Mapping[str, Any], now: datetime) 
     if state is not next_state and next_state not in _NEXT_STATES[state]:
         raise Conflict(f"a billingAccount cannot go from {state} to {next_state}")
     return {**checked, "revision": account["revision"] + 1, "changed_at": now}
+
+
+def check_taxable(account: Document, before: Document | None, table: TaxTable) -> None:
+    """Raise BadRequest where an account's taxCategory has no tax at its address; what a PATCH leaves alone is not looked at."""
+    fact = account_fact(account)
+    earlier = account_fact(before) if before is not None else None
+    if earlier is None or (earlier.tax_category, earlier.address) != (fact.tax_category, fact.address):
+        check_tax_category(table, fact.tax_category, fact.address)
 
 
 def account_fact(account: Document) -> AccountChanged:

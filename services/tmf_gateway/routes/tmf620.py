@@ -14,6 +14,7 @@ from services.tmf_gateway.domain.launching import new_offering, patched_offering
 from services.tmf_gateway.domain.merge_patch import merge
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 from services.tmf_gateway.domain.resource import Resource
+from services.tmf_gateway.domain.tax_categories import check_price_tax
 from services.tmf_gateway.domain.tmf620 import (
     ACTIVE,
     IN_USE,
@@ -88,11 +89,15 @@ def _add_offerings(routes: APIRouter, gateway: Gateway) -> None:
 
 def _add_prices(routes: APIRouter, gateway: Gateway) -> None:
     async def opened(body: Body, id: str) -> Stored:
-        return new_resource("ProductOfferingPrice", body, id, now(), state=ACTIVE)
+        price = new_resource("ProductOfferingPrice", body, id, now(), state=ACTIVE)
+        check_price_tax(gateway.tax_table, price["resource"])
+        return price
 
     async def patched(before: Stored, patch: Body) -> Stored:
         at = now()
         after = patched_resource("ProductOfferingPrice", before, patch, at)
+        if after["resource"].get("tax") != before["resource"].get("tax"):
+            check_price_tax(gateway.tax_table, after["resource"])
         using = await gateway.store.offerings_with("productOfferingPrice", before["_id"])
         using = [offering for offering in using if offering["resource"]["lifecycleStatus"] in IN_USE]
         check_price_change(after, before, [offering["_id"] for offering in using], at)

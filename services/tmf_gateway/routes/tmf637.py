@@ -7,12 +7,16 @@ from fastapi import APIRouter
 from libs.contracts import Fact
 from services.tmf_gateway.domain.changes import change_event
 from services.tmf_gateway.domain.refusal import BadRequest
-from services.tmf_gateway.domain.tmf637 import PRODUCT, account_of, new_product, patched_product, product_fact
+from services.tmf_gateway.domain.tmf620 import IN_USE
+from services.tmf_gateway.domain.tmf637 import PRODUCT, account_of, new_product, offering_of, patched_product, product_fact
 from services.tmf_gateway.gateway import Gateway
 from services.tmf_gateway.http import now
 from services.tmf_gateway.routes.reading import add_reading
 from services.tmf_gateway.routes.writing import add_writing
-from services.tmf_gateway.store import ACCOUNTS, PRODUCTS
+from services.tmf_gateway.store import ACCOUNTS, PRODUCT_OFFERINGS, PRODUCTS
+
+# A list of more is not read: GET productOffering has them all.
+OFFERINGS_NAMED_MAX = 20
 
 
 def tmf637_routes(gateway: Gateway) -> APIRouter:
@@ -23,10 +27,15 @@ def tmf637_routes(gateway: Gateway) -> APIRouter:
         account = await gateway.store.find(ACCOUNTS, account_of(body))
         if account is None:
             raise BadRequest(f"billingAccount {account_of(body)} does not exist")
-        return new_product(body, id, account, now())
+        product = new_product(body, id, account, now())
+        await check_offering(gateway, product)
+        return product
 
     async def patched(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-        return patched_product(before, patch, now())
+        product = patched_product(before, patch, now())
+        if offering_of(product) != offering_of(before):
+            await check_offering(gateway, product)
+        return product
 
     def facts_of(product: dict[str, Any], before: dict[str, Any] | None) -> list[Fact]:
         return [product_fact(product), change_event(PRODUCT, product, before, gateway.links, state="status")]
@@ -44,3 +53,19 @@ def tmf637_routes(gateway: Gateway) -> APIRouter:
         replace=gateway.store.replace_product,
     )
     return routes
+
+
+async def check_offering(gateway: Gateway, product: dict[str, Any]) -> None:
+    """Raise BadRequest for an offering that nobody could price: one of no rate book, and not launched in the catalogue."""
+    id = offering_of(product)
+    if await gateway.sources.has_offering(id):
+        return
+    catalogued = (await gateway.store.present(PRODUCT_OFFERINGS, [id])).get(id)
+    if catalogued is None:
+        known = await gateway.sources.offering_ids()
+        more = ", …" if len(known) > OFFERINGS_NAMED_MAX else ""
+        named = ", ".join(known[:OFFERINGS_NAMED_MAX]) + more or "none yet: publish a rate book, or launch a productOffering"
+        raise BadRequest(f"productOffering {id} does not exist; there are {named}")
+    if catalogued["resource"]["lifecycleStatus"] not in IN_USE:
+        state = catalogued["resource"]["lifecycleStatus"]
+        raise BadRequest(f"productOffering {id} is {state}: a product can have it once it is launched")

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from libs.contracts import Fact
 from services.tmf_gateway.domain.changes import change_event
-from services.tmf_gateway.domain.tmf666 import BILLING_ACCOUNT, account_balances, account_fact, new_account, patched_account
+from services.tmf_gateway.domain.tmf666 import BILLING_ACCOUNT, account_balances, account_fact, check_taxable, new_account, patched_account
 from services.tmf_gateway.gateway import Gateway
 from services.tmf_gateway.http import now
 from services.tmf_gateway.routes.reading import add_reading
@@ -21,10 +21,14 @@ def tmf666_routes(gateway: Gateway) -> APIRouter:
     routes = APIRouter()
 
     async def opened(body: dict[str, Any], id: str) -> dict[str, Any]:
-        return new_account(body, id, gateway.defaults, now())
+        account = new_account(body, id, gateway.defaults, now())
+        check_taxable(account, None, gateway.tax_table)
+        return account
 
     async def patched(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-        return patched_account(before, patch, now())
+        account = patched_account(before, patch, now())
+        check_taxable(account, before, gateway.tax_table)
+        return account
 
     def facts_of(account: dict[str, Any], before: dict[str, Any] | None) -> list[Fact]:
         return [account_fact(account), change_event(BILLING_ACCOUNT, account, before, gateway.links, state="state")]
