@@ -28,6 +28,7 @@ from libs.runtime.consumers import Consumer, ConsumerLog
 from libs.runtime.fact_catalog import fact_catalog_routes
 from libs.runtime.gaps import GapLog
 from libs.runtime.health import Report, health_routes
+from libs.runtime.http_protocol import BoundedHttpProtocol
 from libs.runtime.lifetime.descriptors import needed_descriptors, require_descriptors
 from libs.runtime.lifetime.ending import EXIT_STUCK, EndingServer, ProcessEnd
 from libs.runtime.lifetime.fault_times import FaultTimes
@@ -213,7 +214,13 @@ class Service:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         config = uvicorn.Config(
-            self.http, host=self.settings.http_host, port=self.settings.http_port, log_config=None, access_log=False, lifespan="off"
+            self.http,
+            host=self.settings.http_host,
+            port=self.settings.http_port,
+            http=BoundedHttpProtocol,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
         )
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(self._serve(EndingServer(config)))

@@ -15,7 +15,8 @@ from ipaddress import ip_address
 import httpcore
 import httpx
 
-from services.notifications.domain.callback import CallbackRefused, Network, refusal
+from libs.callback_addresses import Network, refusal
+from services.notifications.domain.callback import CallbackRefused
 from services.notifications.domain.delivery import Attempt
 
 # Read so far to keep the connection; a subscriber that says more is cut off.

@@ -1,16 +1,13 @@
 """Notifications: its settings, and how its parts hang together."""
 
 from functools import partial
-from ipaddress import ip_network
-from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import NoDecode
+from pydantic import Field, SecretStr
 
+from libs.callback_addresses import AllowedNetworks
 from libs.runtime import RuntimeSettings, Service
 from services.notifications.callback_client import CallbackClient
 from services.notifications.dispatcher import Dispatcher
-from services.notifications.domain.callback import Network
 from services.notifications.domain.retry import RetryPolicy
 from services.notifications.handlers import follow_subscriptions, plan_deliveries, retry_deliveries
 from services.notifications.lease import Leases
@@ -20,18 +17,12 @@ from services.notifications.store import INDEXES, NotificationsStore
 LEASE_ATTEMPTS = 3
 
 
-def _networks(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
-
-
 class NotificationsSettings(RuntimeSettings):
     """The environment of notifications; see its README."""
 
     http_port: int = Field(8104, validation_alias="NOTIFICATIONS_PORT")
     hub_signing_secret: SecretStr | None = None
-    hub_allowed_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
+    hub_allowed_networks: AllowedNetworks = ()
     hub_callback_verbatim: bool = False
     hub_attempt_timeout_s: float = Field(10.0, gt=0)
     hub_tries_max: int = Field(16, gt=0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.billing import TaxTable
+from libs.callback_addresses import Network
 from libs.contracts import Fact
 from services.tmf_gateway.answers import Answers
 from services.tmf_gateway.domain.links import Links
@@ -30,5 +31,6 @@ class Gateway:
     links: Links
     defaults: AccountDefaults
     tax_table: TaxTable
+    callback_networks: Sequence[Network]
     answer_wait_s: float
     document_wait_s: float

@@ -11,10 +11,14 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import iter_route_contexts
 from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from libs.exact_json import write_json
 from libs.periods import to_utc_milliseconds
+from services.tmf_gateway.checked_host import CheckedHost
+from services.tmf_gateway.domain.accept import check_accept
+from services.tmf_gateway.domain.allowed_hosts import AllowedHosts
 from services.tmf_gateway.domain.body import (
     BODY_BYTES_MAX,
     JSON,
@@ -111,12 +115,19 @@ def query_string(request: Request) -> str:
     return request.scope["query_string"].decode("latin-1")
 
 
-def new_app(cors_origins: list[str]) -> FastAPI:
-    """An app without routes that answers every error in TM Forum's words."""
+def accepts_json(request: Request) -> None:
+    """Raises NotAcceptable for a client that takes no JSON; for a dependency of routes."""
+    check_accept(request.headers.get("accept"))
+
+
+def new_app(cors_origins: Sequence[str], hosts: AllowedHosts) -> FastAPI:
+    """An app without routes that answers every error in TM Forum's words. Browsers may call it from `cors_origins` only."""
     app = FastAPI(title="Tarifa TMF gateway", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.add_middleware(
-        CORSMiddleware, allow_origins=cors_origins, allow_methods=["*"], allow_headers=["*"], expose_headers=list(EXPOSED_HEADERS)
-    )
+    if cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=cors_origins, allow_methods=["*"], allow_headers=["*"], expose_headers=list(EXPOSED_HEADERS)
+        )
+    app.add_middleware(CheckedHost, hosts=hosts, refuse=_refuse_host)
 
     @app.exception_handler(Refusal)
     async def refuse(_: Request, refusal: Refusal) -> Response:
@@ -141,11 +152,20 @@ def new_app(cors_origins: list[str]) -> FastAPI:
         logger.error("database failed", exc_info=error)
         return error_response(503, "Service unavailable", "the database does not answer; ask again", {"Retry-After": "5"})
 
+    @app.exception_handler(ClientDisconnect)
+    async def client_left(_: Request, error: ClientDisconnect) -> Response:
+        # Nobody reads it.
+        return Response(status_code=400)
+
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> Response:
         return error_response(500, "Internal error", "the gateway failed; the error is in its log")
 
     return app
+
+
+def _refuse_host(host: str) -> Response:
+    return error_response(400, BadRequest.reason, f"this gateway is not {host[:200]!r}: GATEWAY_ALLOWED_HOSTS names its hosts")
 
 
 def _allowed_methods(app: FastAPI, request: Request) -> list[str]:

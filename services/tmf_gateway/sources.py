@@ -51,6 +51,17 @@ class Sources:
         """Return the ids of all offerings of rating's books, sorted."""
         return sorted(await self._tariffs.distinct("offering_ids"))
 
+    async def has_charges(self, **of: str) -> bool:
+        """Return whether rating has charges of a product, or of an account."""
+        return await self.charges.find_one(of, {"_id": 1}) is not None
+
+    async def is_account_billed(self, account_id: str) -> bool:
+        """Return whether an account has charges, bills or a balance."""
+        of = {"account_id": account_id}
+        return await self.has_charges(**of) or any(
+            [await collection.find_one(of, {"_id": 1}) is not None for collection in (self.bills, self._balances)]
+        )
+
     async def document(self, id: str) -> AsyncGridOut | None:
         """A rendered document, open for reading; None when it was not rendered yet."""
         try:

@@ -30,9 +30,11 @@ PRODUCT_OFFERING_PRICES = "product_offering_prices"
 PRODUCT_SPECIFICATIONS = "product_specifications"
 OUTBOX_PARKED = "outbox_parked"
 CATALOGUE = (PRODUCT_OFFERINGS, PRODUCT_OFFERING_PRICES, PRODUCT_SPECIFICATIONS)
-WITH_OUTBOX = (ACCOUNTS, PRODUCTS, ON_DEMAND_REQUESTS, SUBSCRIPTIONS, *CATALOGUE)
+# Deleted accounts and products, until their end is published: lists of those that are there need no filter.
+REMOVED = "removed_resources"
+WITH_OUTBOX = (ACCOUNTS, PRODUCTS, ON_DEMAND_REQUESTS, SUBSCRIPTIONS, *CATALOGUE, REMOVED)
 # A document that is to go stays until its end was told, marked `removed`.
-REMOVABLE = (SUBSCRIPTIONS, *CATALOGUE)
+REMOVABLE = (SUBSCRIPTIONS, *CATALOGUE, REMOVED)
 PRESENT = {"removed": {"$exists": False}}
 # How often an offering was stored that refers to this document. It only rises; who saw an older count looks again.
 REFERENCES = "references_count"
@@ -129,10 +131,15 @@ class GatewayStore:
         return await in_transaction(self._client, work)
 
     async def add_product(self, product: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
-        """Store a new product that holds its identifiers. Raises Conflict when another product holds one of them."""
+        """Store a new product that holds its identifiers; False when its account is no longer as it was read.
+        Raises Conflict when another product holds one of them."""
+        product, referred = _apart(product)
 
         async def work(session: AsyncClientSession) -> bool:
             await self._hold(product, session)
+            if not await self._refer(referred, session):
+                await session.abort_transaction()
+                return False
             document = {**product, "outbox": outbox_entries(product["revision"], facts)}
             await self._database[PRODUCTS].insert_one(document, session=session)
             return True
@@ -144,11 +151,7 @@ class GatewayStore:
         Raises Conflict when another product holds one of its identifiers."""
 
         async def work(session: AsyncClientSession) -> bool:
-            await self._database[IDENTIFIER_HOLDINGS].update_many(
-                {"_id": {"$in": [_holding_id(identifier) for identifier in released["identifiers"]]}},
-                {"$pull": {"holdings": {"product_id": product["_id"]}}},
-                session=session,
-            )
+            await self._release(released, session)
             await self._hold(product, session)
             if await self._replace(PRODUCTS, product, facts, session):
                 return True
@@ -156,6 +159,26 @@ class GatewayStore:
             return False
 
         return await in_transaction(self._client, work)
+
+    async def remove_product(self, product: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
+        """Remove a product and free its identifiers; False when somebody else was quicker."""
+
+        async def work(session: AsyncClientSession) -> bool:
+            await self._release(product, session)
+            return await self._move_to_removed(PRODUCTS, product, facts, session)
+
+        return await in_transaction(self._client, work)
+
+    async def remove_account(self, account: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
+        """Remove an account; False when somebody else was quicker, or it got a product."""
+        return await in_transaction(self._client, lambda session: self._move_to_removed(ACCOUNTS, account, facts, session))
+
+    async def is_account_in_use(self, account_id: str) -> bool:
+        """Return whether the account has products or was asked to be billed."""
+        for collection in (PRODUCTS, ON_DEMAND_REQUESTS):
+            if await self._database[collection].find_one({"account_id": account_id}, {"_id": 1}) is not None:
+                return True
+        return False
 
     async def add_subscription(self, subscription: Mapping[str, Any], facts: Sequence[Fact]) -> None:
         """Store a new subscription. Raises Conflict when the same callback and query are subscribed."""
@@ -283,6 +306,25 @@ class GatewayStore:
             session=session,
         )
         return result.modified_count == 1
+
+    async def _move_to_removed(
+        self, collection: str, document: Mapping[str, Any], facts: Sequence[Fact], session: AsyncClientSession
+    ) -> bool:
+        """Move the next revision of a document out of its collection, with what is still to be published of it."""
+        read = {"_id": document["_id"], "revision": document["revision"] - 1, REFERENCES: document.get(REFERENCES)}
+        if not (await self._database[collection].delete_one(read, session=session)).deleted_count:
+            await session.abort_transaction()
+            return False
+        waiting = [*document["outbox"], *outbox_entries(document["revision"], facts)]
+        await self._database[REMOVED].insert_one({**document, "removed": True, "outbox": waiting}, session=session)
+        return True
+
+    async def _release(self, product: Mapping[str, Any], session: AsyncClientSession) -> None:
+        await self._database[IDENTIFIER_HOLDINGS].update_many(
+            {"_id": {"$in": [_holding_id(identifier) for identifier in product["identifiers"]]}},
+            {"$pull": {"holdings": {"product_id": product["_id"]}}},
+            session=session,
+        )
 
     async def _refer(self, referred: Referred, session: AsyncClientSession) -> bool:
         """Count a reference to each; False when one was changed or removed since it was read. Whoever changes or removes one

@@ -4,7 +4,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from services.notifications.domain.callback import CallbackRefused, delivery_url, refusal
+from libs.callback_addresses import refusal
+from services.notifications.domain.callback import CallbackRefused, delivery_url
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ def change_event(resource: Resource, after: dict[str, Any], before: dict[str, An
     return hub_event(resource, kind, resource.render(after, links), cause=cause, at=after["changed_at"], changed=changed)
 
 
+def end_event(resource: Resource, removed: dict[str, Any], links: Links) -> HubEventRaised:
+    """Return the event of the end of a document."""
+    return hub_event(resource, "Delete", resource.render(removed, links), cause=removed["_id"], at=removed["changed_at"])
+
+
 def _change(after: dict[str, Any], before: dict[str, Any] | None, state: str) -> tuple[str, tuple[str, ...]]:
     if before is None:
         return "Create", ()

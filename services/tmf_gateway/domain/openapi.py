@@ -7,8 +7,9 @@ its bodies and the one error body.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.tmf_gateway.domain.body import JSON, MERGE_PATCH
+from services.tmf_gateway.domain.body import JSON, JSON_PATCH, MERGE_PATCH
 from services.tmf_gateway.domain.examples import EXAMPLES
+from services.tmf_gateway.domain.hub_catalogue import event_types
 from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666, TMF678
 from services.tmf_gateway.domain.query import OPERATORS, PAGE_SIZE_MAX
 from services.tmf_gateway.domain.resource import Kind, Resource, Stored
@@ -51,7 +52,10 @@ _ERRORS = {
     400: "The request is not understood: a parameter, the body, or a reference in it",
     404: "There is no such resource",
     405: "The resource does not know this method; Allow names those it knows",
-    409: "The present state of the resource forbids it",
+    406: "The client takes no JSON",
+    409: "The present state of the resource forbids it, or the Idempotency-Key came with another body",
+    412: "The resource is not the one that If-Match names",
+    413: "The body, or the event that would tell of it, is too large",
     415: "The body's media type is not read here",
     416: "The offset lies beyond the matches",
     503: "Another part of the system did not answer in time; ask again",
@@ -100,13 +104,14 @@ def _list_operation(resource: Resource) -> Description:
     schema = {"type": "array", "items": _reference(resource.api, resource.definition)}
     answer = {**_answer("The matches", schema), "headers": _headers(_LIST_HEADERS)}
     partial = {**answer, "description": "A page of the matches", "headers": _headers({**_LIST_HEADERS, "Content-Range": "Which of them"})}
-    return _operation(resource, f"List {resource.name}", {"200": answer, "206": partial}, (400, 416), parameters)
+    return _operation(resource, f"List {resource.name}", {"200": answer, "206": partial}, (400, 406, 416), parameters)
 
 
 def _read_operation(resource: Resource) -> Description:
     fields = _parameter("fields", "Attributes wanted, separated by commas", {"type": "string"})
-    answer = _answer("The resource", _reference(resource.api, resource.definition))
-    return _operation(resource, f"Read one {resource.name}", {"200": answer}, (404,), [_ID, fields])
+    answer = {**_answer("The resource", _reference(resource.api, resource.definition)), "headers": _headers(_ETAG)}
+    unchanged = {"description": "The client has it already"}
+    return _operation(resource, f"Read one {resource.name}", {"200": answer, "304": unchanged}, (404, 406), [_ID, fields, _IF_NONE_MATCH])
 
 
 def _explanation_operation() -> Description:
@@ -114,7 +119,7 @@ def _explanation_operation() -> Description:
         "tags": ["Tarifa usage"],
         "summary": EXPLANATION_TITLE,
         "parameters": [_ID],
-        "responses": {"200": _answer("The explanation", EXPLANATION_SCHEMA), **_errors((404,))},
+        "responses": {"200": _answer("The explanation", EXPLANATION_SCHEMA), **_errors((404, 406))},
     }
 
 
@@ -154,10 +159,12 @@ def _has_order(stored: Stored) -> bool:
 
 
 def _add_bills(paths: dict[str, Description]) -> None:
-    update = _body("TMF678", "CustomerBill_Update", JSON, MERGE_PATCH)
+    update = _patch_body("TMF678", "CustomerBill_Update")
     changed = _answer("The bill afterwards; unchanged when it already was in that state", _reference("TMF678", "CustomerBill"))
     paths[f"{TMF678}/customerBill/{{id}}"]["patch"] = {
-        **_operation(CUSTOMER_BILL, "Change the state of a bill", {"200": changed}, (400, 404, 409, 415, 503), [_ID]),
+        **_operation(
+            CUSTOMER_BILL, "Change the state of a bill", {"200": changed}, (400, 404, 406, 409, 412, 413, 415, 503), [_ID, _IF_MATCH]
+        ),
         "description": "new, onHold, validated and sent can be asked for; partiallyPaid and settled come from payments (409).",
         "requestBody": update,
     }
@@ -170,55 +177,96 @@ def _add_bills(paths: dict[str, Description]) -> None:
 
 def _add_posts_and_patches(paths: dict[str, Description]) -> None:
     for resource, title, errors in (
-        (BILL_ON_DEMAND, "Ask for a bill now", (400, 415)),
-        (BILLING_ACCOUNT, "Open a billing account", (400, 415)),
-        (PRODUCT, "Open a product", (400, 409, 415)),
-        *((resource, f"Create a {resource.name}", (400, 415)) for resource in _CATALOGUE),
+        (BILL_ON_DEMAND, "Ask for a bill now", _POST_ERRORS),
+        (BILLING_ACCOUNT, "Open a billing account", _POST_ERRORS),
+        (PRODUCT, "Open a product", _POST_ERRORS),
+        *((resource, f"Create a {resource.name}", _POST_ERRORS) for resource in _CATALOGUE),
     ):
         created = _answer("Created; Location is its href", _reference(resource.api, resource.definition))
-        created["headers"] = _headers({"Location": "The href of the resource"})
+        created["headers"] = _headers({"Location": "The href of the resource", **_ETAG})
         paths[f"{resource.base_path}/{resource.name}"]["post"] = {
-            **_operation(resource, title, {"201": created}, errors),
+            **_operation(resource, title, {"201": created}, errors, [_IDEMPOTENCY_KEY]),
             "requestBody": _body(resource.api, f"{resource.definition}_Create", JSON),
         }
     for resource in (BILLING_ACCOUNT, PRODUCT, *_CATALOGUE):
         answer = _answer("The resource afterwards", _reference(resource.api, resource.definition))
         paths[f"{resource.base_path}/{resource.name}/{{id}}"]["patch"] = {
-            **_operation(resource, f"Change a {resource.name}", {"200": answer}, (400, 404, 409, 415), [_ID]),
-            "description": "JSON Merge Patch: null removes an attribute, lists are replaced whole.",
-            "requestBody": _body(resource.api, f"{resource.definition}_Update", JSON, MERGE_PATCH),
+            **_operation(resource, f"Change a {resource.name}", {"200": answer}, (400, 404, 406, 409, 412, 413, 415), [_ID, _IF_MATCH]),
+            "description": "JSON Merge Patch (null removes an attribute, lists are replaced whole) or JSON Patch. What GET shows can be "
+            "sent back: what the server sets is refused only if it is another value.",
+            "requestBody": _patch_body(resource.api, f"{resource.definition}_Update"),
         }
 
 
 def _add_deletes(paths: dict[str, Description]) -> None:
-    for resource in _CATALOGUE:
+    for resource in (BILLING_ACCOUNT, PRODUCT, *_CATALOGUE):
         gone = {"204": {"description": "Deleted"}}
-        operation = _operation(resource, f"Delete a {resource.name}", gone, (404, 409), [_ID])
+        operation = _operation(resource, f"Delete a {resource.name}", gone, (404, 406, 409, 412), [_ID, _IF_MATCH])
         paths[f"{resource.base_path}/{resource.name}/{{id}}"]["delete"] = operation
 
 
 def _add_hub(paths: dict[str, Description], api: str, base_path: str) -> None:
-    subscription = _answer("Subscribed; Location names it", _reference(api, "EventSubscription"))
+    schema = _reference(api, "EventSubscription")
+    subscription = _answer("Subscribed; Location names it", schema)
+    tags = [f"{api} events subscription"]
     paths[f"{base_path}/hub"] = {
+        "get": {
+            "tags": tags,
+            "summary": "List the subscriptions (an extension: TM Forum's hub has no GET)",
+            "responses": {"200": _answer("The subscriptions", {"type": "array", "items": schema}), **_errors((400, 406, 416))},
+        },
         "post": {
-            "tags": [f"{api} events subscription"],
+            "tags": tags,
             "summary": "Subscribe to events",
-            "description": "`query` chooses events and attributes: `eventType=CustomerBillCreateEvent&fields=event.customerBill.id`.",
+            "description": "`query` chooses events and attributes: `eventType=CustomerBillCreateEvent&fields=event.customerBill.id`. "
+            f"{api} raises {', '.join(sorted(event_types(api)))}.",
+            "parameters": [_IDEMPOTENCY_KEY],
             "requestBody": _body(api, "EventSubscriptionInput", JSON),
-            "responses": {"201": subscription, **_errors((400, 409, 415))},
-        }
+            "responses": {"201": subscription, **_errors(_POST_ERRORS)},
+        },
     }
     paths[f"{base_path}/hub/{{id}}"] = {
+        "get": {
+            "tags": tags,
+            "summary": "Read a subscription (an extension)",
+            "parameters": [_ID],
+            "responses": {"200": _answer("The subscription", schema), **_errors((404, 406))},
+        },
         "delete": {
-            "tags": [f"{api} events subscription"],
+            "tags": tags,
             "summary": "Unsubscribe",
             "parameters": [_ID],
-            "responses": {"204": {"description": "Unsubscribed"}, **_errors((404,))},
-        }
+            "responses": {"204": {"description": "Unsubscribed"}, **_errors((404, 406))},
+        },
     }
+
+
+def _header(name: str, description: str) -> Description:
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
 
 
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_IF_MATCH = _header("If-Match", "ETag of the state that was read; 412 when the resource has changed since")
+_IF_NONE_MATCH = _header("If-None-Match", "ETag of what the client has; 304 when it is unchanged")
+_IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key",
+    "Sent again with the same body it gets the first answer, for 24 hours, and later the resource as it is then; with another body 409",
+)
+_POST_ERRORS = (400, 406, 409, 413, 415)
+_ETAG = {"ETag": "Stands for this state of the resource"}
+_JSON_PATCH_SCHEMA = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["op", "path"],
+        "properties": {
+            "op": {"type": "string", "enum": ["add", "remove", "replace", "move", "copy", "test"]},
+            "path": {"type": "string"},
+            "from": {"type": "string"},
+            "value": {},
+        },
+    },
+}
 
 
 def _operation(
@@ -251,6 +299,13 @@ def _headers(described: Mapping[str, str]) -> Description:
 def _body(api: str, definition: str, *media_types: str) -> Description:
     shown = {"schema": _reference(api, definition), "example": EXAMPLES[api, definition]}
     return {"required": True, "content": dict.fromkeys(media_types, shown)}
+
+
+def _patch_body(api: str, definition: str) -> Description:
+    body = _body(api, definition, JSON, MERGE_PATCH)
+    name, value = next(iter(EXAMPLES[api, definition].items()))
+    example = [{"op": "add", "path": f"/{name}", "value": value}]
+    return {**body, "content": {**body["content"], JSON_PATCH: {"schema": _JSON_PATCH_SCHEMA, "example": example}}}
 
 
 def _reference(api: str, definition: str) -> Description:

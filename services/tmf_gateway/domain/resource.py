@@ -48,7 +48,7 @@ def referred(path: str, type_name: str) -> Stored:
     return Stored(path, Kind.CONSTANT, shown=type_name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resource:
     """`definition` names the resource in its specification; `attributes` are its first-level names; `locate` finds an
     attribute path in the document or returns None; `newest_first` is the order of a list for which none was asked; `type_path` is

@@ -48,16 +48,26 @@ class Schema:
 
     def kind(self, name: str, path: str) -> Kind | None:
         """How the attribute at a path compares; None where the path names an object, or nothing."""
-        schema: Mapping[str, Any] = {"$ref": f"#/definitions/{name}"}
-        for step in path.split("."):
-            schema = self._properties(self._name(schema)).get(step, {})
-            schema = schema.get("items", schema)
+        schema = self._at(name, path)
         if not schema:
             return None
         if "$ref" in schema:
             target = self._definitions[self._name(schema)]
             return Kind.ANY if not target.get("properties") and "enum" not in target else Kind.TEXT if "enum" in target else None
         return Kind.INSTANT if schema.get("format") == "date-time" else _KINDS.get(schema.get("type", ""))
+
+    def words(self, name: str, path: str) -> tuple[str, ...]:
+        """Return the words that the attribute at a path may have; none where the specification names none."""
+        schema = self._at(name, path)
+        return tuple(self._definitions.get(self._name(schema), schema).get("enum", ()))
+
+    def _at(self, name: str, path: str) -> Mapping[str, Any]:
+        """Return the schema of the attribute at a path; empty where there is none."""
+        schema: Mapping[str, Any] = {"$ref": f"#/definitions/{name}"}
+        for step in path.split("."):
+            schema = self._properties(self._name(schema)).get(step, {})
+            schema = schema.get("items", schema)
+        return schema
 
     def conform(self, name: str, body: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
         """The body with nulls left out and date-times as instants. Unknown attributes are extensions and stay.

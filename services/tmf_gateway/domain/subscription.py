@@ -8,23 +8,27 @@ from urllib.parse import urlsplit
 
 from libs.contracts import SubscriptionChanged
 from libs.hub_query import InvalidHubQuery, parse_hub_query
+from services.tmf_gateway.domain.hub_catalogue import check_query
 from services.tmf_gateway.domain.refusal import BadRequest
-from services.tmf_gateway.domain.resource import Document, Representation
+from services.tmf_gateway.domain.resource import Document, Representation, Resource, Stored
+from services.tmf_gateway.domain.schema import Schema
 
 URL_LENGTH_MAX = 2_048
+_STORED = {"id": Stored("_id"), "callback": Stored("callback"), "query": Stored("query")}
 
 
 def new_subscription(body: Mapping[str, Any], api: str, id: str, now: datetime) -> dict[str, Any]:
     """The document of a subscription to events of `api`. Raises BadRequest."""
     callback, query = body.get("callback"), body.get("query") or ""
     if not isinstance(callback, str) or not _is_http_url(callback):
-        raise BadRequest("callback must be an absolute http or https URL")
+        raise BadRequest("callback must be an absolute http or https URL without credentials: events are signed")
     if not isinstance(query, str) or len(query) > URL_LENGTH_MAX:
         raise BadRequest(f"query must be text of at most {URL_LENGTH_MAX} characters")
     try:
-        parse_hub_query(query)
+        parsed = parse_hub_query(query)
     except InvalidHubQuery as error:
         raise BadRequest(f"query: {error}") from None
+    check_query(api, parsed)
     return {
         "_id": id,
         "api": api,
@@ -47,6 +51,22 @@ def event_subscription(subscription: Document) -> Representation:
     return {"id": subscription["_id"], "callback": subscription["callback"], **query}
 
 
+def subscription_resource(api: str, base_path: str, schema: Schema) -> Resource:
+    """Return what is known of the subscriptions of one API, to list them."""
+    return Resource(
+        api,
+        base_path,
+        "hub",
+        "EventSubscription",
+        frozenset(_STORED),
+        _STORED.get,
+        lambda document, _: event_subscription(document),
+        newest_first=(("changed_at", -1), ("_id", -1)),
+        schema=schema,
+        unread=("outbox",),
+    )
+
+
 def subscription_fact(subscription: Document, *, removed: bool = False) -> SubscriptionChanged:
     """What the notifications service hears of a subscription."""
     return SubscriptionChanged(
@@ -65,6 +85,6 @@ def _is_http_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         # Reading the port is what checks it.
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
     except ValueError:
         return False

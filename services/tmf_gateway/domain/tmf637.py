@@ -42,6 +42,7 @@ _TYPE = "Product"
 # A product gets them when it is opened, and is billed by them.
 _NEEDED = ("status", "startDate")
 _NEVER_STARTED = (ProductStatus.CANCELLED, ProductStatus.ABORTED)
+_PLANNED = (ProductStatus.CREATED, ProductStatus.PENDING_ACTIVE)
 _ENDED = (ProductStatus.TERMINATED, *_NEVER_STARTED)
 _LIVE = (ProductStatus.ACTIVE, ProductStatus.SUSPENDED, ProductStatus.PENDING_TERMINATE)
 
@@ -105,6 +106,19 @@ def product_fact(product: Document) -> ProductChanged:
         group_id=_group(resource),
         changed_at=product["changed_at"],
     )
+
+
+def check_deletable(product: Document, has_charges: bool, now: datetime) -> None:
+    """Raises Conflict for a product that has begun: what was used of it is billed, and may be asked for."""
+    resource = product["resource"]
+    has_begun = resource["status"] not in (*_NEVER_STARTED, *_PLANNED) and resource["startDate"] <= now
+    if has_begun or has_charges:
+        raise Conflict(f"a product that is {resource['status'].strip()} and has begun is not deleted: end it by its status, terminated")
+
+
+def withdrawn(product: Document) -> dict[str, Any]:
+    """Return a product as the other services know it once it is deleted: it never was."""
+    return {**product, "identifiers": [], "resource": {**product["resource"], "status": ProductStatus.CANCELLED}}
 
 
 def product(document: Document, links: Links) -> Representation:

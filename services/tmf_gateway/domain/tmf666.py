@@ -135,6 +135,11 @@ def account_fact(account: Document) -> AccountChanged:
     )
 
 
+def withdrawn(account: Document) -> dict[str, Any]:
+    """Return an account as the other services know it once it is deleted."""
+    return {**account, "resource": {**account["resource"], "state": AccountState.CLOSED}}
+
+
 def billing_account(account: Document, links: Links) -> Representation:
     """TMF666 billingAccount; `balances`, when read, are the ledger's."""
     representation = {

@@ -35,7 +35,7 @@ RATE_TYPES = {
 PAYMENT_STATES = (BillState.PARTIALLY_PAID, BillState.SETTLED)
 _ATTACHMENT_TYPE = "bill"
 _PARTY_ROLE = "customer"
-_TYPE_NAMES = frozenset(("@type", "@baseType", "@schemaLocation"))
+_TYPE_NAMES = ("@type", "@baseType", "@schemaLocation")
 
 
 def _money(path: str) -> dict[str, Stored]:
@@ -233,6 +233,7 @@ def bill_on_demand(request: Document, links: Links) -> Representation:
             "customerBill": {"id": bill_id, "href": links.bill(bill_id), "@referredType": "CustomerBill"} if bill_id else None,
             "relatedParty": request.get("related_party"),
             "@type": "CustomerBillOnDemand",
+            **request.get("type_names", {}),
         }
     )
 
@@ -263,12 +264,13 @@ BILL_ON_DEMAND = _resource(
     _ON_DEMAND_ATTRIBUTES,
     render=bill_on_demand,
     newest_first=(("requested_at", -1), ("_id", -1)),
+    type_path="type_names.@type",
 )
 
 
 def requested_bill_state(patch: Mapping[str, Any], current: str) -> BillState | None:
     """The state that a PATCH of a bill asks for; None when it changes nothing. Raises BadRequest or Conflict."""
-    unpatchable = sorted(set(patch) - {"state"} - _TYPE_NAMES)
+    unpatchable = sorted(set(patch) - {"state"})
     if unpatchable:
         raise BadRequest(f"of a customerBill only state can be changed, not {', '.join(unpatchable)}")
     if "state" not in patch:
@@ -296,6 +298,7 @@ def new_on_demand_request(body: Mapping[str, Any], id: str, account: Document, n
         "name": body.get("name"),
         "description": body.get("description"),
         "related_party": body.get("relatedParty"),
+        "type_names": {name: body[name] for name in _TYPE_NAMES if name in body},
         "state": OnDemandState.IN_PROGRESS,
         "requested_at": now,
         "last_update_at": now,

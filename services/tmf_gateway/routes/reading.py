@@ -6,7 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pymongo.asynchronous.collection import AsyncCollection
 
+from libs.exact_json import write_json
 from services.tmf_gateway.domain.links import Links
+from services.tmf_gateway.domain.preconditions import etag_of, is_known
 from services.tmf_gateway.domain.query import parse_query, selected_fields
 from services.tmf_gateway.domain.refusal import NotFound
 from services.tmf_gateway.domain.resource import Resource
@@ -46,8 +48,15 @@ def add_reading(
     async def read_one(request: Request) -> Response:
         document = await find(collection, resource, request.path_params["id"], only)
         await complete([document])
-        fields = selected_fields(query_string(request))
-        return json_response(select_fields(resource.render(document, links), fields))
+        return read_response(request, resource.render(document, links))
+
+
+def read_response(request: Request, representation: dict[str, Any]) -> Response:
+    """Return one resource with its ETag; 304 when the client has it already."""
+    etag = etag_of(write_json(representation))
+    if is_known(request.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    return json_response(select_fields(representation, selected_fields(query_string(request))), headers={"ETag": etag})
 
 
 async def find(collection: AsyncCollection, resource: Resource, id: str, only: dict[str, Any] | None = None) -> dict[str, Any]:

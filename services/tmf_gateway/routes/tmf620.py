@@ -8,8 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from libs.contracts import Fact
-from services.tmf_gateway.domain.changes import change_event
-from services.tmf_gateway.domain.events import hub_event
+from services.tmf_gateway.domain.changes import change_event, end_event
 from services.tmf_gateway.domain.launching import new_offering, patched_offering, price_ids, replanned_offering, tariff_facts
 from services.tmf_gateway.domain.merge_patch import merge
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
@@ -156,8 +155,7 @@ def _add(
         return [change_event(resource, after, before, gateway.links, state="lifecycleStatus")]
 
     def end_facts(removed: Stored) -> list[Fact]:
-        shown = resource.render(removed, gateway.links)
-        return [hub_event(resource, "Delete", shown, cause=removed["_id"], at=removed["changed_at"])]
+        return [end_event(resource, removed, gateway.links)]
 
     add_reading(routes, resource, gateway.database[collection], gateway.links, only=PRESENT)
     add_writing(

@@ -94,9 +94,11 @@ def add_deleting(
     deletable: Callable[[Stored], Awaitable[None]],
     facts_of: Callable[[Stored], Sequence[Fact]],
     remove: Callable[[Stored, Sequence[Fact]], Awaitable[bool]] | None = None,
+    removed_to: str | None = None,
     complete: Complete = as_they_are,
 ) -> None:
-    """Take DELETE. `deletable` refuses what must stay; `remove` marks the document as removed unless somebody was quicker."""
+    """Take DELETE. `deletable` refuses what must stay; `remove` marks the document as removed unless somebody was quicker, or moves
+    it to the collection `removed_to`."""
     removing = remove or partial(gateway.store.remove, collection)
 
     @routes.delete(f"{resource.base_path}/{resource.name}/{{id}}", name=f"delete {resource.name}")
@@ -111,7 +113,7 @@ def add_deleting(
             after = {**before, "revision": before["revision"] + 1, "changed_at": now()}
             facts = facts_of(after)
             if await removing(after, facts):
-                await gateway.outbox.send(collection, after, facts, gateway.outbox.left_behind(collection, before))
+                await gateway.outbox.send(removed_to or collection, after, facts, gateway.outbox.left_behind(collection, before))
                 return Response(status_code=204)
         raise Conflict(f"{resource.name} {id} is being changed by others; ask again")
 
