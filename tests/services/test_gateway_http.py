@@ -33,7 +33,10 @@ async def door(infrastructure) -> AsyncIterator[GatewayDoor]:
         ("PUT", ON_DEMAND, "GET, HEAD, OPTIONS, POST"),
         ("PATCH", f"{ON_DEMAND}/x", "GET, HEAD, OPTIONS"),
         ("DELETE", f"{TMF678}/appliedCustomerBillingRate/x", "GET, HEAD, OPTIONS"),
-        ("GET", f"{TMF678}/hub", "OPTIONS, POST"),
+        ("PATCH", f"{TMF678}/hub", "GET, HEAD, OPTIONS, POST"),
+        ("PUT", f"{TMF678}/hub/x", "DELETE, GET, HEAD, OPTIONS"),
+        ("PUT", f"{ACCOUNTS}/x", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+        ("PUT", f"{PRODUCTS}/x", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("TRACE", ACCOUNTS, "GET, HEAD, OPTIONS, POST"),
     ],
 )
@@ -61,7 +64,7 @@ async def test_a_path_that_does_not_exist_is_404_in_tmf_words(door, path):
         ("POST", ACCOUNTS, "application/x-www-form-urlencoded"),
         ("POST", PRODUCTS, "application/xml"),
         ("POST", f"{TMF678}/hub", "text/plain"),
-        ("PATCH", f"{BILLS}/x", "application/json-patch+json"),
+        ("POST", ACCOUNTS, "application/json-patch+json"),
         ("PATCH", f"{BILLS}/x", "application/json-patch-query+json"),
         ("PATCH", f"{BILLS}/x", None),
     ],
@@ -102,15 +105,45 @@ async def test_options_tells_the_methods(door):
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
 
 
-async def test_a_browser_of_another_origin_may_read_the_counts(door):
+async def test_a_browser_of_another_origin_may_read_nothing_unless_the_settings_name_it(door):
     origin = {"Origin": "https://selfcare.example.com"}
     asked = await door.http.options(BILLS, headers={**origin, "Access-Control-Request-Method": "PATCH"})
     answer = await door.http.get(BILLS, headers=origin)
 
+    assert (asked.status_code, answer.status_code) == (204, 200)
+    assert not [name for name in (*asked.headers, *answer.headers) if name.startswith("access-control")]
+
+
+async def test_a_browser_of_an_origin_that_the_settings_name_may_read_the_counts(door):
+    origin = {"Origin": "https://selfcare.example.com"}
+    service = build_service("tmf_gateway", door.settings, cors_origins=[origin["Origin"]])
+    async with GatewayClient(transport=httpx.ASGITransport(app=service.http), base_url=GATEWAY) as client:
+        asked = await client.options(BILLS, headers={**origin, "Access-Control-Request-Method": "PATCH"})
+        answer = await client.get(BILLS, headers=origin)
+        other = await client.get(BILLS, headers={"Origin": "https://elsewhere.example.com"})
+    await service.client.close()
+
+    assert "access-control-allow-origin" not in other.headers
     assert asked.status_code == 200
     assert "PATCH" in asked.headers["access-control-allow-methods"]
     exposed = answer.headers["access-control-expose-headers"]
     assert {"X-Total-Count", "X-Result-Count", "Content-Range", "Link", "Location"} <= set(exposed.split(", "))
+
+
+@pytest.mark.parametrize("host", ["attacker.example.com", "127.0.0.1.attacker.example.com", "user@127.0.0.1", "127.0.0.1/x", ""])
+async def test_a_host_that_is_not_the_gateways_is_400(door, host):
+    answer = await door.http.get(BILLS, headers={"Host": host})
+
+    assert answer.status_code == 400
+    assert "GATEWAY_ALLOWED_HOSTS" in answer.json()["message"]
+    assert (await door.http.get("/health/live", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/xml, text/*", "application/json;q=0, */*", "*/*;q=0"])
+async def test_a_client_that_takes_no_json_is_406(door, accept):
+    bill, hub = f"{BILLS}/{a_bill(1).id}", f"{TMF678}/hub"
+    for method, path in (("GET", BILLS), ("GET", bill), ("POST", ACCOUNTS), ("PATCH", f"{PRODUCTS}/x"), ("GET", hub)):
+        assert (await door.http.request(method, path, headers={"Accept": accept})).status_code == 406
 
 
 async def test_the_documentation_names_the_real_parameters_and_needs_no_internet(door):

@@ -45,9 +45,9 @@ async def eventually(condition):
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("base", [TMF678, TMF666, TMF637])
-async def test_a_subscription_is_told_and_its_end_too(door, base):
-    body = {"callback": f"https://crm.example.com{base}", "query": "eventType=CustomerBillStateChangeEvent"}
+@pytest.mark.parametrize(("base", "resource"), [(TMF678, "CustomerBill"), (TMF666, "BillingAccount"), (TMF637, "Product")])
+async def test_a_subscription_is_told_and_its_end_too(door, base, resource):
+    body = {"callback": f"https://crm.example.com{base}", "query": f"eventType={resource}StateChangeEvent"}
     made = await door.http.post(f"{base}/hub", json=body)
     href = made.headers["Location"]
     again = await door.http.post(f"{base}/hub", json=body)
@@ -72,8 +72,44 @@ async def test_a_subscription_belongs_to_its_api(door):
     assert (await door.http.delete(f"{TMF678}/hub/{made.json()['id']}")).status_code == 404
 
 
+async def test_the_subscriptions_of_an_api_are_listed(door):
+    bodies = [{"callback": f"https://crm.example.com/listed/{number}"} for number in range(3)]
+    made = [(await door.http.post(f"{TMF637}/hub", json=body)).json() for body in bodies]
+    other = (await door.http.post(f"{TMF666}/hub", json=bodies[0])).json()
+    await door.http.delete(f"{TMF637}/hub/{made[2]['id']}")
+    listed = (await door.http.get(f"{TMF637}/hub")).json()
+
+    assert [one for one in listed if one in (*made, other)] == [made[1], made[0]]
+    assert (await door.http.get(f"{TMF637}/hub/{made[0]['id']}")).json() == made[0]
+    assert (await door.http.get(f"{TMF637}/hub?callback={bodies[1]['callback']}")).json() == [made[1]]
+    for gone in (f"{TMF637}/hub/{made[2]['id']}", f"{TMF637}/hub/{other['id']}"):
+        assert (await door.http.get(gone)).status_code == 404
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]:80", "localhost", "10.0.0.1", "169.254.169.254"])
+async def test_a_callback_that_the_settings_refuse_is_400(door, host):
+    answer = await door.http.post(f"{TMF678}/hub", json={"callback": f"http://{host}/x"})
+
+    assert answer.status_code == 400
+    assert "HUB_ALLOWED_NETWORKS" in answer.json()["message"]
+
+
+async def test_a_callback_that_the_settings_allow_is_taken(settings):
+    service = build_service("tmf_gateway", settings, hub_allowed_networks="127.0.0.0/8")
+    async with service.running(), GatewayClient(transport=httpx.ASGITransport(app=service.http), base_url=GATEWAY) as client:
+        assert (await client.post(f"{TMF678}/hub", json={"callback": "http://127.0.0.1:9/x"})).status_code == 201
+
+
 @pytest.mark.parametrize(
-    "body", [{}, {"callback": "crm"}, {"callback": "ftp://x/y"}, {"callback": "https://x", "query": "eventType=A;b=c&d=e"}]
+    "body",
+    [
+        {},
+        {"callback": "crm"},
+        {"callback": "ftp://x/y"},
+        {"callback": "https://user:word@crm.example.com"},
+        {"callback": "https://x", "query": "eventType=A;b=c&d=e"},
+        {"callback": "https://x", "query": "eventType=ProductCreateEvent"},
+    ],
 )
 async def test_a_subscription_that_cannot_be_served_is_400(door, body):
     assert (await door.http.post(f"{TMF678}/hub", json=body)).status_code == 400

@@ -80,6 +80,9 @@ class Schema:
         self._object(f"{name}_Create", body, "", required=False)
         self._object(name, body, "", required=False)
         self._check_type_name(name, body.get("@type"))
+        # Some definitions have it as any text.
+        if body.get("@schemaLocation") is not None:
+            _scalar({"type": "string", "format": "uri"}, body["@schemaLocation"], "@schemaLocation")
 
     def _check_type_name(self, name: str, type_name: str | None) -> None:
         if type_name is None or type_name == name:
