@@ -8,6 +8,7 @@ from tests.architecture.source import Module, modules
 # Each ends what it waits for by a cancellation.
 CANCELLING = {"timeout", "timeout_at", "wait_for", "TaskGroup", "move_on_after", "fail_after", "create_task_group", "cancel"}
 WITHOUT_THE_DRIVER = {
+    "libs/runtime/http_protocol.py": "the timer of a request that is still arriving",
     "libs/runtime/lag.py": "a read from Kafka",
     "libs/runtime/lifetime/driver_wait.py": "the mended wait of the driver itself",
     "libs/runtime/lifetime/mongo_watch.py": "pymongo.timeout, the driver's own limit",
@@ -20,7 +21,8 @@ WITHOUT_THE_DRIVER = {
     "services/notifications/dispatcher.py": "a pause until something is due",
     "services/notifications/handlers.py": "an update that ends deliveries",
     "services/tmf_gateway/outbox.py": "publishing to Kafka, and a pause until something was sent",
-    "services/tmf_gateway/routes/tmf678.py": "publishing to Kafka, and an answer that comes from there",
+    "services/tmf_gateway/asking.py": "publishing to Kafka, and an answer that comes from there",
+    "services/tmf_gateway/callback_hosts.py": "a look-up of a host's addresses",
 }
 
 

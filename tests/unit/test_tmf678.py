@@ -115,7 +115,6 @@ def test_an_id_that_is_no_url_is_written_as_one():
         ({"state": "onHold"}, "new", BillState.ON_HOLD),
         ({"state": "onHold"}, "onHold", None),
         ({"state": "settled"}, "settled", None),
-        ({"@type": "CustomerBill"}, "new", None),
         ({}, "new", None),
     ],
 )
