@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
+from libs.runtime.garbage import collect_garbage
 from libs.runtime.subscription import BatchFailed, Subscription
 
 # FastStream polls again five seconds after a fault: one that lasts is told twice within this time.
@@ -38,6 +39,8 @@ class GroupPlace(ConsumerRebalanceListener):
         """The group has been divided."""
         self._on_assigned(assigned)
         self.is_taken = True
+        # What was fetched and decided for partitions that went to others is no longer wanted.
+        collect_garbage()
 
 
 class ConsumerLog:

@@ -6,7 +6,6 @@ service.run()
 """
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -27,6 +26,7 @@ from libs.runtime.broker import new_broker, subscribe
 from libs.runtime.consumers import Consumer, ConsumerLog
 from libs.runtime.fact_catalog import fact_catalog_routes
 from libs.runtime.gaps import GapLog
+from libs.runtime.garbage import freeze_garbage
 from libs.runtime.health import Report, health_routes
 from libs.runtime.http_protocol import BoundedHttpProtocol
 from libs.runtime.lifetime.descriptors import needed_descriptors, require_descriptors
@@ -45,9 +45,6 @@ from libs.runtime.settings import RuntimeSettings
 from libs.runtime.subscription import Batch, Handler, Subscription, handler_name, subscribed_facts
 
 DEFAULT_BATCH_SIZE = 500
-# Python's own look through every batch several times, and through all that is cached after every few batches. Batches in
-# hand are 200,000 objects; what never refers to itself is freed without a look.
-GC_THRESHOLDS = (300_000, 20, 50)
 STARTUP_RETRY_MAX_S = 5.0
 PING_TIMEOUT_S = 2.0
 WARNINGS_TIMEOUT_S = 2.0
@@ -211,8 +208,7 @@ class Service:
         # uvicorn raises the signal that ended it once more, and by default that would end the process before `stop`.
         signal.signal(signal.SIGTERM, lambda *_: None)
         # What was imported stays: never look through it again.
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        freeze_garbage()
         config = uvicorn.Config(
             self.http,
             host=self.settings.http_host,

@@ -24,6 +24,7 @@ from structlog.contextvars import bound_contextvars
 
 from libs.contracts import Fact, MalformedFact
 from libs.runtime.failures import reason_of
+from libs.runtime.garbage import collect_garbage
 from libs.runtime.handler_progress import HandlerProgress
 from libs.runtime.logs import ids_of
 from libs.runtime.metrics import BATCH_SECONDS, CONSUMED, PARKED, RETRIES
@@ -161,6 +162,7 @@ class Subscription:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
+                collect_garbage()
                 await self._back_off(error)
                 raise BatchFailed(self.name) from error
         self._failures_in_a_row = 0

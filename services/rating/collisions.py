@@ -23,4 +23,6 @@ def collisions() -> Iterator[None]:
     except OperationFailure as error:
         if not error_codes(error) <= _COLLISIONS:
             raise
+        # The driver keeps the error in a circle, whose frames would hold the batch until the garbage collector looks.
+        error.__traceback__ = None
         raise Collision from error

@@ -13,6 +13,7 @@ from services.tmf_gateway.domain.links import Links
 from services.tmf_gateway.domain.tmf666 import AccountDefaults
 from services.tmf_gateway.idempotency import Idempotency
 from services.tmf_gateway.outbox import Outbox
+from services.tmf_gateway.rating_copies import RatingCopies
 from services.tmf_gateway.sources import Sources
 from services.tmf_gateway.store import GatewayStore
 
@@ -24,6 +25,7 @@ class Gateway:
     database: AsyncDatabase
     store: GatewayStore
     sources: Sources
+    rating_copies: RatingCopies
     outbox: Outbox
     idempotency: Idempotency
     answers: Answers

@@ -35,6 +35,7 @@ from services.tmf_gateway.idempotency import INDEXES as IDEMPOTENCY_INDEXES
 from services.tmf_gateway.idempotency import Idempotency
 from services.tmf_gateway.outbox import Outbox
 from services.tmf_gateway.rated_usages import RatedUsages
+from services.tmf_gateway.rating_copies import RatingCopies
 from services.tmf_gateway.routes.bill_documents import bill_document_routes
 from services.tmf_gateway.routes.hub import hub_routes
 from services.tmf_gateway.routes.pages import add_pages
@@ -93,6 +94,7 @@ def build(settings: GatewaySettings) -> Service:
         database=service.database,
         store=store,
         sources=Sources(service.client, settings),
+        rating_copies=RatingCopies(service.client, settings),
         outbox=outbox,
         idempotency=Idempotency(service.database),
         answers=Answers(),

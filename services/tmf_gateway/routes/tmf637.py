@@ -67,6 +67,7 @@ def tmf637_routes(gateway: Gateway) -> APIRouter:
         facts_of=facts_of,
         add=gateway.store.add_product,
         replace=gateway.store.replace_product,
+        sent=gateway.rating_copies.wait_for,
     )
     add_deleting(
         routes,

@@ -24,6 +24,10 @@ Stored = dict[str, Any]
 Body = dict[str, Any]
 
 
+async def go_on(document: Stored) -> None:
+    """Wait for nobody."""
+
+
 def add_writing(
     routes: APIRouter,
     gateway: Gateway,
@@ -36,10 +40,11 @@ def add_writing(
     add: Callable[[Stored, Sequence[Fact]], Awaitable[bool]],
     replace: Callable[[Stored, Stored, Sequence[Fact]], Awaitable[bool]],
     complete: Complete = as_they_are,
+    sent: Callable[[Stored], Awaitable[None]] = go_on,
 ) -> None:
     """Take new resources, merge patches and JSON patches. `opened` makes the document of a body under an id, `patched` that of a
     merge patch; `add` and `replace` store it with its facts unless somebody was quicker; `complete` adds to the document of an
-    answer what lies elsewhere."""
+    answer what lies elsewhere; `sent` may wait for others before the answer."""
     path = f"{resource.base_path}/{resource.name}"
 
     @routes.post(path, name=f"open {resource.name}")
@@ -54,6 +59,7 @@ def add_writing(
             facts = facts_of(document, None)
             if await add(document, facts):
                 await gateway.outbox.send(collection, document, facts)
+                await sent(document)
                 return repeated(document)
         raise Conflict(f"what this {resource.name} refers to is being changed by others; ask again")
 
@@ -76,6 +82,7 @@ def add_writing(
                 if not await replace(after, before, facts):
                     continue
                 await gateway.outbox.send(collection, after, facts, gateway.outbox.left_behind(collection, before))
+                await sent(after)
             return resource_response(await resource_body(resource, after, gateway.links, complete))
         raise Conflict(f"{resource.name} {id} is being changed by others; ask again")
 
