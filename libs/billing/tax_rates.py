@@ -16,12 +16,13 @@ Digits are taken from the text, so 8.25 never passes through a binary float.
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import yaml
 
 from libs.billing.tax_table import EVERYWHERE, DatedTax, TaxTable
 from libs.billing.taxes import Tax
+from libs.exact_decimal import ENTERED, InvalidDecimal, parse_decimal
 
 RATE_MAX = Decimal(100)
 # Real rates have at most four; more digits are a slip of the pen, and a bill has to print them.
@@ -166,10 +167,10 @@ def _rate(category: str, node: yaml.Node, source: str) -> Decimal:
     if not isinstance(node, yaml.ScalarNode):
         raise InvalidTaxRates(f"{place}: {remedy}")
     try:
-        rate = Decimal(node.value)
-    except InvalidOperation:
+        rate = parse_decimal(node.value, ENTERED)
+    except InvalidDecimal:
         raise InvalidTaxRates(f"{place}: {remedy}, not {node.value!r}") from None
-    if not rate.is_finite() or not 0 <= rate <= RATE_MAX or -int(rate.as_tuple().exponent) > RATE_DECIMALS_MAX:
+    if not 0 <= rate <= RATE_MAX or -int(rate.as_tuple().exponent) > RATE_DECIMALS_MAX:
         raise InvalidTaxRates(f"{place}: {remedy}, not {node.value!r}")
     return rate
 

@@ -38,6 +38,8 @@ def test_a_rate_keeps_the_digits_that_were_written():
         ("rates:\n  standard: 21\n  standard: 22", "line 3: 'standard' is given twice"),
         ("rates:\n  standard: lots", "line 2: 'standard' needs a percentage from 0 to 100 with at most 4 decimals, such as 21, not 'lots'"),
         ("rates:\n  standard: -1", "not '-1'"),
+        ('rates:\n  standard: "1_0"', "not '1_0'"),
+        ('rates:\n  standard: "٢١"', "not '٢١'"),
         ("rates:\n  standard: 100.01", "not '100.01'"),
         ("rates:\n  standard: NaN", "not 'NaN'"),
         ("rates:\n  standard: Infinity", "not 'Infinity'"),

@@ -230,6 +230,8 @@ def test_columns_are_known_by_their_names(header: str, line: str) -> None:
             "RP,DR,*any,10\nRP,DR,SOMETIMES,10",
             "RatingPlans.csv:2: left out: timing SOMETIMES is not there, or was left out",
         ),
+        ("RatingPlans.csv", "RP,DR,*any,10\nRP,DR,*any,1_0", "RatingPlans.csv:2: left out: weight 1_0 is no number"),
+        ("RatingPlans.csv", "RP,DR,*any,10\nRP,DR,*any,١٠", "RatingPlans.csv:2: left out: weight ١٠ is no number"),
         ("RatingPlans.csv", "RP,DR,*any,10\nRP,DR,*any,much", "RatingPlans.csv:2: left out: weight much is no number"),
         (
             "RatingPlans.csv",

@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
+from libs.exact_decimal import ENTERED, InvalidDecimal, parse_decimal
 from libs.pricing.called_prefix import parse_prefix
-from libs.pricing.exact_number import WHOLE_DIGITS_MAX, parse_number
+from libs.pricing.exact_number import parse_number
 from libs.pricing.faults import Unreadable
 from libs.pricing.increments import DECIMALS_MAX as INCREMENT_DECIMALS_MAX
 from libs.pricing.rounding_reader import RECORD_DECIMALS_MAX
@@ -22,10 +23,8 @@ ANY = "*any"
 # What has no beginning is in force since then.
 FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Numbers that are further from one are mistakes, and spelling them out would take forever.
-DIGITS_MAX = WHOLE_DIGITS_MAX
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)?")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)?", re.ASCII)
 _SECONDS = {"ns": Decimal("1e-9"), "us": Decimal("1e-6"), "ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _ROUNDING_MODES = {"*up": "up", "*down": "down", "*middle": "half_up"}
 
@@ -262,11 +261,8 @@ def _instant(row: Row, remarks: list[Remark]) -> datetime | None:
 def _number(text: str) -> Decimal | None:
     """A number that a rate book can say too."""
     try:
-        number = Decimal(text)
-        if not number.is_finite() or abs(number.adjusted()) > DIGITS_MAX:
-            return None
-        return parse_number(f"{number:f}").to_decimal()
-    except (InvalidOperation, Unreadable):
+        return parse_number(f"{parse_decimal(text, ENTERED):f}").to_decimal()
+    except (InvalidDecimal, Unreadable):
         return None
 
 
