@@ -18,6 +18,7 @@ from tests.outcomes import account
 from tests.world import build_service, read_facts
 
 WAIT_S = 30.0
+LATER_COUNT = 12
 
 
 class Silent:
@@ -33,13 +34,14 @@ class Silent:
 async def test_bills_issued_after_the_backup_keep_their_numbers(settings: RuntimeSettings, tmp_path: Path):
     key = bytes(range(32))
     async with build_service("invoicing", settings).running() as service, lag_reader(settings) as lag:
-        await service.publish([account("ada"), account("bob"), account("cid")])
+        await service.publish([account("ada"), *(account(f"customer-{number}") for number in range(LATER_COUNT))])
         await lag.settled(WAIT_S)
         await service.publish([closed("ada", "10.00")])
         await lag.settled(WAIT_S)
         manifest = await take_backup(settings, tmp_path / "backup", Silent(), key=key)
-        # One by one, so that the numbers are not in the order of any topic.
-        for charges in (closed("cid", "30.00"), closed("bob", "20.00"), on_demand("ada", "5.00", request_id="request-1")):
+        # One by one and backwards, so that the numbers are not in the order in which any topic is read again.
+        later = [closed(f"customer-{number}", "20.00") for number in reversed(range(LATER_COUNT))]
+        for charges in (*later, on_demand("ada", "5.00", request_id="request-1")):
             await service.publish([charges])
             await lag.settled(WAIT_S)
         before = [bill async for bill in service.database["bills"].find().sort("_id")]
@@ -51,10 +53,10 @@ async def test_bills_issued_after_the_backup_keep_their_numbers(settings: Runtim
     async with build_service("invoicing", settings).running() as service, lag_reader(settings) as lag:
         await lag.settled(WAIT_S)
         assert [bill async for bill in service.database["bills"].find().sort("_id")] == before
-        await service.publish([closed("bob", "1.00", cut_id="run-2|bob", period=calendar_month("2026-02", "Europe/Madrid"))])
+        await service.publish([closed("customer-0", "1.00", cut_id="run-2|customer-0", period=calendar_month("2026-02", "Europe/Madrid"))])
         await lag.settled(WAIT_S)
         numbers = {bill.id: bill.bill_no for bill in await read_facts(settings, BillIssued)}
-        assert sorted(numbers.values()) == [f"2026-0000000{number}" for number in range(1, 6)]
+        assert sorted(numbers.values()) == [f"2026-{number:08d}" for number in range(1, LATER_COUNT + 4)]
         with pytest.raises(BackupError, match="still consume"):
             await restore(settings, tmp_path / "backup", manifest, Silent(), key=key, overwrite=True)
 
