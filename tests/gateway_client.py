@@ -26,7 +26,7 @@ from libs.contracts import (
 from libs.periods import Period
 from libs.runtime import to_document
 from libs.runtime.mongo import database
-from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666, TMF678
+from services.tmf_gateway.domain.links import TMF620, TMF635, TMF637, TMF666, TMF678
 from services.tmf_gateway.specifications import swagger
 from tests.world import GATEWAY, World, open_world
 
@@ -39,6 +39,7 @@ RESOURCES = {
     f"{TMF620}/productOffering": ("TMF620", "ProductOffering"),
     f"{TMF620}/productOfferingPrice": ("TMF620", "ProductOfferingPrice"),
     f"{TMF620}/productSpecification": ("TMF620", "ProductSpecification"),
+    f"{TMF635}/usage": ("TMF635", "Usage"),
     f"{TMF620}/hub": ("TMF620", "EventSubscription"),
     f"{TMF678}/hub": ("TMF678", "EventSubscription"),
     f"{TMF666}/hub": ("TMF666", "EventSubscription"),

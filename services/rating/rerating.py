@@ -19,7 +19,7 @@ from libs.contracts import Charge, RerateCompleted, RerateRequested, UsageRated
 from libs.periods import Period
 from libs.runtime import Index, from_document, in_transaction, to_document
 from libs.runtime.exact_numbers import decimal128
-from libs.runtime.mongo import CODEC_OPTIONS, ensure_indexes
+from libs.runtime.mongo import CODEC_OPTIONS
 from services.rating.charges import ChargeStore
 from services.rating.collisions import collisions
 from services.rating.commands import write_all
@@ -36,8 +36,11 @@ from services.rating.rerated_documents import rerated_document, rerated_fact
 
 # Usages of one transaction; the request then asks for the next ones itself. All that started in one instant come together.
 RERATED_AT_A_TIME = 2_000
-USAGES_OF_AN_ACCOUNT = Index("usage", (("account_id", 1), ("started_at", 1)), "re-rating: usages of an account in an interval")
-INDEXES = (Index("reratings", (("usage_id", 1), ("number", 1)), "what stands of a usage; one re-rating at a time", unique=True),)
+USAGES_OF_AN_ACCOUNT = Index("usage", (("account_id", 1), ("started_at", 1)), "re-rating, TMF635: usages of an account in an interval")
+INDEXES = (
+    USAGES_OF_AN_ACCOUNT,
+    Index("reratings", (("usage_id", 1), ("number", 1)), "what stands of a usage; one re-rating at a time", unique=True),
+)
 # MongoDB keeps milliseconds.
 _TICK = timedelta(milliseconds=1)
 
@@ -87,7 +90,6 @@ class ReratingStore:
 
     async def find(self, request: RerateRequested, rest: Period) -> Slice:
         """The next usages of a request, with the outcomes that stand."""
-        await ensure_indexes(self._store, (USAGES_OF_AN_ACCOUNT,))
         documents, resume_at = await self._usages(request.account_id, rest)
         reratings = await self._reratings_of([document["_id"] for document in documents])
         standings = [_standing(document, reratings.get(document["_id"], ()), request.id) for document in documents]

@@ -35,6 +35,7 @@ INDEXES = (
     Index("charges", (("product_id", 1), *NEWEST_FIRST), "TMF678 rates of a product"),
     Index("suspense", (("state", 1), ("reason", 1), ("_id", 1)), "tarifa suspense list, and retry by reason in order of id"),
     Index("suspense", (("waits_for", 1), ("_id", 1)), "what waits for something that arrived, retried in order of id"),
+    Index("suspense", (("usage.identifier", 1), ("suspended_at", -1)), "TMF635: what waits of a customer, newest first"),
     Index("suspense", (("retry_id", 1), ("_id", 1)), "a retry that comes again: what it rated the first time"),
 )
 

@@ -41,12 +41,14 @@ from services.tmf_gateway.routes.hub import hub_routes
 from services.tmf_gateway.routes.pages import add_pages
 from services.tmf_gateway.routes.tax_categories import tax_category_routes
 from services.tmf_gateway.routes.tmf620 import tmf620_routes
+from services.tmf_gateway.routes.tmf635 import tmf635_routes
 from services.tmf_gateway.routes.tmf637 import tmf637_routes
 from services.tmf_gateway.routes.tmf666 import tmf666_routes
 from services.tmf_gateway.routes.tmf678 import tmf678_routes
 from services.tmf_gateway.routes.usage_explanation import usage_explanation_routes
 from services.tmf_gateway.sources import Sources
 from services.tmf_gateway.store import INDEXES, GatewayStore
+from services.tmf_gateway.usages import Usages
 
 TAX_RATES_FILE = Path(__file__).parents[2] / "deploy" / "tax-rates.yaml"
 
@@ -114,6 +116,7 @@ def build(settings: GatewaySettings) -> Service:
     ):
         app.include_router(routes(gateway), dependencies=[Depends(accepts_json)])
         app.include_router(hub_routes(gateway, api, base_path, schema), dependencies=[Depends(accepts_json)])
+    app.include_router(tmf635_routes(gateway, Usages(service.client, settings)), dependencies=[Depends(accepts_json)])
     app.include_router(bill_document_routes(gateway))
     app.include_router(usage_explanation_routes(RatedUsages(service.client, settings)), dependencies=[Depends(accepts_json)])
     app.include_router(tax_category_routes(gateway.tax_table), dependencies=[Depends(accepts_json)])

@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote
 TMF678 = "/tmf-api/customerBillManagement/v4"
 TMF666 = "/tmf-api/accountManagement/v4"
 TMF637 = "/tmf-api/productInventory/v4"
+TMF635 = "/tmf-api/usageManagement/v4"
 TMF620 = "/tmf-api/productCatalogManagement/v4"
 
 
@@ -30,6 +31,10 @@ class Links:
     def account(self, id: str) -> str:
         """The href of a billingAccount."""
         return self.to(TMF666, "billingAccount", id)
+
+    def usage(self, id: str) -> str:
+        """The href of a usage."""
+        return self.to(TMF635, "usage", id)
 
     def product(self, id: str) -> str:
         """The href of a product."""

@@ -16,6 +16,8 @@ from services.tmf_gateway.domain.resource import Kind, Resource, Stored
 from services.tmf_gateway.domain.tax_categories import TAX_CATEGORIES_PATH, TAX_CATEGORIES_SCHEMA, TAX_CATEGORIES_TITLE
 from services.tmf_gateway.domain.tmf620 import PRODUCT_OFFERING, PRODUCT_OFFERING_PRICE, PRODUCT_SPECIFICATION
 from services.tmf_gateway.domain.tmf620 import SCHEMA as TMF620_SCHEMA
+from services.tmf_gateway.domain.tmf635 import SCHEMA as TMF635_SCHEMA
+from services.tmf_gateway.domain.tmf635 import USAGE
 from services.tmf_gateway.domain.tmf637 import PRODUCT
 from services.tmf_gateway.domain.tmf637 import SCHEMA as TMF637_SCHEMA
 from services.tmf_gateway.domain.tmf666 import BILLING_ACCOUNT
@@ -26,7 +28,7 @@ from services.tmf_gateway.domain.usage_explanation import EXPLANATION_PATH, EXPL
 
 Description = dict[str, Any]
 
-_SCHEMAS = {"TMF678": TMF678_SCHEMA, "TMF666": TMF666_SCHEMA, "TMF637": TMF637_SCHEMA, "TMF620": TMF620_SCHEMA}
+_SCHEMAS = {"TMF678": TMF678_SCHEMA, "TMF666": TMF666_SCHEMA, "TMF637": TMF637_SCHEMA, "TMF620": TMF620_SCHEMA, "TMF635": TMF635_SCHEMA}
 _CATALOGUE = (PRODUCT_OFFERING, PRODUCT_OFFERING_PRICE, PRODUCT_SPECIFICATION)
 
 _INTRODUCTION = f"""
@@ -71,7 +73,7 @@ _OPERATOR_NOTE = ", ".join(f"`.{operator}=`" for operator in OPERATORS if operat
 def openapi_document(public_base_url: str) -> Description:
     """OpenAPI 3.0."""
     paths: dict[str, Description] = {}
-    for resource in (CUSTOMER_BILL, APPLIED_BILLING_RATE, BILL_ON_DEMAND, BILLING_ACCOUNT, PRODUCT, *_CATALOGUE):
+    for resource in (CUSTOMER_BILL, APPLIED_BILLING_RATE, BILL_ON_DEMAND, BILLING_ACCOUNT, PRODUCT, USAGE, *_CATALOGUE):
         collection, one = f"{resource.base_path}/{resource.name}", f"{resource.base_path}/{resource.name}/{{id}}"
         paths[collection] = {"get": _list_operation(resource)}
         paths[one] = {"get": _read_operation(resource)}
