@@ -70,7 +70,8 @@ def _syntax_fault(error: yaml.YAMLError, text: str, file: str) -> Fault:
         line, problem = text.count("\n", 0, error.position) + 1, error.reason
     else:
         line, problem = 1, str(error)
-    has_tab = "\t" in text.splitlines()[line - 1] if line <= text.count("\n") + 1 and text else False
+    # The reader's lines may be more than Python's: a mark may stand behind the last one.
+    has_tab = "\t" in "".join(text.splitlines()[line - 1 : line])
     remedy = (
         "indent with blanks: YAML takes no tabs" if has_tab else "mind indentation, quotes and brackets on this line and the one before"
     )

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from services.tmf_gateway.domain.links import TMF635
-from services.tmf_gateway.domain.query import Query, parse_query, selected_fields
+from services.tmf_gateway.domain.query import Query, parse_query
 from services.tmf_gateway.domain.refusal import BadRequest, NotFound
 from services.tmf_gateway.domain.selection import select_fields
 from services.tmf_gateway.domain.tmf635 import (
@@ -20,6 +20,7 @@ from services.tmf_gateway.domain.tmf635 import (
 )
 from services.tmf_gateway.gateway import Gateway
 from services.tmf_gateway.http import json_response, query_string
+from services.tmf_gateway.routes.reading import read_response
 from services.tmf_gateway.sources import read_page
 from services.tmf_gateway.store import PRODUCTS
 from services.tmf_gateway.usages import RATED, WAITING, Usages
@@ -61,7 +62,7 @@ def tmf635_routes(gateway: Gateway, usages: Usages) -> APIRouter:
             shown = suspended_usage(entry, links)
         else:
             raise NotFound(f"usage {id} does not exist")
-        return json_response(select_fields(shown, selected_fields(query_string(request))))
+        return read_response(request, shown)
 
     return routes
 
