@@ -58,6 +58,7 @@ from libs.contracts.parked import (
     ParkedRetryRequested,
     ParkedState,
 )
+from libs.contracts.previews import BillPreviewed, BillPreviewRefused, BillPreviewRequested, ChargesPreviewed
 from libs.contracts.rerating import (
     ChargeDifference,
     ChargeMovement,
@@ -99,6 +100,9 @@ __all__ = [
     "BillIssued",
     "BillIssuer",
     "BillLine",
+    "BillPreviewRefused",
+    "BillPreviewRequested",
+    "BillPreviewed",
     "BillRunChanged",
     "BillRunCounts",
     "BillRunRequested",
@@ -117,6 +121,7 @@ __all__ = [
     "ChargeState",
     "ChargeTiers",
     "ChargesClosed",
+    "ChargesPreviewed",
     "Count",
     "CurrencyCode",
     "CutRefused",

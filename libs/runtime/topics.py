@@ -17,6 +17,8 @@ from libs.runtime.publisher import MESSAGE_BYTES_MAX
 from libs.runtime.settings import RuntimeSettings
 
 FOR_EVER = "-1"
+# Long enough to look at what went wrong; those who asked are gone after seconds.
+TRANSIENT_RETENTION_DAYS = 1
 
 
 async def create_topics(settings: RuntimeSettings, *, replication_factor: int = 1) -> list[str]:
@@ -62,6 +64,7 @@ def topic_config(fact: type[Fact], settings: RuntimeSettings) -> dict[str, str]:
     """The configuration of a fact's topic."""
     facts_ms = _milliseconds(settings.topic_fact_retention_days)
     config = {
+        Retention.TRANSIENT: {"cleanup.policy": "delete", "retention.ms": _milliseconds(TRANSIENT_RETENTION_DAYS)},
         Retention.USAGE: {"cleanup.policy": "delete", "retention.ms": _milliseconds(settings.topic_usage_retention_days)},
         Retention.FACT: {"cleanup.policy": "delete", "retention.ms": facts_ms},
         # All revisions stay as long as other facts do, because a restored service adopts one after the other.

@@ -16,9 +16,12 @@ from libs.contracts import (
     BillDocumentRendered,
     BillDocumentRequested,
     BillIssued,
+    BillPreviewed,
+    BillPreviewRefused,
     BillSkipped,
     BillStateRequested,
     ChargesClosed,
+    ChargesPreviewed,
     Fact,
 )
 from libs.runtime import Batch, Unprocessable
@@ -50,6 +53,23 @@ async def issue_bills(batch: Batch[ChargesClosed], *, bills: BillStore, accounts
     answers: dict[str, Fact] = {**decided, **kept.decided, **await bills.park(parked)}
     answers |= {outcome.id: outcome for outcome in outcomes if isinstance(outcome, BillSkipped)}
     return [answers[cut_id] for cut_id in cuts]
+
+
+async def preview_bills(batch: Batch[ChargesPreviewed], *, accounts: AccountCopies, terms: BillTerms) -> Sequence[Fact]:
+    """Answer each preview with the bill that would be issued, or why none would be. Nothing is stored and no number is used."""
+    known = await accounts.find(previewed.charges.account_id for previewed in batch if previewed.charges.lines)
+    return [_previewed(previewed, known.get(previewed.charges.account_id), terms) for previewed in batch]
+
+
+def _previewed(previewed: ChargesPreviewed, account: AccountChanged | None, terms: BillTerms) -> BillPreviewed | BillPreviewRefused:
+    asked = {"id": previewed.id, "request_id": previewed.id, "account_id": previewed.account_id}
+    match assemble_bill(previewed.charges, account, terms):
+        case BillDraft(unnumbered=bill):
+            return BillPreviewed(**asked, bill=bill)
+        case BillSkipped():
+            return BillPreviewRefused(**asked, reason="nothing to bill")
+        case AccountParked(reason=reason):
+            return BillPreviewRefused(**asked, reason=reason)
 
 
 async def change_bill_states(batch: Batch[BillStateRequested], *, bills: BillStore) -> Sequence[Fact]:

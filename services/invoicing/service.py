@@ -14,7 +14,7 @@ from services.invoicing.accounts import AccountCopies
 from services.invoicing.adoption import BillAdoption
 from services.invoicing.documents import DocumentStore
 from services.invoicing.domain.series import InvoiceSeries
-from services.invoicing.handlers import change_bill_states, issue_bills, remember_accounts, render_documents
+from services.invoicing.handlers import change_bill_states, issue_bills, preview_bills, remember_accounts, render_documents
 from services.invoicing.store import INDEXES, BillStore
 
 TAX_RATES_FILE = Path(__file__).parents[2] / "deploy" / "tax-rates.yaml"
@@ -23,6 +23,7 @@ TEMPLATE_VERSION = "bill-1"
 ISSUE_BATCH_SIZE = 500
 # Somebody waits for each answer, and a batch answers when its last is done: few at a time.
 STATE_BATCH_SIZE = 50
+PREVIEW_BATCH_SIZE = 20
 DOCUMENT_BATCH_SIZE = 10
 
 
@@ -67,6 +68,7 @@ def build(settings: InvoicingSettings) -> Service:
     service.adopt(BillAdoption(service.database).adopt)
     service.subscribe(partial(remember_accounts, accounts=accounts))
     service.subscribe(partial(issue_bills, bills=bills, accounts=accounts, terms=terms), batch_size=ISSUE_BATCH_SIZE)
+    service.subscribe(partial(preview_bills, accounts=accounts, terms=terms), batch_size=PREVIEW_BATCH_SIZE)
     service.subscribe(partial(change_bill_states, bills=bills), batch_size=STATE_BATCH_SIZE)
     documents = DocumentStore(service.client, service.database)
     service.subscribe(partial(render_documents, bills=bills, documents=documents), batch_size=DOCUMENT_BATCH_SIZE)

@@ -6,7 +6,7 @@ is halved, for a shorter transaction is in nobody's way.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -47,6 +47,16 @@ Answer = ChargesClosed | CutRefused
 logger = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a batch of cuts comes to: their answers by id, and what is to be written of those that close something."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    closings: list[Closing] = field(default_factory=list)
+    known: dict[str, ChargedAs | None] = field(default_factory=dict)
+    first_cuts: dict[str, str] = field(default_factory=dict)
+
+
 class CutStore:
     """The collection `cuts`, and the closing and returning side of `charges`."""
 
@@ -85,6 +95,11 @@ class CutStore:
             logger.error("cut refused", cut_id=cut.id, account_id=cut.account_id, exc_info=error)
             return {cut.id: refuse(cut, f"{reason_of(error)}: mend what it names, then ask again")}
 
+    async def preview(self, cuts: Sequence[PeriodCut], cutter: Cutter) -> dict[str, Answer]:
+        """Return the answer that each cut would have now, by its id. Reads only, so it is in nobody's way. One cut per account."""
+        decided = await in_transaction(self._client, lambda session: self._decide(cuts, cutter, session))
+        return decided.answers
+
     async def known(self, cut_ids: Iterable[str]) -> set[str]:
         """Those of these cuts that were made."""
         return {document["_id"] async for document in self._cuts.find({"_id": {"$in": list(cut_ids)}}, {"_id": 1})}
@@ -116,27 +131,30 @@ class CutStore:
         fresh = [cut for cut in cuts if cut.id not in answers]
         if not fresh:
             return answers
-        owed = await self._owed(fresh, session)
-        owed |= await self._reckoned(fresh, owed, cutter, session)
+        decided = await self._decide(fresh, cutter, session)
+        await self._write(decided.closings, session)
+        await self._directory.remember_charged(decided.first_cuts, decided.known, session)
+        return answers | decided.answers
+
+    async def _decide(self, cuts: Sequence[PeriodCut], cutter: Cutter, session: AsyncClientSession) -> Decided:
+        """Read what is owed and decide the cuts. Nothing is written, so that a preview comes to what the cut would."""
+        owed = await self._owed(cuts, session)
+        owed |= await self._reckoned(cuts, owed, cutter, session)
         charged = await self._charged(
-            [id for cut in fresh if cut.account_id in owed for id in cutter.fee_ids(cut, owed[cut.account_id])], session
+            [id for cut in cuts if cut.account_id in owed for id in cutter.fee_ids(cut, owed[cut.account_id])], session
         )
-        since = {cut.account_id: cutter.adjusted_since(cut, owed[cut.account_id], charged) for cut in fresh if cut.account_id in owed}
+        since = {cut.account_id: cutter.adjusted_since(cut, owed[cut.account_id], charged) for cut in cuts if cut.account_id in owed}
         closed_before = await self._closed_before({id: at for id, at in since.items() if at is not None}, session)
-        closings: list[Closing] = []
-        known: dict[str, ChargedAs | None] = {}
-        for cut in fresh:
+        decided = Decided()
+        for cut in cuts:
             outcome = cutter.decide(cut, owed.get(cut.account_id), charged, closed_before.get(cut.account_id))
             if isinstance(outcome, Closing):
-                closings.append(outcome)
-                known |= cutter.known_now(cut, owed[cut.account_id])
-                answers[cut.id] = outcome.answer
-            else:
-                answers[cut.id] = outcome
-        await self._write(closings, session)
-        first_cuts = {product.id: closing.answer.id for closing in closings for product in owed[closing.answer.account_id].newcomers}
-        await self._directory.remember_charged(first_cuts, known, session)
-        return answers
+                owing = owed[cut.account_id]
+                decided.closings.append(outcome)
+                decided.known.update(cutter.known_now(cut, owing))
+                decided.first_cuts.update(dict.fromkeys((product.id for product in owing.newcomers), cut.id))
+            decided.answers[cut.id] = outcome.answer if isinstance(outcome, Closing) else outcome
+        return decided
 
     async def _find(self, cuts: Sequence[PeriodCut], session: AsyncClientSession) -> dict[str, Answer]:
         found = self._cuts.find({"_id": {"$in": [cut.id for cut in cuts]}}, session=session)

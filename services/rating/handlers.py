@@ -8,7 +8,12 @@ from libs.contracts import (
     AccountChanged,
     AccountParked,
     BillIssued,
+    BillPreviewRefused,
+    BillPreviewRequested,
     Charge,
+    ChargesClosed,
+    ChargesPreviewed,
+    CutRefused,
     Fact,
     PeriodCut,
     ProductChanged,
@@ -265,6 +270,21 @@ async def cut_periods(batch: Batch[PeriodCut], *, cuts: CutStore, books: Tariffs
     for cuts_of_round in one_per_account(batch):
         answers |= await cuts.make(cuts_of_round, cutter)
     return [answers[cut.id] for cut in batch]
+
+
+async def preview_charges(batch: Batch[BillPreviewRequested], *, cuts: CutStore, books: Tariffs) -> Sequence[Fact]:
+    """Answer each request with what a cut would close now, or why there would be none. No cut is made."""
+    cutter = Cutter(await books.current(), batch.received_at)
+    answers: list[Fact] = []
+    for cuts_of_round in one_per_account(request.cut() for request in batch):
+        answers += map(_previewed, (await cuts.preview(cuts_of_round, cutter)).values())
+    return answers
+
+
+def _previewed(answer: ChargesClosed | CutRefused) -> ChargesPreviewed | BillPreviewRefused:
+    if isinstance(answer, CutRefused):
+        return BillPreviewRefused(id=answer.id, request_id=answer.cause_id, account_id=answer.account_id, reason=answer.reason)
+    return ChargesPreviewed(id=answer.id, account_id=answer.account_id, charges=answer)
 
 
 async def return_charges(batch: Batch[AccountParked], *, cuts: CutStore) -> Sequence[Fact]:

@@ -24,6 +24,7 @@ from services.rating.handlers import (
     cut_periods,
     discard_suspended,
     mark_charges_billed,
+    preview_charges,
     publish_tariffs,
     rate_usages,
     remember_accounts,
@@ -38,6 +39,8 @@ from services.rating.suspense import SuspenseStore
 from services.rating.tariffs import Tariffs
 
 CUT_BATCH_SIZE = 500
+# A client waits for each, and a batch answers when its last is decided.
+PREVIEW_BATCH_SIZE = 20
 # While MongoDB stores the batch of one, Python prices that of the other; a third finds both of them busy.
 USAGE_CONSUMERS = 2
 
@@ -123,6 +126,7 @@ def build(settings: RatingSettings) -> Service:
     service.subscribe(partial(remember_products, directory=holdings, arrivals=arrivals))
     service.subscribe(partial(publish_tariffs, tariffs=books, arrivals=arrivals))
     service.subscribe(partial(cut_periods, cuts=cut_store, books=books), batch_size=CUT_BATCH_SIZE)
+    service.subscribe(partial(preview_charges, cuts=cut_store, books=books), batch_size=PREVIEW_BATCH_SIZE)
     service.subscribe(partial(return_charges, cuts=cut_store))
     service.subscribe(partial(mark_charges_billed, charges=charges))
     return service

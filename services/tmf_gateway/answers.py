@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from libs.contracts import BillDocumentRendered, BillStateChanged, BillStateRefused
+from libs.contracts import BillDocumentRendered, BillPreviewed, BillPreviewRefused, BillStateChanged, BillStateRefused
 
-Answer = BillStateChanged | BillStateRefused | BillDocumentRendered
+Answer = BillStateChanged | BillStateRefused | BillDocumentRendered | BillPreviewed | BillPreviewRefused
 
 
 class Answers:

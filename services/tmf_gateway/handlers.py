@@ -7,6 +7,8 @@ from datetime import datetime
 from libs.contracts import (
     BillDocumentRendered,
     BillIssued,
+    BillPreviewed,
+    BillPreviewRefused,
     BillStateChanged,
     BillStateRefused,
     Fact,
@@ -45,7 +47,9 @@ async def complete_requests(batch: Batch[OnDemandBillCompleted], *, store: Gatew
     return [event for request in ended.values() for event in _events_until_its_end(request, links)]
 
 
-async def hear_answers(batch: Batch[BillStateChanged | BillStateRefused | BillDocumentRendered], *, answers: Answers) -> Sequence[Fact]:
+async def hear_answers(
+    batch: Batch[BillStateChanged | BillStateRefused | BillDocumentRendered | BillPreviewed | BillPreviewRefused], *, answers: Answers
+) -> Sequence[Fact]:
     """Wake whoever waits for these in this process."""
     for answer in batch:
         answers.hear(answer)

@@ -37,6 +37,7 @@ from services.tmf_gateway.outbox import Outbox
 from services.tmf_gateway.rated_usages import RatedUsages
 from services.tmf_gateway.rating_copies import RatingCopies
 from services.tmf_gateway.routes.bill_documents import bill_document_routes
+from services.tmf_gateway.routes.bill_preview import bill_preview_routes
 from services.tmf_gateway.routes.hub import hub_routes
 from services.tmf_gateway.routes.pages import add_pages
 from services.tmf_gateway.routes.tax_categories import tax_category_routes
@@ -118,6 +119,7 @@ def build(settings: GatewaySettings) -> Service:
         app.include_router(hub_routes(gateway, api, base_path, schema), dependencies=[Depends(accepts_json)])
     app.include_router(tmf635_routes(gateway, Usages(service.client, settings)), dependencies=[Depends(accepts_json)])
     app.include_router(bill_document_routes(gateway))
+    app.include_router(bill_preview_routes(gateway), dependencies=[Depends(accepts_json)])
     app.include_router(usage_explanation_routes(RatedUsages(service.client, settings)), dependencies=[Depends(accepts_json)])
     app.include_router(tax_category_routes(gateway.tax_table), dependencies=[Depends(accepts_json)])
     add_pages(app, settings.public_base_url)

@@ -1,7 +1,9 @@
 """What a restored service makes of what it had published, and what the audit says of published bills."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -92,7 +94,17 @@ def test_a_topic_is_compacted_only_where_its_key_is_its_id(fact: type[Fact]):
 
     assert compacts == (retention_of(fact) is Retention.STATE)
     assert not compacts or fact.key_field == "id"
-    assert compacts or config["retention.ms"] == "-1" or int(config["retention.ms"]) > settings.backup_interval_days_max * 86_400_000
+    if not compacts and config["retention.ms"] != "-1":
+        outlasts_backups = int(config["retention.ms"]) > settings.backup_interval_days_max * 86_400_000
+        assert outlasts_backups == (retention_of(fact) is not Retention.TRANSIENT)
+
+
+def test_no_service_adopts_what_is_kept_shorter_than_the_time_between_backups():
+    adopted = {name for path in Path("services").rglob("*.py") for name in re.findall(r"published\.read\((\w+)", path.read_text("utf-8"))}
+    transient = {fact.__name__ for fact in all_facts() if retention_of(fact) is Retention.TRANSIENT}
+
+    assert adopted
+    assert not adopted & transient
 
 
 def test_a_retention_shorter_than_the_time_between_backups_is_refused():

@@ -7,6 +7,7 @@ its bodies and the one error body.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from services.tmf_gateway.domain.bill_preview import PREVIEW_NOTE, PREVIEW_PATH, PREVIEW_TITLE, preview_schema
 from services.tmf_gateway.domain.body import JSON, JSON_PATCH, MERGE_PATCH
 from services.tmf_gateway.domain.examples import EXAMPLES
 from services.tmf_gateway.domain.hub_catalogue import event_types
@@ -82,6 +83,7 @@ def openapi_document(public_base_url: str) -> Description:
     _add_deletes(paths)
     for api, base_path in (("TMF678", TMF678), ("TMF666", TMF666), ("TMF637", TMF637), ("TMF620", TMF620)):
         _add_hub(paths, api, base_path)
+    paths[PREVIEW_PATH] = {"post": _preview_operation()}
     paths[EXPLANATION_PATH] = {"get": _explanation_operation()}
     paths[TAX_CATEGORIES_PATH] = {"get": _tax_categories_operation()}
     return {
@@ -114,6 +116,18 @@ def _read_operation(resource: Resource) -> Description:
     answer = {**_answer("The resource", _reference(resource.api, resource.definition)), "headers": _headers(_ETAG)}
     unchanged = {"description": "The client has it already"}
     return _operation(resource, f"Read one {resource.name}", {"200": answer, "304": unchanged}, (404, 406), [_ID, fields, _IF_NONE_MATCH])
+
+
+def _preview_operation() -> Description:
+    definitions = TMF678_SCHEMA.definitions()
+    schema = _moved(preview_schema(definitions[CUSTOMER_BILL.definition], definitions[APPLIED_BILLING_RATE.definition]), "TMF678")
+    return {
+        "tags": ["Tarifa bill preview"],
+        "summary": PREVIEW_TITLE,
+        "description": PREVIEW_NOTE,
+        "requestBody": _body("TMF678", f"{BILL_ON_DEMAND.definition}_Create", JSON),
+        "responses": {"200": _answer("The bill", schema), **_errors((400, 406, 409, 413, 415, 503))},
+    }
 
 
 def _explanation_operation() -> Description:

@@ -9,7 +9,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from libs.contracts import BillState, Charge, ChargeKind, ChargeState, OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
+from libs.contracts import (
+    BillPreviewRequested,
+    BillState,
+    Charge,
+    ChargeKind,
+    ChargeState,
+    OnDemandBillCompleted,
+    OnDemandBillRequested,
+    OnDemandState,
+)
 from libs.money import sum_exactly
 from libs.pricing.charge_amount import line_amount
 from services.tmf_gateway.domain.links import TMF678, Links
@@ -327,6 +336,11 @@ def on_demand_fact(request: Document) -> OnDemandBillRequested:
         description=request.get("description"),
         requested_at=request["requested_at"],
     )
+
+
+def preview_fact(request: Document) -> BillPreviewRequested:
+    """What the other services hear of a request that is only previewed."""
+    return BillPreviewRequested(id=request["_id"], account_id=request["account_id"], requested_at=request["requested_at"])
 
 
 def completed(request: Document, completion: OnDemandBillCompleted) -> Document:

@@ -60,14 +60,7 @@ def tmf678_routes(gateway: Gateway) -> APIRouter:
         return await gateway.idempotency.once(request, body, ON_DEMAND_REQUESTS, partial(ask_for_bill, body), asked, now())
 
     async def ask_for_bill(sent: dict[str, Any], creation: Creation) -> Response:
-        body = SCHEMA.conform("CustomerBillOnDemand_Create", sent)
-        account_id = body.get("billingAccount", {}).get("id")
-        if account_id is None:
-            raise BadRequest("billingAccount.id is missing")
-        account = await gateway.store.find(ACCOUNTS, account_id)
-        if account is None or account["resource"]["state"] == AccountState.CLOSED:
-            raise BadRequest(f"billingAccount {account_id} {'is closed' if account else 'does not exist'}")
-        wanted = {**new_on_demand_request(body, creation.id, account, now()), **creation.mark}
+        wanted = {**await wanted_bill(gateway, sent, creation.id), **creation.mark}
         shown = bill_on_demand(wanted, links)
         facts = [hub_event(BILL_ON_DEMAND, "Create", shown, cause=wanted["_id"], at=wanted["requested_at"]), on_demand_fact(wanted)]
         await gateway.store.add(ON_DEMAND_REQUESTS, wanted, facts)
@@ -78,6 +71,18 @@ def tmf678_routes(gateway: Gateway) -> APIRouter:
         return created_response(bill_on_demand(wanted, links))
 
     return routes
+
+
+async def wanted_bill(gateway: Gateway, sent: dict[str, Any], id: str) -> Document:
+    """Return the document of a request for a bill, of the body that a client sent. Raises BadRequest."""
+    body = SCHEMA.conform("CustomerBillOnDemand_Create", sent)
+    account_id = body.get("billingAccount", {}).get("id")
+    if account_id is None:
+        raise BadRequest("billingAccount.id is missing")
+    account = await gateway.store.find(ACCOUNTS, account_id)
+    if account is None or account["resource"]["state"] == AccountState.CLOSED:
+        raise BadRequest(f"billingAccount {account_id} {'is closed' if account else 'does not exist'}")
+    return new_on_demand_request(body, id, account, now())
 
 
 async def _move_bill(gateway: Gateway, bill: Document, state: BillState) -> Document:
