@@ -69,11 +69,12 @@ class ResourceAdoption:
     async def adopt(self, published: PublishedReader, adopted: Adopted) -> None:
         """Take over every resource whose revision is newer than the one that was restored."""
         shown_requests: dict[str, Document] = {}
+        deleted: set[str] = set()
         async for events in published.read(HubEventRaised):
-            await self._adopt_events([event.fact for event in events], adopted)
+            deleted |= await self._adopt_events([event.fact for event in events], adopted)
             shown_requests |= _requests_in([event.fact for event in events])
         async for products in published.read(ProductChanged):
-            await self._adopt_products([product.fact for product in products], adopted)
+            await self._adopt_products([product.fact for product in products if product.fact.id not in deleted], adopted)
         async for publications in published.read(TariffPublished):
             await self._adopt_publications([each.fact for each in publications], adopted)
         async for accepted in published.read(TariffAccepted):
@@ -87,28 +88,39 @@ class ResourceAdoption:
             own = [adopted_request(each.fact, shown_requests[each.fact.id]) for each in requests if each.fact.id in shown_requests]
             await insert_missing(self._database[ON_DEMAND_REQUESTS], own, adopted, ON_DEMAND_REQUESTS)
 
-    async def _adopt_events(self, events: Sequence[HubEventRaised], adopted: Adopted) -> None:
+    async def _adopt_events(self, events: Sequence[HubEventRaised], adopted: Adopted) -> set[str]:
+        """Returns the ids of the resources that were deleted."""
         by_definition: dict[str, list[tuple[str, HubEventRaised]]] = {}
         for event in events:
             definition, change = _definition_of(event.event_type)
-            if definition in COLLECTIONS and revision_of(event) is not None:
+            # The event of a deletion names no revision: none comes after it.
+            if definition in COLLECTIONS and (change == DELETED or revision_of(event) is not None):
                 by_definition.setdefault(definition, []).append((change, event))
-        for definition, of_resource in by_definition.items():
-            await self._adopt_resources(definition, of_resource, adopted)
+        deleted = [await self._adopt_resources(definition, of_resource, adopted) for definition, of_resource in by_definition.items()]
+        return set().union(*deleted)
 
-    async def _adopt_resources(self, definition: str, events: Sequence[tuple[str, HubEventRaised]], adopted: Adopted) -> None:
+    async def _adopt_resources(self, definition: str, events: Sequence[tuple[str, HubEventRaised]], adopted: Adopted) -> set[str]:
         resource, name = COLLECTIONS[definition]
         collection = self._database[name]
         found = collection.find({"_id": {"$in": list({event.resource_id for _, event in events})}})
-        known: dict[str, Document | None] = {document["_id"]: document async for document in found}
+        stored = {document["_id"]: document async for document in found}
+        known: dict[str, Document | None] = dict(stored)
         changed: set[str] = set()
         for change, event in events:
             before = known.get(event.resource_id)
-            if before is not None and before["revision"] >= (revision_of(event) or 0):
+            if change == DELETED:
+                known[event.resource_id] = None
+            elif before is None or before["revision"] < (revision_of(event) or 0):
+                known[event.resource_id] = {
+                    **(before or _beside(definition)),
+                    **adopted_resource(event, definition, resource.name, before),
+                }
+            else:
                 continue
-            after = {**(before or _beside(definition)), **adopted_resource(event, definition, resource.name, before)}
-            known[event.resource_id] = None if change == DELETED else after
             changed.add(event.resource_id)
+        deleted = {id for id in changed if known[id] is None}
+        if name == PRODUCTS:
+            await self._release([stored[id] for id in deleted & stored.keys()])
         writes: list[Any] = [
             DeleteOne({"_id": id}) if (document := known[id]) is None else ReplaceOne({"_id": id}, document, upsert=True)
             for id in sorted(changed)
@@ -116,6 +128,17 @@ class ResourceAdoption:
         if writes:
             await collection.bulk_write(writes, ordered=False)
             adopted.counts[name] += len(writes)
+        return deleted
+
+    async def _release(self, products: Iterable[Document]) -> None:
+        """Free the identifiers of deleted products."""
+        writes = [
+            UpdateOne({"_id": id}, {"$pull": {"holdings": {"product_id": product["_id"]}}})
+            for product in products
+            for id, _ in holdings_of({"identifiers": [], **product})
+        ]
+        if writes:
+            await self._database[IDENTIFIER_HOLDINGS].bulk_write(writes)
 
     async def _adopt_products(self, products: Sequence[ProductChanged], adopted: Adopted) -> None:
         newest: dict[str, ProductChanged] = {}
