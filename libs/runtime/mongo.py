@@ -23,9 +23,11 @@ from libs.runtime.settings import RuntimeSettings
 SERVER_SELECTION_TIMEOUT_MS = 5_000
 # Of a connection and of each look at a server: one that hangs is noticed within 15 s, and its connections are closed.
 CONNECT_TIMEOUT_MS = 5_000
-# A conflict with another worker passes within milliseconds. One that lasts is a lock that somebody holds who hangs.
-TRANSACTION_TRIES_MAX = 40
+# A conflict with another worker passes within milliseconds. One that lasts is a lock of a process that died or hangs, and MongoDB
+# ends that within 18 s (`lifetime.transaction_limit`): only what conflicts for longer is the transaction's own fault.
 TRANSACTION_TIME_MAX_S = 20.0
+# With the driver's pauses, 0.25 s on average in the end, so many tries take longer than that time.
+TRANSACTION_TRIES_MAX = 120
 # The same keys with other options, the same name with other keys.
 _INDEX_CONFLICTS = (85, 86)
 

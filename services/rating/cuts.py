@@ -89,7 +89,7 @@ class CutStore:
         try:
             return await in_transaction(self._client, lambda session: self._make([cut], cutter, session))
         except REFUSED_BY_MONGODB as error:
-            # Other writers are out of the way after so many tries, unless it is the account's own charges that conflict.
+            # Other writers are out of the way after so long, unless it is the account's own charges that conflict.
             if is_infrastructure(error) and not _is_conflict(error):
                 raise
             logger.error("cut refused", cut_id=cut.id, account_id=cut.account_id, exc_info=error)

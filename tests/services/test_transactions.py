@@ -4,12 +4,16 @@ import asyncio
 
 import pytest
 
-from libs.runtime import RuntimeSettings, in_transaction
+from libs.runtime import RuntimeSettings, in_transaction, mongo
 from libs.runtime.failures import is_infrastructure
 from libs.runtime.mongo import TRANSACTION_TRIES_MAX, TransactionGivenUp, connect, database
 
 
-async def test_a_transaction_that_conflicts_every_time_gives_up_with_the_conflict_and_parks_nothing(settings: RuntimeSettings) -> None:
+async def test_a_transaction_that_conflicts_every_time_gives_up_with_the_conflict_and_parks_nothing(
+    settings: RuntimeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # MongoDB would end the transaction of the holder before the usual time is over.
+    monkeypatch.setattr(mongo, "TRANSACTION_TIME_MAX_S", 3.0)
     client = connect(settings)
     store = database(client, settings, "ledger")
     tries = 0

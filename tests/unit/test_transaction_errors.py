@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
+from pymongo.asynchronous import client_session
 from pymongo.errors import OperationFailure
 
-from libs.runtime.mongo import in_transaction
+from libs.runtime.lifetime.transaction_limit import LIFETIME_LIMIT_S
+from libs.runtime.mongo import TRANSACTION_TIME_MAX_S, TRANSACTION_TRIES_MAX, in_transaction
 from libs.runtime.mongo_errors import DUPLICATE_KEY
 from services.rating.collisions import Collision, collisions
 
@@ -88,3 +90,12 @@ async def test_a_failed_transaction_frees_what_its_work_held(tries: int, failure
         with pytest.raises(Collision):
             await store()
     assert [reference() for reference in held] == [None]
+
+
+def test_a_transaction_outlasts_the_lock_of_a_process_that_hangs() -> None:
+    """Else a cut that meets such a lock would be refused, as if the account's own charges conflicted."""
+    kept_s = LIFETIME_LIMIT_S * 1.5
+    pauses_s = [
+        min(client_session._BACKOFF_INITIAL * 1.5**tried, client_session._BACKOFF_MAX) / 2 for tried in range(1, TRANSACTION_TRIES_MAX)
+    ]
+    assert kept_s < TRANSACTION_TIME_MAX_S < sum(pauses_s)
