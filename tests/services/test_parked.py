@@ -13,7 +13,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from libs.contracts import Fact, MessageParked, OnDemandBillCompleted, OnDemandBillRequested, OnDemandState
+from libs.contracts import Fact, MessageParked, OnDemandBillCompleted, OnDemandBillRequested, OnDemandState, ParkedEvent, ParkedState
 from libs.runtime import Batch, RuntimeSettings, Service, Unprocessable
 from libs.runtime.lag import lag_reader
 from libs.runtime.parking.draining import ParkedRecord
@@ -262,3 +262,17 @@ async def test_where_a_topic_began_anew_its_offsets_are_other_messages(
             await lot.keep("answer_requests", Settled(failed=[(Item(record, None), "no JSON")]), AT)
         kept = [base64.b64decode(message["body"]) for message in await parked(service)]
     assert sorted(kept) == [b"after", b"before"]
+
+
+@pytest.mark.parametrize(("state", "left"), [(ParkedState.PARKED, ParkedState.DISCARDED), (ParkedState.HANDLED, ParkedState.HANDLED)])
+async def test_what_was_discarded_while_it_was_tried_is_not_opened_again_by_its_failure(
+    settings: RuntimeSettings, new_service: Callable[[], Service], state: ParkedState, left: ParkedState
+) -> None:
+    service = new_service()
+    async with running(service):
+        lot = ParkingLot(service.name, service.database, service.publisher)
+        await lot.keep("answer_requests", Settled(failed=[(Item(ParkedRecord("t", 0, 7, b"ada", b"{"), None), "no JSON")]), AT)
+        (message,) = await read_facts(settings, MessageParked)
+        for settled in (ParkedState.DISCARDED, state):
+            await lot.settle([(message, {"state": settled.value}, ParkedEvent(at=AT, action=settled.value))])
+        assert [kept["state"] for kept in await parked(service)] == [left.value]

@@ -170,9 +170,9 @@ class ParkingLot:
         return [(one["_id"]["handler"], one["_id"]["chain"]) async for one in found]
 
     async def settle(self, messages: Iterable[tuple[MessageParked, Mapping[str, Any], ParkedEvent]]) -> None:
-        """Change messages, and add to the history of each what was done."""
+        """Change messages, and add to the history of each what was done. What was settled meanwhile stays so, unless it was handled."""
         changes = [
-            UpdateOne({"_id": message.id}, {"$set": dict(changed), "$push": {"history": _pushed(event)}})
+            UpdateOne(_still_open(message, changed), {"$set": dict(changed), "$push": {"history": _pushed(event)}})
             for message, changed, event in messages
         ]
         if changes:
@@ -197,6 +197,12 @@ def same_message(record: Any, message_key: str | None, body: str) -> bool:
 def published(message: MessageParked) -> MessageParked:
     """Return a message as it is published, with its body unless it is large."""
     return message if len(message.body) <= PUBLISHED_BODY_BYTES_MAX else message.model_copy(update={"body": ""})
+
+
+def _still_open(message: MessageParked, changed: Mapping[str, Any]) -> dict[str, Any]:
+    # That it was handled is true in any case. A failure must not open again what was discarded while it was tried.
+    is_handled = changed.get("state") == ParkedState.HANDLED.value
+    return {"_id": message.id} if is_handled else {"_id": message.id, "state": {"$in": OPEN}}
 
 
 def _stored_key(record: Any) -> str | None:
