@@ -54,9 +54,10 @@ async def _copy(settings: RuntimeSettings, directory: Path, progress: Progress, 
     client = connect(settings)
     try:
         async with history_window(client, window_s):
-            collections = await collections_of(client, settings, SERVICES)
             # Before the snapshot: whatever was committed or published by then is in it.
             groups, ends = await _positions(settings)
+            # After the positions: the collection of whatever was committed by then is there and listed.
+            collections = await collections_of(client, settings, SERVICES)
             async with snapshot(client) as session:
                 taken_at = datetime.now(UTC)
                 progress.begin("documents", sum(collection.estimated_count for collection in collections))
