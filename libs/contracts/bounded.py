@@ -4,17 +4,21 @@ MongoDB keeps integers of 64 bits and decimals of 34 digits, its keys hold no NU
 A message beyond these bounds is malformed: it is refused by its type, before any handler works on it.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from libs.exact_decimal import AMOUNT, BILLED, KEPT, DecimalBounds, parse_decimal
+from libs.periods import Instant
 
 INT64_MAX = 2**63 - 1
 # Counts are added to others: nine thousand of the greatest still fit in 64 bits.
 COUNT_MAX = 10**15
+# Calendars go from the year 1 to 9999; the month around an instant and the days after it need room.
+YEAR_MIN, YEAR_MAX = 1000, 9900
 # A float shows up to so many digits exactly as they were written.
 _FLOAT_DIGITS_MAX = 15
 
@@ -63,3 +67,13 @@ Amount = Annotated[Decimal, BeforeValidator(partial(_exact, AMOUNT)), _decimal_s
 BilledAmount = Annotated[Decimal, BeforeValidator(partial(_exact, BILLED)), _decimal_schema(BILLED)]
 # Quantities, and numerators of exact fractions.
 Exact = Annotated[Decimal, BeforeValidator(partial(_exact, KEPT)), _decimal_schema(KEPT)]
+
+
+def _within_calendars(instant: datetime) -> datetime:
+    if not YEAR_MIN <= instant.year <= YEAR_MAX:
+        raise ValueError(f"{instant} is outside the years {YEAR_MIN} to {YEAR_MAX}")
+    return instant
+
+
+# An instant whose month can be computed in every time zone.
+CalendarInstant = Annotated[Instant, AfterValidator(_within_calendars)]

@@ -5,9 +5,9 @@ BillPreviewRefused. A request that comes again is answered anew: the client take
 """
 
 from libs.contracts.bills import BillIssued
+from libs.contracts.bounded import CalendarInstant
 from libs.contracts.charges import ChargesClosed, PeriodCut, RunType
 from libs.contracts.fact import Id, RecordFact, Text
-from libs.periods import Instant
 
 
 class BillPreviewRequested(RecordFact, topic="bill.preview_requested.v1", key="account_id"):
@@ -15,7 +15,7 @@ class BillPreviewRequested(RecordFact, topic="bill.preview_requested.v1", key="a
 
     id: Id
     account_id: Id
-    requested_at: Instant
+    requested_at: CalendarInstant
 
     def cut(self) -> PeriodCut:
         """Return the cut of a bill on demand that was requested at the same instant. It is decided, but never made."""

@@ -46,6 +46,8 @@ def example(topic: str) -> tuple[type[Fact], dict[str, Any]]:
         ("usage.rated.v1", ("numerator",), 10**34),
         ("usage.rerated.v1", ("new", 0, "numerator"), -(10**34)),
         ("threshold.crossed.v1", ("amount",), "1e400"),
+        ("bill.preview_requested.v1", ("requested_at",), "0001-01-01T00:00:00Z"),
+        ("bill.preview_requested.v1", ("requested_at",), "9999-12-31T23:59:59Z"),
     ],
 )
 def test_a_value_that_cannot_be_kept_is_malformed(topic: str, path: tuple[str | int, ...], value: Any):

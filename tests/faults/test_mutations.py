@@ -14,8 +14,10 @@ import pytest
 
 from libs.contracts import (
     BillDocumentRequested,
+    BillPreviewRequested,
     BillRunRequested,
     BillState,
+    ChargesPreviewed,
     Fact,
     MalformedFact,
     OnDemandBillRequested,
@@ -68,6 +70,8 @@ def story() -> list[Fact]:
         asks("state-1", BILL.id, BillState.VALIDATED),
         BillDocumentRequested(id="document-1", bill_id=BILL.id, account_id="ada", requested_at=AT),
         OnDemandBillRequested(id="r1", account_id="ada", requested_at=AT),
+        BillPreviewRequested(id="preview-1", account_id="eva", requested_at=AT),
+        ChargesPreviewed(id="preview-2", account_id="ada", charges=on_demand("ada", "1.00", request_id="preview-2")),
         issued("ada", "r1", RunType.OFF_CYCLE),
         BillRunRequested(id="monthly:2026-03", cycle="monthly", period="2026-03", requested_at=AT),
         issued("ada", "monthly:2026-03", RunType.ON_CYCLE),
