@@ -21,12 +21,16 @@ from libs.backup.manifest import CollectionCopy, GroupPosition, Manifest, Positi
 from libs.backup.positions import KafkaPositions, by_partition, kafka_positions
 from libs.backup.take import Progress
 from libs.backup.verify import verify
+from libs.contracts import all_facts
+from libs.contracts.retention import Retention, retention_of
 from libs.runtime.adoption import RESTORES, RestoreState
 from libs.runtime.lag import SERVICES
 from libs.runtime.mongo import connect
 from libs.runtime.settings import RuntimeSettings
 from libs.runtime.topics import create_topics
 
+# Topics of which nobody misses what was deleted.
+TRANSIENT = frozenset(fact.topic for fact in all_facts() if retention_of(fact) is Retention.TRANSIENT)
 INSERTED_AT_A_TIME = 1_000
 _RAW: CodecOptions = CodecOptions(document_class=RawBSONDocument)
 
@@ -154,6 +158,9 @@ def _goes_on(group: str, at: tuple[str, int], saved: int | None, start: int, end
         return start, []
     if saved > end:
         return start, [f"{where}, ends at {end} and {group} had read up to {saved}: Kafka is another one, read from its beginning"]
+    if saved < start and at[0] in TRANSIENT:
+        # Nobody misses it: the client that asked has gone.
+        return start, []
     if saved < start:
         # Left where it is: the worker finds the gap and keeps it for an operator to close.
         return saved, [f"{start - saved} messages of {where}, that {group} was to read again: deleted by Kafka"]

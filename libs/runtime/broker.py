@@ -13,6 +13,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from libs.contracts import Fact
+from libs.contracts.retention import Retention, retention_of
 from libs.runtime.consumers import Consumer, ConsumerLog, GroupPlace
 from libs.runtime.gaps import GapLog, OffsetWatch
 from libs.runtime.lifetime.uninterrupted import uninterrupted
@@ -69,7 +70,8 @@ def subscribe(
     gaps: GapLog,
 ) -> Consumer:
     """Add a consumer. Without a group it reads, from now on, every partition: for answers that only this process awaits."""
-    watch = OffsetWatch(subscription.name, gaps, lambda: subscriber.consumer)
+    transient = [settings.topic(fact.topic) for fact in facts if retention_of(fact) is Retention.TRANSIENT]
+    watch = OffsetWatch(subscription.name, gaps, lambda: subscriber.consumer, transient)
 
     def assigned(partitions: Collection[TopicPartition]) -> None:
         subscription.look_again()

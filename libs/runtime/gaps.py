@@ -73,12 +73,16 @@ class GapLog:
 
 
 class OffsetWatch:
-    """Knows which offset each partition of one consumer is to bring next, and records what is missing."""
+    """Knows which offset each partition of one consumer is to bring next, and records what is missing.
 
-    def __init__(self, handler: str, log: GapLog, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
+    Nobody misses messages of the `transient` topics, which are kept for a client that has gone when they are deleted.
+    """
+
+    def __init__(self, handler: str, log: GapLog, consumer: Callable[[], AIOKafkaConsumer | None], transient: Collection[str] = ()) -> None:
         self._handler = handler
         self._log = log
         self._consumer = consumer
+        self._transient = frozenset(transient)
         self._expected: dict[TopicPartition, int] = {}
         self._checking: asyncio.Task[None] | None = None
 
@@ -101,7 +105,7 @@ class OffsetWatch:
             start = (await self._connected().beginning_offsets([partition]))[partition]
             if start > expected:
                 published_at = datetime.fromtimestamp(first.timestamp / 1000, UTC)
-                await self._log.record(self._handler, partition, expected, min(start, first.offset), published_at)
+                await self._record(partition, expected, min(start, first.offset), published_at)
 
     def handled(self, records: Iterable[ConsumerRecord]) -> None:
         """These were handled: expect what follows."""
@@ -124,10 +128,14 @@ class OffsetWatch:
         for partition, start in starts.items():
             committed = await consumer.committed(partition)
             if committed is not None and committed < start:
-                await self._log.record(self._handler, partition, committed, start, None)
+                await self._record(partition, committed, start, None)
                 # Else the next assignment would record it again, and longer when more is deleted.
                 await consumer.commit({partition: start})
             expected[partition] = start if committed is None else max(committed, start)
+
+    async def _record(self, partition: TopicPartition, first: int, following: int, next_at: datetime | None) -> None:
+        if partition.topic not in self._transient:
+            await self._log.record(self._handler, partition, first, following, next_at)
 
     def _connected(self) -> AIOKafkaConsumer:
         consumer = self._consumer()

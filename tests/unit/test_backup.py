@@ -14,6 +14,7 @@ from libs.backup.collection_file import CollectionWriter, read_documents
 from libs.backup.key import read_key
 from libs.backup.manifest import GroupPosition, Position
 from libs.backup.restore import groups_set_back
+from libs.contracts import ChargesPreviewed
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
 
@@ -91,3 +92,12 @@ def test_groups_go_on_where_they_stood(saved: int | None, start: int, end: int, 
     assert position == group(goes_on)
     assert lost in "".join(told)
     assert bool(lost) == bool(told)
+
+
+def test_nobody_misses_previews_that_were_deleted_since_the_backup():
+    at = (ChargesPreviewed.topic, 0)
+
+    def group(offset: int) -> GroupPosition:
+        return GroupPosition(group="invoicing.preview_bills", committed=(Position(topic=at[0], partition=0, offset=offset),))
+
+    assert groups_set_back([group(5)], [group(9)], {at: 7}, {at: 9}) == ([group(7)], [])
