@@ -34,6 +34,7 @@ REPUBLISH_EVERY_S = 5.0
 REPUBLISH_BATCH = 500
 # What the process remembers of what it sent. What it forgets is published again from the store, which knows all.
 REMEMBERED_MAX = 10_000
+REASON_SHOWN_MAX = 200
 
 # What servers cause, and what a document can cause that is none of ours.
 FAULTS = (KafkaError, PyMongoError, BSONError, OSError, LookupError, TypeError, ValueError, ArithmeticError)
@@ -101,6 +102,14 @@ class Outbox:
                     await self._something_sent.wait()
             except TimeoutError:
                 continue
+
+    async def warnings(self) -> dict[str, str]:
+        """Return a sentence for people where something that clients were promised could never be published."""
+        count, reason = await self._store.parked_entries()
+        if not count:
+            return {}
+        told = f"{count} entries can never be published; last reason: {reason[:REASON_SHOWN_MAX]}"
+        return {"outbox": f"{told}; see the collection outbox_parked of the gateway, and delete each entry once it is dealt with"}
 
     async def _remove_sent(self) -> None:
         self._something_sent.clear()

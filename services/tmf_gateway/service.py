@@ -131,4 +131,5 @@ def build(settings: GatewaySettings) -> Service:
     service.subscribe(partial(show_tariffs, store=store, sources=gateway.sources))
     service.subscribe(partial(hear_answers, answers=gateway.answers), every_instance=True)
     service.background(outbox.tidy)
+    service.add_warnings(outbox.warnings)
     return service

@@ -64,6 +64,7 @@ INDEXES = (
     Index(PRODUCT_OFFERINGS, (("publications.id", 1),), "what became of a published rate book"),
     Index(PRODUCT_OFFERINGS, (("resource.productOfferingPrice.id", 1),), "the offerings with a price"),
     Index(PRODUCT_OFFERINGS, (("resource.productSpecification.id", 1),), "the offerings of a specification"),
+    Index(OUTBOX_PARKED, (("parked_at", -1),), "readiness: the last one that was parked"),
     Index(SUBSCRIPTIONS, (("subject", 1),), "one subscription per callback and query", unique=True),
 )
 UNPUBLISHED_AT_A_TIME = 20
@@ -260,6 +261,12 @@ class GatewayStore:
             parked = {**entry, "collection": collection, "document_id": id, "reason": reason, "parked_at": at}
             key = f"{collection}|{id}|{entry['revision']}|{number}"
             await self._database[OUTBOX_PARKED].update_one({"_id": key}, {"$setOnInsert": parked}, upsert=True)
+
+    async def parked_entries(self) -> tuple[int, str]:
+        """Return how many outbox entries are parked, and the reason of the last one."""
+        count = await self._database[OUTBOX_PARKED].estimated_document_count()
+        last = await self._database[OUTBOX_PARKED].find_one(sort=[("parked_at", -1)]) if count else None
+        return count, last["reason"] if last is not None else ""
 
     async def requests_in_progress(self, published_before: datetime, limit: int) -> list[dict[str, Any]]:
         """On-demand requests published long ago and not yet answered."""

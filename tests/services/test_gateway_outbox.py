@@ -84,7 +84,7 @@ async def test_what_can_never_be_published_is_parked_and_the_rest_goes_on(settin
         await accounts.insert_one(left_behind("later", (AccountChanged.topic, account_changed("later").to_message())))
         await eventually(emptied)
         told_later = [fact.id for fact in await read_facts(settings, AccountChanged)]
-        down = await service._down()
+        down, warnings = await service._down(), await service._warn()
 
     assert set(told) == {"beside", "after"}
     assert "later" in told_later
@@ -94,6 +94,7 @@ async def test_what_can_never_be_published_is_parked_and_the_rest_goes_on(settin
         f"bad-{name}": message for name, (_, message) in UNPUBLISHABLE.items()
     }
     assert down == {}
+    assert f"{len(UNPUBLISHABLE)} entries can never be published" in warnings["outbox"]
 
 
 @pytest.mark.parametrize(
