@@ -9,6 +9,7 @@ import base64
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -35,6 +36,9 @@ CHAINS_AT_A_TIME = 200
 MESSAGES_AT_A_TIME = 500
 # An error of the infrastructure passes by itself, or it is this message that always causes it.
 PAUSES_S = (0.2, 1.0, 3.0)
+
+# The handlers whose leases the present task holds.
+_draining: ContextVar[frozenset[str]] = ContextVar("draining", default=frozenset())
 
 logger = structlog.get_logger(__name__)
 
@@ -91,15 +95,34 @@ class Drainer:
         if subscription is None:
             drained.states = {message.id: (message.state, f"there is no handler {handler} in this release") for message in singles}
             return drained
-        async with self._lease(handler):
-            for start in range(0, len(singles), MESSAGES_AT_A_TIME):
-                if subscription.is_stopping:
-                    break
-                await self._redrive(subscription, singles[start : start + MESSAGES_AT_A_TIME], drained, by, tries_max)
-            ordered = sorted(chains)
-            for start in range(0, len(ordered), CHAINS_AT_A_TIME):
-                await self._drain_chains(subscription, set(ordered[start : start + CHAINS_AT_A_TIME]), drained, by, tries_max)
+        if handler in _draining.get():
+            # A parked request for a message that its own handler parked: it would wait for its own lease.
+            drained.states = {message.id: (message.state, f"{handler} is being retried itself: ask again") for message in singles}
+            return drained
+        former = _draining.set(_draining.get() | {handler})
+        try:
+            async with self._lease(handler):
+                await self._drain_all(subscription, singles, chains, drained, by, tries_max)
+        finally:
+            _draining.reset(former)
         return drained
+
+    async def _drain_all(
+        self,
+        subscription: Redriven,
+        singles: Sequence[MessageParked],
+        chains: Collection[str],
+        drained: Drained,
+        by: str | None,
+        tries_max: int,
+    ) -> None:
+        for start in range(0, len(singles), MESSAGES_AT_A_TIME):
+            if subscription.is_stopping:
+                break
+            await self._redrive(subscription, singles[start : start + MESSAGES_AT_A_TIME], drained, by, tries_max)
+        ordered = sorted(chains)
+        for start in range(0, len(ordered), CHAINS_AT_A_TIME):
+            await self._drain_chains(subscription, set(ordered[start : start + CHAINS_AT_A_TIME]), drained, by, tries_max)
 
     async def _drain_chains(self, subscription: Redriven, chains: set[str], drained: Drained, by: str | None, tries_max: int) -> None:
         # What stays open when the process stops is drained by the next one.
