@@ -70,6 +70,10 @@ async def read_facts(settings: RuntimeSettings, fact: type[F]) -> list[F]:
         await consumer.stop()
 
 
+# Of all worlds of a process: one that is opened again on the same data must not repeat an id.
+_usages = itertools.count(1)
+
+
 class World:
     """Customers, their usage, and what becomes of it."""
 
@@ -79,7 +83,6 @@ class World:
         self.gateway = gateway
         self._lag = lag
         self._numbers = itertools.count(1)
-        self._usages = itertools.count(1)
 
     async def settle(self, timeout_s: float = WAIT_S) -> None:
         """Wait until every service has handled everything."""
@@ -151,7 +154,7 @@ class World:
 
     def usage_id(self) -> str:
         """A usage id of this world's own."""
-        return f"usage-{next(self._usages)}"
+        return f"usage-{next(_usages)}"
 
 
 @dataclass(frozen=True)

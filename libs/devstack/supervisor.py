@@ -72,17 +72,28 @@ class Supervisor:
         while not self._is_named() and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_EVERY_S)
         while self._is_named():
-            for name in self._ended():
-                if self._backoff.is_due(name):
-                    await self._start_again(name)
+            try:
+                for name in self._ended():
+                    if self._backoff.is_due(name):
+                        await self._start_again(name)
+            except OSError as error:
+                # A full disk or no memory: whatever it is, the next look may find it gone.
+                logger.warning("services not looked at, will be tried again", reason=str(error))
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _is_named(self) -> bool:
-        named = StackState.load(self._settings.home).supervisor
+        try:
+            named = StackState.load(self._settings.home).supervisor
+        except (StackError, OSError) as error:
+            logger.warning("the stack's state cannot be read, will be tried again", reason=str(error))
+            return True
         return named is not None and named.pid == self._me.pid
 
     def _ended(self) -> list[str]:
-        members = StackState.load(self._settings.home).members
+        try:
+            members = StackState.load(self._settings.home).members
+        except StackError:
+            return []
         return [name for name in SERVICES if name in members and members[name].process is not None and not members[name].is_alive]
 
     async def _start_again(self, name: str) -> None:

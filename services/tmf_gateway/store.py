@@ -132,13 +132,12 @@ class GatewayStore:
         return await in_transaction(self._client, work)
 
     async def add_product(self, product: Mapping[str, Any], facts: Sequence[Fact]) -> bool:
-        """Store a new product that holds its identifiers; False when its account is no longer as it was read.
+        """Store a new product that holds its identifiers; False when its account was removed meanwhile.
         Raises Conflict when another product holds one of them."""
-        product, referred = _apart(product)
 
         async def work(session: AsyncClientSession) -> bool:
             await self._hold(product, session)
-            if not await self._refer(referred, session):
+            if not await self._mark_in_use(product["account_id"], session):
                 await session.abort_transaction()
                 return False
             document = {**product, "outbox": outbox_entries(product["revision"], facts)}
@@ -174,8 +173,21 @@ class GatewayStore:
         """Remove an account; False when somebody else was quicker, or it got a product."""
         return await in_transaction(self._client, lambda session: self._move_to_removed(ACCOUNTS, account, facts, session))
 
+    async def _mark_in_use(self, account_id: str, session: AsyncClientSession) -> bool:
+        """Mark an account that gets its first product, for it is never removed from then on; False when it was removed.
+
+        Only the first product writes to the account: a thousand that come at once must not wait for each other.
+        """
+        accounts = self._database[ACCOUNTS]
+        unused = {"_id": account_id, REFERENCES: {"$exists": False}, **PRESENT}
+        if (await accounts.update_one(unused, {"$set": {REFERENCES: 1}}, session=session)).matched_count:
+            return True
+        return await accounts.find_one({"_id": account_id, **PRESENT}, {"_id": 1}, session=session) is not None
+
     async def is_account_in_use(self, account_id: str) -> bool:
-        """Return whether the account has products or was asked to be billed."""
+        """Return whether the account has or had products, or was asked to be billed."""
+        if await self._database[ACCOUNTS].find_one({"_id": account_id, REFERENCES: {"$exists": True}}, {"_id": 1}) is not None:
+            return True
         for collection in (PRODUCTS, ON_DEMAND_REQUESTS):
             if await self._database[collection].find_one({"account_id": account_id}, {"_id": 1}) is not None:
                 return True

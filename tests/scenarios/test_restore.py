@@ -163,7 +163,7 @@ async def after_the_backup(world: World, known: list[Customer]) -> None:
     (bill, *_) = await known[0].bills()
     answer = await world.gateway.patch(f"{TMF678}/customerBill/{bill['id']}", json={"state": "validated"})
     assert answer.status_code == 200, answer.text
-    await world.post(f"{TMF678}/hub", {"callback": "http://127.0.0.1:9/listener"})
+    await world.post(f"{TMF678}/hub", {"callback": "https://crm.example.invalid/listener"})
     renamed = await world.gateway.patch(f"{TMF666}/billingAccount/{new[0].account_id}", json={"name": "Renamed"})
     assert renamed.status_code == 200, renamed.text
     for customer in known:

@@ -143,6 +143,12 @@ def wants_rejected(query: Query) -> bool:
     return True
 
 
+def waiting_under(identifier: Document) -> dict[str, Any]:
+    """Return the condition on suspense for the usage of an identifier while its product held it: numbers are reused."""
+    while_held = {"$gte": identifier["valid_from"], **({"$lt": identifier["valid_to"]} if identifier["valid_to"] else {})}
+    return {"usage.identifier": identifier["value"], "usage.started_at": while_held}
+
+
 def of_suspense(query: Query) -> Query:
     """Return the query without what chooses the collection and the customer."""
     return replace(query, filters=tuple(filter_ for filter_ in query.filters if filter_.path not in ("status", _ACCOUNT)))

@@ -16,6 +16,7 @@ from services.tmf_gateway.domain.tmf635 import (
     of_suspense,
     rated_usage,
     suspended_usage,
+    waiting_under,
     wants_rejected,
 )
 from services.tmf_gateway.gateway import Gateway
@@ -74,6 +75,7 @@ async def _waiting_of(gateway: Gateway, query: Query) -> dict[str, Any]:
         if any(filter_.path.startswith("billingAccount") for filter_ in query.filters):
             raise BadRequest("rejected usage can be filtered by one billingAccount.id with = only")
         return WAITING
-    products = gateway.database[PRODUCTS].find({"account_id": account}, {"identifiers.value": 1})
-    identifiers = {identifier["value"] async for product in products for identifier in product["identifiers"]}
-    return {**WAITING, "usage.identifier": {"$in": sorted(identifiers)}}
+    products = gateway.database[PRODUCTS].find({"account_id": account}, {"identifiers": 1})
+    held = [identifier async for product in products for identifier in product["identifiers"]]
+    # Of an account without identifiers nothing waits; MongoDB knows no empty $or.
+    return {**WAITING, "$or": [waiting_under(identifier) for identifier in held] or [{"_id": None}]}

@@ -22,7 +22,7 @@ from services.tmf_gateway.gateway import Gateway
 from services.tmf_gateway.http import now
 from services.tmf_gateway.routes.reading import add_reading
 from services.tmf_gateway.routes.writing import add_deleting, add_writing
-from services.tmf_gateway.store import ACCOUNTS, PRODUCT_OFFERINGS, PRODUCTS, REFERRED, REMOVED
+from services.tmf_gateway.store import ACCOUNTS, PRODUCT_OFFERINGS, PRODUCTS, REMOVED
 
 # A list of more is not read: GET productOffering has them all.
 OFFERINGS_NAMED_MAX = 20
@@ -38,8 +38,7 @@ def tmf637_routes(gateway: Gateway) -> APIRouter:
             raise BadRequest(f"billingAccount {account_of(body)} does not exist")
         product = new_product(body, id, account, now())
         await check_offering(gateway, product)
-        # An account that is deleted meanwhile would leave it without one.
-        return {**product, REFERRED: {ACCOUNTS: {account["_id"]: account}}}
+        return product
 
     async def patched(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         product = patched_product(before, patch, now())
