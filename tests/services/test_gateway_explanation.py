@@ -95,4 +95,4 @@ async def test_what_was_not_rated_is_not_found(door: GatewayDoor, account_id: st
 async def test_the_door_is_described(door: GatewayDoor) -> None:
     document = (await door.http.get("/openapi.json")).json()
     operation = document["paths"]["/tarifa/v1/usage/{id}/explanation"]["get"]
-    assert set(operation["responses"]) == {"200", "404"}
+    assert set(operation["responses"]) == {"200", "404", "406"}

@@ -144,7 +144,9 @@ async def test_a_gateway_remembers_no_more_than_it_must(settings: RuntimeSetting
             await client.patch(accounts[4]["href"], json={"name": "Ada Lovelace"})
             events = [event for event in await read_facts(settings, HubEventRaised) if event.resource_id == accounts[4]["id"]]
 
-    assert [event.envelope["event"]["billingAccount"]["name"] for event in events] == ["Ada 4", "Ada King", "Ada Lovelace"]
+    # Events may come again, never out of order.
+    names = dict.fromkeys(event.envelope["event"]["billingAccount"]["name"] for event in events)
+    assert list(names) == ["Ada 4", "Ada King", "Ada Lovelace"]
 
 
 def _client(service) -> GatewayClient:
