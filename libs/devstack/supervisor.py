@@ -28,7 +28,7 @@ STEADY_AFTER_S = 300.0
 NAMED_WITHIN_S = 10.0
 LOG_TAIL_BYTES = 16_384
 # What a process says that ends itself; else its last line has to do.
-LAST_WORDS = ("process ends itself", "process did not stop in time", "needs ", "Error")
+LAST_WORDS = ("process ends itself", "process did not stop in time", "needs ")
 
 logger = structlog.get_logger(__name__)
 
@@ -119,10 +119,16 @@ def last_words(log: Path | None) -> str:
     with log.open("rb") as source:
         source.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
         lines = [line.strip() for line in source.read().decode(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines[-20:] if any(words in line for words in LAST_WORDS)]
+    telling = [line for line in lines[-20:] if any(words in line for words in LAST_WORDS) or _ends_a_traceback(line)]
     if telling:
         return f"it said: {telling[-1]}"
     return f"it did not say why, as when it is killed or out of memory; its log ends with: {(lines or ['nothing'])[-1]}"
+
+
+def _ends_a_traceback(line: str) -> bool:
+    """Whether a line names an exception, as the last one of a traceback does; a log entry begins with its time."""
+    name, _, _ = line.partition(":")
+    return name.isascii() and name.replace(".", "").isidentifier() and name.endswith("Error")
 
 
 if __name__ == "__main__":

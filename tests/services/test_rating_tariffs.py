@@ -48,7 +48,8 @@ async def test_a_published_book_prices_the_next_usage_of_every_worker(rating: Ra
         await rating.settle()
 
     rated = await rating.facts(UsageRated)
-    assert {usage.id for usage in rated} == {f"after-{line}" for line in range(40)}
+    # What came before the book waited for it.
+    assert {usage.id for usage in rated} == {"before", *(f"after-{line}" for line in range(40))}
     assert {usage.rate_book for usage in rated} == {"first"}
 
 
