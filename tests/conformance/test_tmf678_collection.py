@@ -34,7 +34,12 @@ async def world(settings: RuntimeSettings) -> AsyncIterator[tuple[World, str]]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     async with AsyncExitStack() as stack:
-        services = {name: build_service(name, settings, **({"public_base_url": url} if name == "tmf_gateway" else {})) for name in SERVICES}
+        services = {
+            name: build_service(
+                name, settings, **({"public_base_url": url, "hub_allowed_networks": "127.0.0.0/8"} if name == "tmf_gateway" else {})
+            )
+            for name in SERVICES
+        }
         await asyncio.gather(*(stack.enter_async_context(service.running()) for service in services.values()))
         server = uvicorn.Server(uvicorn.Config(services["tmf_gateway"].http, port=port, log_config=None, access_log=False, lifespan="off"))
         serving = asyncio.create_task(server.serve())
