@@ -121,7 +121,7 @@ class Schema:
             return self._value(target, value, path, required) if "enum" in target else value
         if schema["type"] == "array":
             if not isinstance(value, list) or len(value) < schema.get("minItems", 0):
-                raise BadRequest(f"{path} must be a list of at least {schema.get('minItems', 0)}")
+                raise BadRequest(f"{path} must be a list{f' of at least {least}' if (least := schema.get('minItems', 0)) else ''}")
             return [self._value(schema["items"], item, f"{path}[{index}]", required) for index, item in enumerate(value)]
         return _scalar(schema, value, path)
 
