@@ -15,7 +15,7 @@ from libs.contracts import (
 )
 from services.tmf_gateway.domain.links import TMF678
 from tests.gateway_client import MARCH, GatewayDoor, a_bill, open_gateway
-from tests.world import read_facts
+from tests.world import read_facts, told_once
 
 BILLS = f"{TMF678}/customerBill"
 ON_DEMAND = f"{TMF678}/customerBillOnDemand"
@@ -138,7 +138,8 @@ async def test_a_request_ends_as_it_was_completed_and_only_once(door, state, bil
     assert shown["state"] == state
     assert shown.get("stateReason") == reason
     assert shown.get("customerBill", {}).get("id") == bill_id
-    events = [event for event in await read_facts(door.settings, HubEventRaised) if event.resource_id == request["id"]]
+    raised = told_once(await read_facts(door.settings, HubEventRaised))
+    events = [event for event in raised if event.resource_id == request["id"]]
     assert [event.event_type for event in events][:2] == ["CustomerBillOnDemandCreateEvent", "CustomerBillOnDemandStateChangeEvent"]
     assert len({event.id for event in events}) == 2
     assert events[1].envelope["event"]["customerBillOnDemand"]["state"] == state

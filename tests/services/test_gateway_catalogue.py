@@ -15,7 +15,7 @@ from services.tmf_gateway.specifications import swagger
 from services.tmf_gateway.store import PRODUCT_OFFERING_PRICES, PRODUCT_OFFERINGS, REFERRED, GatewayStore
 from tests.gateway_client import GatewayDoor, assert_conforms, open_gateway
 from tests.usages import usage_of
-from tests.world import read_facts
+from tests.world import read_facts, told_once
 
 OFFERINGS = f"{TMF620}/productOffering"
 PRICES = f"{TMF620}/productOfferingPrice"
@@ -59,7 +59,7 @@ async def launched(door, *prices, **attributes):
 
 
 async def events(door, id):
-    return [found.event_type for found in await read_facts(door.settings, HubEventRaised) if found.resource_id == id]
+    return [found.event_type for found in told_once(await read_facts(door.settings, HubEventRaised)) if found.resource_id == id]
 
 
 async def test_a_customer_is_charged_by_an_offering_that_was_created_over_http(door):
@@ -330,7 +330,7 @@ async def test_offerings_that_share_a_price_are_made_side_by_side(door):
 
 
 async def test_every_event_is_as_the_specification_draws_it(door):
-    raised = [event for event in await read_facts(door.settings, HubEventRaised) if event.api == "TMF620"]
+    raised = [event for event in told_once(await read_facts(door.settings, HubEventRaised)) if event.api == "TMF620"]
 
     drawn = [event for event in raised if event.event_type in swagger("TMF620")["definitions"]]
     assert {event.event_type.removeprefix("ProductOffering") for event in drawn} >= {"CreateEvent", "StateChangeEvent", "DeleteEvent"}
