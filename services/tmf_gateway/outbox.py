@@ -128,10 +128,17 @@ class Outbox:
             async for document in self._store.unpublished(collection, datetime.now(UTC) - LEFT_BEHIND_AFTER, REPUBLISH_BATCH):
                 await self._publish_left_behind(collection, document)
                 found_count += 1
-        if not found_count:
+        if not found_count and not await self._is_anything_unpublished():
             self._unsent_overflowed = False
         for request in await self._store.requests_in_progress(datetime.now(UTC) - self._unanswered_after, REPUBLISH_BATCH):
             await self._ask_again(request)
+
+    async def _is_anything_unpublished(self) -> bool:
+        """Whether an outbox has an entry of any age: one too young to be published again must still go before later ones."""
+        for collection in WITH_OUTBOX:
+            async for _ in self._store.unpublished(collection, datetime.now(UTC), 1):
+                return True
+        return False
 
     async def _publish_left_behind(self, collection: str, document: Mapping[str, Any]) -> None:
         """Publish what a document's outbox has, and park what can never be published. Raises what the infrastructure causes."""
