@@ -11,6 +11,8 @@ FAST_TESTS := tests/unit tests/contracts tests/architecture
 SLOW_TESTS := $(filter-out $(FAST_TESTS) tests/faults tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/))) tests/faults
 # Each worker begins with a stretch of its own, so that what the tests of a file share is mostly made once; who is done takes from others.
 PYTEST_FAST := pytest $(FAST_TESTS) -q -n logical --dist worksteal
+# Two workers, each with a Kafka and a MongoDB of its own: the tests wait more than they compute. Then those that measure or kill under load.
+PYTEST_SLOW := pytest $(SLOW_TESTS) -q
 # Images often set it, but here each worker of the tests and each service would compile the whole project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -28,7 +30,8 @@ demo: setup ## A month of real telephone traffic through the stack, to bills; DE
 
 test: setup ## All tests: the fast ones first, then those on real Kafka and MongoDB
 	@$(UV) run --frozen $(PYTEST_FAST)
-	@$(UV) run --frozen pytest $(SLOW_TESTS) -q
+	@$(UV) run --frozen $(PYTEST_SLOW) -n 2 --dist loadfile -m "not alone"
+	@$(UV) run --frozen $(PYTEST_SLOW) -m alone
 
 test-fast: setup ## The tests that need no infrastructure
 	@$(UV) run --frozen $(PYTEST_FAST)

@@ -21,19 +21,27 @@ class PortUse:
     variable: str
 
 
+# Held until this process ends: a datagram socket on the same number, which keeps no server from its port, says that the port is promised.
+_promised: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port that nobody listens on at the moment.
+    """Return a port that nobody listens on, and that no other call gets while this process lives, in whatever process.
 
     Below the kernel's ephemeral range: there, an outgoing connection could take the port while its server restarts.
     """
     while True:
         number = random.choice(FREE_PORTS)
-        with socket.socket() as probe:
-            try:
+        promise = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            promise.bind((LOOPBACK, number))
+            with socket.socket() as probe:
                 probe.bind((LOOPBACK, number))
-            except OSError:
-                continue
-            return number
+        except OSError:
+            promise.close()
+            continue
+        _promised.append(promise)
+        return number
 
 
 def require_free(use: PortUse) -> None:

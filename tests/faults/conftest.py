@@ -3,13 +3,21 @@
 Every test has customers of its own, so that what it leaves behind is only more for the next audit to go through.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from libs.devstack import Infrastructure
 from tests.faults.live_stack import LiveStack, open_live_stack
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Leave the machine to whoever kills or hangs the live stack, which is as well started only once."""
+    for item in items:
+        if "live" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from libs.devstack.ports import free_port
 from libs.devstack.settings import SERVICES, port_variable
 from tests.namespace import fresh_namespace
 
+pytestmark = pytest.mark.alone
+
 # Far more than it takes: on a machine that is busy with other work it is slow, not wrong.
 DEMO_MAX_S = 2_400
 Tarifa = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]

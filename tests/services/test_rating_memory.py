@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
+import pytest
 
 from libs.contracts import Fact, UsageReceived
 from libs.devstack import free_port, service_process
@@ -96,6 +97,7 @@ async def published(load: Load) -> AsyncIterator[Load]:
         await running
 
 
+@pytest.mark.alone
 async def test_a_worker_stays_small_while_another_joins_and_leaves_under_load(settings: RuntimeSettings, tmp_path: Path) -> None:
     worker = service_process(
         "rating", settings, port=free_port(), log=tmp_path / "rating.log", environment={"RATE_BOOKS_DIR": str(BOOKS.resolve())}

@@ -5,6 +5,7 @@ import importlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -138,6 +139,17 @@ def test_a_taken_port_is_told_with_who_has_it_who_needs_it_and_what_moves_it() -
 
 def test_a_free_port_can_be_had() -> None:
     require_free(PortUse(free_port(), "a test", "PORT"))
+
+
+def test_a_free_port_is_given_once_whichever_process_asks() -> None:
+    mine = [str(free_port()) for _ in range(5)]
+    asks = (
+        "import random, sys; from libs.devstack import ports; numbers = iter([*map(int, sys.argv[1:]), *ports.FREE_PORTS]); "
+        "random.choice = lambda _: next(numbers); print(ports.free_port())"
+    )
+    other = subprocess.run([sys.executable, "-c", asks, *mine], capture_output=True, text=True, check=True).stdout.strip()
+    assert other.isdigit()
+    assert len({*mine, other}) == 6
 
 
 @pytest.mark.parametrize("service", SERVICES)
