@@ -16,7 +16,8 @@ from libs.cli.errors import CommandError
 from libs.cli.rate_book_files import RATE_BOOKS, SEE_LIST, find_document, read_documents
 from libs.contracts import MalformedFact, UsageReceived
 from libs.devstack.settings import PROJECT_ROOT
-from libs.exact_json import InvalidJson, read_json, write_json
+from libs.exact_decimal import KEPT
+from libs.exact_json import InvalidJson, UnfitValue, read_json, write_json
 from libs.money import RoundingMode, UnknownCurrency, round_to_decimals, sum_exactly
 from libs.periods import UnknownTimeZone
 from libs.pricing import RateBookInvalid, RateBooks, RejectedUsage
@@ -112,9 +113,12 @@ def _read_usages(path: Path) -> list[UsageReceived]:
     """Usages as mediation would send them; an id and an identifier, which change no price, may be left out."""
     try:
         body = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        read = read_json(body.decode("utf-8"))
+        # As many digits as rating reads, so that it is rating's rules that refuse a quantity.
+        read = read_json(body.decode("utf-8"), KEPT)
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}", "name a file with a usage as JSON") from None
+    except UnfitValue as error:
+        raise CommandError(f"{path} cannot be read: {error}", "correct that value") from None
     except (InvalidJson, UnicodeDecodeError) as error:
         raise CommandError(f"{path} is not JSON: {error}", "write one usage, or a list of them") from None
     given = read if isinstance(read, list) else [read]
@@ -151,7 +155,7 @@ def _tell(priced: Sequence[TrialUsage], bill: TrialBill, currency: str, *, expla
     for each in priced:
         usage = each.usage
         called = f" to {usage.called_number}" if usage.called_number else ""
-        what = f"{usage.usage_type}{called}, {usage.quantity.normalize():f} {usage.unit}, {usage.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        what = f"{usage.usage_type}{called}, {usage.quantity} {usage.unit}, {usage.started_at:%Y-%m-%d %H:%M:%S} UTC"
         if isinstance(each.answer, RejectedUsage):
             result.print(f"[bold]{escape(usage.id)}[/bold]  {escape(what)}: {escape(_refusal(each))}", soft_wrap=True)
         else:

@@ -177,8 +177,8 @@ def _place(offering: Offering) -> tuple[str, str]:
 
 def _refuse_quantity(usage: UsageReceived) -> RejectedUsage:
     if usage.quantity < 0:
-        return RejectedUsage(RejectionReason.NEGATIVE_QUANTITY, f"quantity {usage.quantity:.6g} is negative")
-    return RejectedUsage(RejectionReason.ABSURD_QUANTITY, f"quantity {usage.quantity:.6g} exceeds {QUANTITY_MAX:.0E}")
+        return RejectedUsage(RejectionReason.NEGATIVE_QUANTITY, f"quantity {usage.quantity} is negative")
+    return RejectedUsage(RejectionReason.ABSURD_QUANTITY, f"quantity {usage.quantity} exceeds {QUANTITY_MAX:.0E}")
 
 
 def _refuse(price: CompiledPrice | None, usage: UsageReceived, offering: Offering, at: datetime, time_zone: str) -> RejectedUsage:

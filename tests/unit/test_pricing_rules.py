@@ -188,10 +188,10 @@ def refused(answer: PricedUsage | RejectedUsage) -> tuple[str, str]:
     ("of", "currency", "offering", "reason", "detail"),
     [
         (usage("-1"), "EUR", "basic", "negative-quantity", "quantity -1 is negative"),
-        (usage("-1E-50"), "EUR", "basic", "negative-quantity", "quantity -1e-50 is negative"),
-        (usage("1E+19"), "EUR", "basic", "absurd-quantity", "quantity 1e+19 exceeds 1E+18"),
-        (usage("1000000000000000000.1"), "EUR", "basic", "absurd-quantity", "quantity 1.00000e+18 exceeds 1E+18"),
-        (usage("1E+999999"), "EUR", "basic", "absurd-quantity", "quantity 1e+999999 exceeds 1E+18"),
+        (usage("-1E-50"), "EUR", "basic", "negative-quantity", "quantity -1E-50 is negative"),
+        (usage("1E+19"), "EUR", "basic", "absurd-quantity", "quantity 1E+19 exceeds 1E+18"),
+        (usage("1000000000000000000.1"), "EUR", "basic", "absurd-quantity", "quantity 1000000000000000000.1 exceeds 1E+18"),
+        (usage("1E+999999"), "EUR", "basic", "absurd-quantity", "quantity 1E+999999 exceeds 1E+18"),
         (
             usage(),
             "USD",

@@ -280,6 +280,12 @@ def test_quantities_that_no_price_can_mend_are_refused(quantity: str, reason: st
     assert (fault.reason.value if isinstance(fault, RejectedUsage) else None) == reason
 
 
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=12) | st.integers(-(10**19), 10**19).map(Decimal))
+def test_a_refusal_shows_the_quantity_as_it_was_given(quantity: Decimal) -> None:
+    fault = Intake().quantity_fault(used(quantity=quantity))
+    assert fault is None or str(quantity) in fault.detail.split()
+
+
 def test_a_rated_usage_names_what_it_received_only_where_that_differs() -> None:
     (rated,) = decide([used("+447700900123")], {}, rater()).rated
     assert rated.received is None

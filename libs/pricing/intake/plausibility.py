@@ -42,7 +42,7 @@ class QuantityLimits:
         limit = self.of(usage.usage_type, usage.unit)
         if usage.quantity <= limit:
             return None
-        return f"a {usage.usage_type} of {usage.quantity:.6g} {usage.unit} is beyond the limit of {limit:f} {usage.unit}"
+        return f"a {usage.usage_type} of {usage.quantity} {usage.unit} is beyond the limit of {limit:f} {usage.unit}"
 
 
 def _limit(text: str) -> tuple[str, Decimal]:

@@ -38,11 +38,11 @@ class Intake:
         """Return why the quantity cannot be right; None when it can. An operator may have released it from the limits."""
         quantity = usage.quantity
         if quantity < 0:
-            return RejectedUsage(RejectionReason.NEGATIVE_QUANTITY, f"a quantity of {quantity:.6g} is negative")
+            return RejectedUsage(RejectionReason.NEGATIVE_QUANTITY, f"a quantity of {quantity} is negative")
         if quantity > QUANTITY_MAX:
-            return RejectedUsage(RejectionReason.ABSURD_QUANTITY, f"a quantity of {quantity:.6g} is above {QUANTITY_MAX:.0E}")
+            return RejectedUsage(RejectionReason.ABSURD_QUANTITY, f"a quantity of {quantity} is above {QUANTITY_MAX:.0E}")
         if quantity != int(quantity) and _has_too_many_decimals(quantity):
-            detail = f"a quantity of {quantity:.6g} has more than {QUANTITY_DECIMALS_MAX} decimals"
+            detail = f"a quantity of {quantity} has more than {QUANTITY_DECIMALS_MAX} decimals"
             return RejectedUsage(RejectionReason.ABSURD_QUANTITY, detail)
         if is_released:
             return None
