@@ -12,6 +12,7 @@ from bson.errors import BSONError
 
 from libs.contracts import AllowanceUse, RatedPart, UsageRated, UsageReceived, UsageRejected
 from libs.pricing import PricedUsage
+from libs.pricing.intake import NumberReader
 from libs.runtime.exact_numbers import decimal128
 from services.rating.domain.accumulation import Increment
 from services.rating.domain.counted import Counted, tiers_after
@@ -135,8 +136,8 @@ def rejected_document(rejected: UsageRejected) -> Document:
     return document
 
 
-def suspense_document(rejected: UsageRejected, at: datetime, body: str | None = None) -> Document:
-    """An entry of the work list; `body` is the message as it came, base64, when it could not be read."""
+def suspense_document(rejected: UsageRejected, at: datetime, numbers: NumberReader, body: str | None = None) -> Document:
+    """Return an entry of the work list; `body` is the message as it came, base64, when it could not be read."""
     usage = rejected.usage
     waiting = {"waits_for": list(rejected.waits_for)} if rejected.waits_for else {}
     return {
@@ -149,7 +150,19 @@ def suspense_document(rejected: UsageRejected, at: datetime, body: str | None = 
         "state": "open",
         "suspended_at": at,
         **waiting,
+        **suspended_number(rejected, numbers),
     }
+
+
+def suspended_number(rejected: UsageRejected, numbers: NumberReader) -> Document:
+    """Return the field of an entry with the identifier in E.164; empty where it was received so, or is no number.
+
+    Products hold numbers in E.164, and what waits of a product is found by what it holds.
+    """
+    if rejected.usage is None:
+        return {}
+    number = numbers.identifier(rejected.usage.identifier)
+    return {} if number == rejected.usage.identifier else {"number": number}
 
 
 def received_usage(document: Document) -> UsageReceived:

@@ -12,6 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import UsageReceived, UsageRejected
+from libs.pricing.intake import NumberReader
 from libs.runtime import Index, Malformed, in_transaction
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
@@ -36,6 +37,7 @@ INDEXES = (
     Index("suspense", (("state", 1), ("reason", 1), ("_id", 1)), "tarifa suspense list, and retry by reason in order of id"),
     Index("suspense", (("waits_for", 1), ("_id", 1)), "what waits for something that arrived, retried in order of id"),
     Index("suspense", (("usage.identifier", 1), ("suspended_at", -1)), "TMF635: what waits of a customer, newest first"),
+    Index("suspense", (("number", 1), ("suspended_at", -1)), "TMF635: what waits under a number that was received in another form"),
     Index("suspense", (("retry_id", 1), ("_id", 1)), "a retry that comes again: what it rated the first time"),
 )
 
@@ -43,13 +45,16 @@ INDEXES = (
 class UsageStore:
     """The collections `usage` and, for what is new in it, `suspense`."""
 
-    def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore, buckets: BucketStore) -> None:
+    def __init__(
+        self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore, buckets: BucketStore, numbers: NumberReader
+    ) -> None:
         self._client = client
         self._store = store
         self._usage = store["usage"]
         self._suspense = store["suspense"]
         self._charges = charges
         self._buckets = buckets
+        self._numbers = numbers
 
     async def find_earlier(self, usages: Iterable[UsageReceived]) -> dict[str, Earlier]:
         """What was decided before, by usage id."""
@@ -62,8 +67,11 @@ class UsageStore:
         """Store what is new, with what was drawn for it, in one transaction. Raises Collision when nothing of it was stored."""
         usages = [rated_document(rated) for rated in decisions.rated]
         usages += [rejected_document(rejected) for rejected in decisions.rejected]
-        suspended = [suspense_document(rejected, at) for rejected in (*decisions.rejected, *decisions.conflicting)]
-        suspended += [suspense_document(rejected, at, base64.b64encode(bad.record.value or b"").decode()) for bad, rejected in malformed]
+        suspended = [suspense_document(rejected, at, self._numbers) for rejected in (*decisions.rejected, *decisions.conflicting)]
+        suspended += [
+            suspense_document(rejected, at, self._numbers, base64.b64encode(bad.record.value or b"").decode())
+            for bad, rejected in malformed
+        ]
         increments = accumulate(decisions.rated)
         if not usages and not suspended:
             return

@@ -12,11 +12,12 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import MalformedFact, RejectionReason, SuspenseDiscardRequested, SuspenseRetryRequested, UsageReceived, UsageRejected
+from libs.pricing.intake import NumberReader
 from libs.runtime import in_transaction
 from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeStore
 from services.rating.collisions import Collision, collisions
-from services.rating.documents import Document, rated_document, received_usage, rejected_document
+from services.rating.documents import Document, rated_document, received_usage, rejected_document, suspended_number
 from services.rating.domain.accumulation import accumulate
 from services.rating.domain.drawing import BucketChange
 from services.rating.domain.retrying import Retries, refuse_absent
@@ -29,12 +30,15 @@ RETRIED_AT_A_TIME = 1_000
 class SuspenseStore:
     """The collection `suspense`, with `usage` where a retry changes its decision."""
 
-    def __init__(self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore, buckets: BucketStore) -> None:
+    def __init__(
+        self, client: AsyncMongoClient, store: AsyncDatabase, charges: ChargeStore, buckets: BucketStore, numbers: NumberReader
+    ) -> None:
         self._client = client
         self._suspense = store["suspense"]
         self._usage = store["usage"]
         self._charges = charges
         self._buckets = buckets
+        self._numbers = numbers
 
     async def find_to_retry(self, request: SuspenseRetryRequested) -> list[Suspended]:
         """The next open entries that the request is about, with those that it rated when it came before."""
@@ -72,7 +76,7 @@ class SuspenseStore:
         rated = {"state": "rated", "retry_id": request.id, "resolved_at": at}
         released = {"beyond_limits": True, "note": request.note} if request.beyond_limits else {}
         entries = [_settle(entry_id, {**rated, **released}) for entry_id in (*retries.rated, *retries.settled)]
-        entries += [_update(id, {**_reason(no), **released}) for id, no in retries.rejected.items()]
+        entries += [_update(id, {**_reason(no), **suspended_number(no, self._numbers), **released}) for id, no in retries.rejected.items()]
         increments = accumulate(retries.rated.values())
         if not entries:
             return

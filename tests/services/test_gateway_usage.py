@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from libs.contracts import ChargeState
+from libs.contracts import ChargeState, SuspenseRetryRequested
 from services.tmf_gateway.domain.links import TMF635
 from tests.gateway_client import GatewayDoor, exact, open_gateway
 from tests.usages import usage_of
@@ -100,6 +100,32 @@ async def test_the_next_holder_of_a_number_does_not_see_what_waits_of_the_one_be
     await door.world.settle()
     waiting = [await ids(door, **{"billingAccount.id": account["id"], "status": "rejected"}) for account in (bob, eve, nobody)]
     assert waiting == [["sms-b"], ["sms-e"], []]
+
+
+async def test_what_waits_is_found_by_the_number_in_whatever_form_it_was_received(door: GatewayDoor, ada: dict[str, Any]) -> None:
+    cyd = await customer(door, "+12125550004")
+    forms = ("+12125550004", "+1 212 555-0004", "+1 (212) 555.0004", "tel:+12125550004", "+1/212\u00a0555\u20110004")
+    usages = [
+        usage_of(id=f"form-{number}", identifier=form, started_at=f"2026-03-05T15:0{number}:00Z", quantity=10**7, **CALL)
+        for number, form in enumerate(forms)
+    ]
+    again = usage_of(id="form-1", identifier=forms[1], started_at="2026-03-05T15:09:00Z", quantity=1, **CALL)
+    await door.world.publish(*usages)
+    await door.world.settle()
+    await door.world.publish(again)
+    await door.world.settle()
+    of_cyd = {"billingAccount.id": cyd["id"], "status": "rejected"}
+    found = await ids(door, **of_cyd)
+    # Two of one id: a usage whose id was taken is shown under that of its entry.
+    assert set(found) >= {usage.id for usage in usages}
+    assert len(found) == len(usages) + 1
+    # An entry from before numbers were stored is found once it is retried.
+    entry = await door.rating["suspense"].find_one_and_update({"usage_id": "form-3"}, {"$unset": {"number": ""}})
+    assert entry is not None
+    assert "form-3" not in await ids(door, **of_cyd)
+    await door.world.publish(SuspenseRetryRequested(id="retry-form-3", suspense_id=entry["_id"]))
+    await door.world.settle()
+    assert "form-3" in await ids(door, **of_cyd)
 
 
 @pytest.mark.parametrize("query", ["status=billed", "status.ne=rejected", "usageCharacteristic.value=1", "noSuch=1"])

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from libs.contracts import AllowanceUse, RatedPart, RejectionReason, UsageRated, UsageReceived, UsageRejected
+from libs.pricing.intake import NumberReader
 from services.rating.documents import Document, rejected_document, stored_number, suspense_document
 
 
@@ -56,14 +57,14 @@ def rated_usage_document(rated: UsageRated) -> Document:
     return document
 
 
-def rejected_documents(rejected: UsageRejected, at: datetime) -> tuple[Document | None, Document | None]:
+def rejected_documents(rejected: UsageRejected, at: datetime, numbers: NumberReader) -> tuple[Document | None, Document | None]:
     """Return the usage and the entry of the work list of a usage that was not rated.
 
     What cannot be read is read again with its body. A usage whose id was taken has an entry and no document of its own.
     """
     if rejected.usage is None:
         return None, None
-    entry = suspense_document(rejected, at)
+    entry = suspense_document(rejected, at, numbers)
     return (None if rejected.reason is RejectionReason.DUPLICATE_ID else rejected_document(rejected)), entry
 
 

@@ -45,7 +45,7 @@ class UsageAdoption:
 
     async def adopt_rejected(self, rejected: Sequence[Published[UsageRejected]], adopted: Adopted) -> None:
         """Put usages into suspense again."""
-        documents = [rejected_documents(each.fact, each.at) for each in rejected]
+        documents = [rejected_documents(each.fact, each.at, self._limits.intake.numbers) for each in rejected]
         await insert_missing(self._usage, [usage for usage, _ in documents if usage is not None], adopted, "rejected usages")
         await insert_missing(self._suspense, [entry for _, entry in documents if entry is not None], adopted, "entries in suspense")
 

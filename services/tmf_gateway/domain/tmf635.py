@@ -146,7 +146,8 @@ def wants_rejected(query: Query) -> bool:
 def waiting_under(identifier: Document) -> dict[str, Any]:
     """Return the condition on suspense for the usage of an identifier while its product held it: numbers are reused."""
     while_held = {"$gte": identifier["valid_from"], **({"$lt": identifier["valid_to"]} if identifier["valid_to"] else {})}
-    return {"usage.identifier": identifier["value"], "usage.started_at": while_held}
+    received_as = [{"usage.identifier": identifier["value"]}, {"number": identifier["value"]}]
+    return {"$or": received_as, "usage.started_at": while_held}
 
 
 def of_suspense(query: Query) -> Query:
