@@ -481,10 +481,22 @@ def test_of_two_profiles_of_one_instant_the_one_left_out_is_told() -> None:
     assert amount(books, "any", "+346001", "2026-03-01T00:00:00Z", "60") == Fraction("0.18")
 
 
-def test_of_two_profiles_of_one_instant_the_one_whose_plan_is_there_is_taken() -> None:
-    books, told = imported({**AT_ONCE, "RatingPlans.csv": "RP1,DR1,*any,10"})
-    assert "RatingProfiles.csv:2: left out: plan RP2 begins at the same instant as RP1 on line 1, which is taken" in told
-    assert amount(books, "any", "+341001", "2026-03-01T00:00:00Z", "60") == Fraction("0.06")
+@pytest.mark.parametrize(
+    ("plan", "absent", "line", "called", "price"), [("RP1", "RP2", 2, "+341001", "0.06"), ("RP2", "RP1", 1, "+346001", "0.18")]
+)
+def test_of_two_profiles_of_one_instant_the_one_whose_plan_is_there_is_taken(
+    plan: str, absent: str, line: int, called: str, price: str
+) -> None:
+    (kept,) = [row for row in AT_ONCE["RatingPlans.csv"].splitlines() if row.startswith(plan)]
+    books, told = imported({**AT_ONCE, "RatingPlans.csv": kept})
+    assert [remark for remark in told if absent in remark] == [f"RatingProfiles.csv:{line}: left out: rating plan {absent} is not there"]
+    assert amount(books, "any", called, "2026-03-01T00:00:00Z", "60") == Fraction(price)
+
+
+def test_of_two_profiles_of_one_instant_each_whose_plan_is_not_there_is_told() -> None:
+    _, told = imported({**AT_ONCE, "RatingPlans.csv": ""})
+    reasons = [remark for remark in told if remark.startswith("RatingProfiles.csv:")]
+    assert {f"RatingProfiles.csv:{line}: left out: rating plan RP{line} is not there" for line in (1, 2)} <= set(reasons)
 
 
 def test_no_book_comes_out_where_nothing_can_be_priced() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from libs.pricing.roaming import NO_HOME_NETWORK
 from libs.tariffs.book_text import book_text
 from libs.tariffs.cgrates.coverage import NO_PREFIX, Coverage, cover
-from libs.tariffs.cgrates.plan import ANY, Activation, TariffPlan
+from libs.tariffs.cgrates.plan import ANY, Activation, TariffPlan, plan_is_not_there
 from libs.tariffs.cgrates.prices import USAGE_TYPES, Category, category_of, price_terms
 from libs.tariffs.cgrates.tables import Remark, RemarkKind, Row
 from libs.tariffs.cgrates.weeks import BandMinutes, band_terms
@@ -144,7 +144,7 @@ class _TenantBooks:
 
     def _with_fallbacks(self, category: str, activation: Activation, at: datetime, deeper: int) -> Iterator[str]:
         if activation.plan not in self._plan.plans:
-            self._remarks.append(activation.row.remark(RemarkKind.LEFT_OUT, f"rating plan {activation.plan} is not there"))
+            self._remarks.append(activation.row.remark(RemarkKind.LEFT_OUT, plan_is_not_there(activation.plan)))
         self._begun.append(activation.row)
         yield activation.plan
         for subject in activation.fallback_subjects if deeper else ():

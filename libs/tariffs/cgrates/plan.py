@@ -230,17 +230,22 @@ def _profiles(
 
 
 def _taken(at_once: list[Activation], plans: Mapping[str, tuple[PlanEntry, ...]], remarks: list[Remark]) -> Activation:
-    """The profile that holds of those of one subject that begin at one instant: the last one whose plan is there."""
+    """Return the profile that holds of those of one subject that begin at one instant: the last one whose plan is there."""
     taken = [activation for activation in at_once if activation.plan in plans][-1:] or at_once[-1:]
+    also = f"begins at the same instant as {taken[0].plan} on line {taken[0].row.line}, which is taken"
     remarks += [
         activation.row.remark(
-            RemarkKind.LEFT_OUT,
-            f"plan {activation.plan} begins at the same instant as {taken[0].plan} on line {taken[0].row.line}, which is taken",
+            RemarkKind.LEFT_OUT, f"plan {activation.plan} {also}" if activation.plan in plans else plan_is_not_there(activation.plan)
         )
         for activation in at_once
         if activation is not taken[0]
     ]
     return taken[0]
+
+
+def plan_is_not_there(plan: str) -> str:
+    """Return the words about a profile whose plan has no rows that could be read."""
+    return f"rating plan {plan} is not there"
 
 
 def _instant(row: Row, remarks: list[Remark]) -> datetime | None:
