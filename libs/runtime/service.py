@@ -8,7 +8,7 @@ service.run()
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -39,6 +39,7 @@ from libs.runtime.lifetime.uninterrupted import uninterrupted
 from libs.runtime.logs import configure_logs
 from libs.runtime.mongo import Index, connect, database, ensure_indexes
 from libs.runtime.parking.desk import ParkingDesk
+from libs.runtime.parking.draining import ParkedRecord
 from libs.runtime.parking.lot import INDEXES as PARKING_INDEXES
 from libs.runtime.publisher import FactPublisher
 from libs.runtime.settings import RuntimeSettings
@@ -114,20 +115,28 @@ class Service:
         self._received.extend(facts)
         group = None if every_instance else self.settings.topic(f"{self.name}.{handler_name(handler)}")
         for _ in range(consumers):
-            subscription = Subscription(
-                self.name,
-                handler,
-                self.publisher,
-                self._parking.lot,
-                {self.settings.topic(fact.topic): fact for fact in facts},
-                takes_malformed=takes_malformed,
-                keeps_order=group is not None,
-                on_orphans=self._parking.adopt,
-            )
-            self._parking.add(subscription)
+            subscription = self._subscription(handler, facts, takes_malformed=takes_malformed, keeps_order=group is not None)
             self._consumers.append(
                 subscribe(self._broker, self.settings, subscription, facts, group=group, batch_size=batch_size, gaps=self._gaps)
             )
+
+    def parking_for(self, handler: Handler, facts: Iterable[type[Fact]]) -> Callable[[Sequence[tuple[ParkedRecord, str]]], Awaitable[None]]:
+        """Return a function that parks messages with their reasons for a handler that no consumer feeds: only retries reach it."""
+        return self._subscription(handler, facts, takes_malformed=False, keeps_order=False).park
+
+    def _subscription(self, handler: Handler, facts: Iterable[type[Fact]], *, takes_malformed: bool, keeps_order: bool) -> Subscription:
+        subscription = Subscription(
+            self.name,
+            handler,
+            self.publisher,
+            self._parking.lot,
+            {self.settings.topic(fact.topic): fact for fact in facts},
+            takes_malformed=takes_malformed,
+            keeps_order=keeps_order,
+            on_orphans=self._parking.adopt,
+        )
+        self._parking.add(subscription)
+        return subscription
 
     def background(self, task: Task) -> None:
         """Run a coroutine function from start to stop; if it fails the service stops being ready."""
@@ -175,8 +184,7 @@ class Service:
     async def stop(self) -> None:
         """Finish the batches in hand, commit, disconnect."""
         self._started = False
-        for consumer in self._consumers:
-            consumer.subscription.stop()
+        self._parking.stop()
         for task in self._running:
             # Each ends what it has under way in MongoDB first: nothing cancels the driver.
             task.cancel()

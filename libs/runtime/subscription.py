@@ -23,7 +23,7 @@ from aiokafka import ConsumerRecord
 from structlog.contextvars import bound_contextvars
 
 from libs.contracts import Fact, MalformedFact
-from libs.runtime.failures import reason_of
+from libs.runtime.failures import reason_of, storable
 from libs.runtime.garbage import collect_garbage
 from libs.runtime.handler_progress import HandlerProgress
 from libs.runtime.logs import ids_of
@@ -200,9 +200,18 @@ class Subscription:
         if settled.failed or settled.waiting:
             await self._keep(settled)
 
+    async def park(self, refused: Sequence[tuple[ParkedRecord, str]]) -> None:
+        """Park messages that no consumer brought, each with its reason; once, however often they are parked."""
+        with bound_contextvars(service=self._service, handler=self.name):
+            await self._keep(Settled(failed=[(Item(record, None), storable(reason)) for record, reason in refused]))
+
     def _item(self, record: ConsumerRecord | ParkedRecord) -> Item:
         item = Item(record, None)
-        cls = self._topics[record.topic]
+        cls = self._topics.get(record.topic)
+        if cls is None:
+            # A release before this one, or a restored backup, had it parked.
+            item.verdict = f"{self.name} handles no fact of topic {record.topic} in this release"
+            return item
         if self._keeps_order and cls.ordered:
             item.chain = chain_of(self.name, record.topic, record.key)
         try:

@@ -47,6 +47,11 @@ async def complete_requests(batch: Batch[OnDemandBillCompleted], *, store: Gatew
     return [event for request in ended.values() for event in _events_until_its_end(request, links)]
 
 
+async def publish_outbox(batch: Batch[Fact]) -> Sequence[Fact]:
+    """Publish what the outbox had parked and an operator retries."""
+    return batch.facts
+
+
 async def hear_answers(
     batch: Batch[BillStateChanged | BillStateRefused | BillDocumentRendered | BillPreviewed | BillPreviewRefused], *, answers: Answers
 ) -> Sequence[Fact]:

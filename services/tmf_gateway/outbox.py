@@ -4,8 +4,8 @@ A document is stored with its facts, the facts are published before the client i
 removed afterwards in bulk. Whatever is left (the process died, Kafka did not answer) is published again from the store,
 and so are requests for bills that nobody answered. Handlers repeat answers, so publishing twice is safe.
 
-What can never be published (a message that is no fact, or one that Kafka finds too large) is parked with its reason, and
-everything else goes on.
+What can never be published (a message that is no fact, or one that Kafka finds too large) is parked with its reason, like
+a message that a handler cannot process, and everything else goes on.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from pymongo.errors import PyMongoError
 from libs.contracts import Fact, all_facts
 from libs.runtime.failures import is_infrastructure, reason_of
 from libs.runtime.lifetime.uninterrupted import uninterrupted
-from libs.runtime.metrics import PARKED
+from libs.runtime.parking.draining import ParkedRecord
 from services.tmf_gateway.domain.tmf678 import on_demand_fact
 from services.tmf_gateway.store import ON_DEMAND_REQUESTS, REMOVABLE, WITH_OUTBOX, GatewayStore
 
@@ -34,7 +34,6 @@ REPUBLISH_EVERY_S = 5.0
 REPUBLISH_BATCH = 500
 # What the process remembers of what it sent. What it forgets is published again from the store, which knows all.
 REMEMBERED_MAX = 10_000
-REASON_SHOWN_MAX = 200
 
 # What servers cause, and what a document can cause that is none of ours.
 FAULTS = (KafkaError, PyMongoError, BSONError, OSError, LookupError, TypeError, ValueError, ArithmeticError)
@@ -45,11 +44,21 @@ logger = structlog.get_logger(__name__)
 
 
 class Outbox:
-    """Sends stored facts. `unanswered_after` is how long a request for a bill may stay in progress unasked."""
+    """Sends stored facts. `topic_name` gives a topic's name on the broker, `unanswered_after` is how long a request for a bill may
+    stay in progress unasked."""
 
-    def __init__(self, store: GatewayStore, publish: Callable[[Sequence[Fact]], Awaitable[None]], unanswered_after: timedelta) -> None:
+    def __init__(
+        self,
+        store: GatewayStore,
+        publish: Callable[[Sequence[Fact]], Awaitable[None]],
+        park: Callable[[Sequence[tuple[ParkedRecord, str]]], Awaitable[None]],
+        topic_name: Callable[[str], str],
+        unanswered_after: timedelta,
+    ) -> None:
         self._store = store
         self._publish = publish
+        self._park = park
+        self._topic_name = topic_name
         self._unanswered_after = unanswered_after
         self._sent: list[tuple[str, str, int]] = []
         # What could not be sent and was not since, as far as this process knows; the store knows all.
@@ -103,13 +112,11 @@ class Outbox:
             except TimeoutError:
                 continue
 
-    async def warnings(self) -> dict[str, str]:
-        """Return a sentence for people where something that clients were promised could never be published."""
-        count, reason = await self._store.parked_entries()
-        if not count:
-            return {}
-        told = f"{count} entries can never be published; last reason: {reason[:REASON_SHOWN_MAX]}"
-        return {"outbox": f"{told}; see the collection outbox_parked of the gateway, and delete each entry once it is dealt with"}
+    async def park_former(self) -> None:
+        """Park what earlier releases kept in a collection of its own."""
+        async for entry in self._store.formerly_parked():
+            await self._park([(self._record(entry["collection"], entry["document_id"], entry), entry["reason"])])
+            await self._store.forget_formerly_parked(entry["_id"])
 
     async def _remove_sent(self) -> None:
         self._something_sent.clear()
@@ -150,11 +157,7 @@ class Outbox:
                 raise
             parked += await self._publish_one_by_one(readable)
         if parked:
-            await self._store.park_entries(collection, document["_id"], parked, datetime.now(UTC))
-            PARKED.labels("tmf_gateway", "outbox").inc(len(parked))
-            logger.error(
-                "parked what can never be published", collection=collection, id=document["_id"], reasons=[why for _, why in parked]
-            )
+            await self._park([(self._record(collection, document["_id"], entry), reason) for entry, reason in parked])
         self._remember_sent({(collection, document["_id"], entry["revision"]) for entry in document["outbox"]})
         logger.info(
             "published what was left behind", collection=collection, id=document["_id"], count=len(document["outbox"]) - len(parked)
@@ -171,6 +174,11 @@ class Outbox:
                     raise
                 refused.append((entry, reason_of(error)))
         return refused
+
+    def _record(self, collection: str, id: str, entry: Entry) -> ParkedRecord:
+        """Return an entry as a message: its offset is the revision, and its key names the document that it is of."""
+        message = entry["message"] if isinstance(entry["message"], bytes) else b""
+        return ParkedRecord(self._topic_name(entry["topic"]), 0, entry["revision"], f"{collection}/{id}".encode(), message)
 
     async def _ask_again(self, request: Mapping[str, Any]) -> None:
         try:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from libs.billing import parse_tax_rates
 from libs.callback_addresses import AllowedNetworks
+from libs.contracts import all_facts
 from libs.money import minor_unit_decimals
 from libs.periods import time_zone
 from libs.runtime import RuntimeSettings, Service
@@ -26,6 +27,7 @@ from services.tmf_gateway.handlers import (
     complete_requests,
     hear_answers,
     hear_tariffs,
+    publish_outbox,
     raise_bill_events,
     remember_announced,
     show_tariffs,
@@ -92,7 +94,8 @@ def build(settings: GatewaySettings) -> Service:
     app = new_app(settings.cors_origins, AllowedHosts(settings.public_base_url, settings.allowed_hosts))
     service = Service("tmf_gateway", settings, indexes=[*INDEXES, *IDEMPOTENCY_INDEXES], http=app)
     store = GatewayStore(service.client, service.database)
-    outbox = Outbox(store, service.publish, timedelta(seconds=settings.unanswered_after_s))
+    park = service.parking_for(publish_outbox, all_facts())
+    outbox = Outbox(store, service.publish, park, settings.topic, timedelta(seconds=settings.unanswered_after_s))
     gateway = Gateway(
         database=service.database,
         store=store,
@@ -130,6 +133,6 @@ def build(settings: GatewaySettings) -> Service:
     service.subscribe(partial(hear_tariffs, store=store, outbox=outbox, links=gateway.links))
     service.subscribe(partial(show_tariffs, store=store, sources=gateway.sources))
     service.subscribe(partial(hear_answers, answers=gateway.answers), every_instance=True)
+    service.prepare(outbox.park_former)
     service.background(outbox.tidy)
-    service.add_warnings(outbox.warnings)
     return service

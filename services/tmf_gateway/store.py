@@ -1,8 +1,7 @@
 """The gateway's own collections: what clients post, each with the facts still to be published about it.
 
 A document's `outbox` holds messages that are published after the document is stored and removed once the broker has
-them: `{revision, topic, message}`. What a crash leaves there is published again. What can never be published is kept in
-`outbox_parked`, with the reason.
+them: `{revision, topic, message}`. What a crash leaves there is published again.
 """
 
 from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import Fact, OnDemandState
@@ -28,6 +28,7 @@ BILLS_ANNOUNCED = "bills_announced"
 PRODUCT_OFFERINGS = "product_offerings"
 PRODUCT_OFFERING_PRICES = "product_offering_prices"
 PRODUCT_SPECIFICATIONS = "product_specifications"
+# Where earlier releases kept what can never be published.
 OUTBOX_PARKED = "outbox_parked"
 CATALOGUE = (PRODUCT_OFFERINGS, PRODUCT_OFFERING_PRICES, PRODUCT_SPECIFICATIONS)
 # Deleted accounts and products, until their end is published: lists of those that are there need no filter.
@@ -64,7 +65,6 @@ INDEXES = (
     Index(PRODUCT_OFFERINGS, (("publications.id", 1),), "what became of a published rate book"),
     Index(PRODUCT_OFFERINGS, (("resource.productOfferingPrice.id", 1),), "the offerings with a price"),
     Index(PRODUCT_OFFERINGS, (("resource.productSpecification.id", 1),), "the offerings of a specification"),
-    Index(OUTBOX_PARKED, (("parked_at", -1),), "readiness: the last one that was parked"),
     Index(SUBSCRIPTIONS, (("subject", 1),), "one subscription per callback and query", unique=True),
 )
 UNPUBLISHED_AT_A_TIME = 20
@@ -267,18 +267,13 @@ class GatewayStore:
         async for document in found.limit(limit).batch_size(UNPUBLISHED_AT_A_TIME):
             yield document
 
-    async def park_entries(self, collection: str, id: str, entries: Sequence[tuple[Mapping[str, Any], str]], at: datetime) -> None:
-        """Keep outbox entries that can never be published, each with the reason. They are still in the outbox afterwards."""
-        for number, (entry, reason) in enumerate(entries):
-            parked = {**entry, "collection": collection, "document_id": id, "reason": reason, "parked_at": at}
-            key = f"{collection}|{id}|{entry['revision']}|{number}"
-            await self._database[OUTBOX_PARKED].update_one({"_id": key}, {"$setOnInsert": parked}, upsert=True)
+    def formerly_parked(self) -> AsyncCursor[dict[str, Any]]:
+        """Return the outbox entries that an earlier release found never to be publishable, each with `reason`."""
+        return self._database[OUTBOX_PARKED].find()
 
-    async def parked_entries(self) -> tuple[int, str]:
-        """Return how many outbox entries are parked, and the reason of the last one."""
-        count = await self._database[OUTBOX_PARKED].estimated_document_count()
-        last = await self._database[OUTBOX_PARKED].find_one(sort=[("parked_at", -1)]) if count else None
-        return count, last["reason"] if last is not None else ""
+    async def forget_formerly_parked(self, id: Any) -> None:
+        """Delete one of them."""
+        await self._database[OUTBOX_PARKED].delete_one({"_id": id})
 
     async def requests_in_progress(self, published_before: datetime, limit: int) -> list[dict[str, Any]]:
         """On-demand requests published long ago and not yet answered."""

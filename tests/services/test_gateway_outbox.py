@@ -3,8 +3,10 @@
 import asyncio
 import json
 import time
+from base64 import b64decode
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from libs.contracts import AccountChanged, AccountState, HubEventRaised
 from libs.runtime import RuntimeSettings
 from libs.runtime.publisher import MESSAGE_BYTES_MAX
 from services.tmf_gateway.domain.links import TMF666
+from tests.command_line import run_tarifa
 from tests.gateway_client import GatewayClient
 from tests.world import GATEWAY, build_service, read_facts, told_once
 
@@ -79,22 +82,64 @@ async def test_what_can_never_be_published_is_parked_and_the_rest_goes_on(settin
 
         await eventually(emptied)
         told = [fact.id for fact in await read_facts(settings, AccountChanged)]
-        parked = await service.database["outbox_parked"].find().to_list()
+        parked = await service.database["parked"].find().to_list()
         # The task lives on: what is left behind later is published, too.
         await accounts.insert_one(left_behind("later", (AccountChanged.topic, account_changed("later").to_message())))
         await eventually(emptied)
         told_later = [fact.id for fact in await read_facts(settings, AccountChanged)]
-        down, warnings = await service._down(), await service._warn()
+        down = await service._down()
 
     assert set(told) == {"beside", "after"}
     assert "later" in told_later
-    assert {kept["document_id"] for kept in parked} == {f"bad-{name}" for name in UNPUBLISHABLE}
     assert all(kept["reason"] for kept in parked)
-    assert {kept["document_id"]: kept["message"] for kept in parked} == {
-        f"bad-{name}": message for name, (_, message) in UNPUBLISHABLE.items()
+    assert {b64decode(kept["message_key"]).decode(): b64decode(kept["body"]) for kept in parked} == {
+        f"billing_accounts/bad-{name}": message or b"" for name, (_, message) in UNPUBLISHABLE.items()
     }
     assert down == {}
-    assert f"{len(UNPUBLISHABLE)} entries can never be published" in warnings["outbox"]
+
+
+async def test_an_operator_sees_retries_mends_and_discards_what_the_outbox_parked(settings: RuntimeSettings, tmp_path: Path):
+    service = build_service("tmf_gateway", settings)
+    (tmp_path / "mended.json").write_bytes(account_changed("mended").to_message())
+    bad = (AccountChanged.topic, b'{"id":"mended"}')
+    of_one_revision = [(AccountChanged.topic, b"{%d" % number) for number in range(3)]
+    await service.database["billing_accounts"].insert_many([left_behind("a1", *of_one_revision), left_behind("a2", bad)])
+    # What an earlier release had parked, of which a later one can publish one.
+    former = [
+        {"_id": f"billing_accounts|{id}|7|0", "revision": 7, "topic": topic, "message": message, "collection": "billing_accounts"}
+        | {"document_id": id, "reason": "too new", "parked_at": LONG_AGO}
+        for id, topic, message in (("f1", AccountChanged.topic, account_changed("f1").to_message()), ("f2", "nowhere.v1", b"{}"))
+    ]
+    await service.database["outbox_parked"].insert_many(former)
+
+    async def warned_of(count: int) -> bool:
+        warnings = [sentence for sentence in (await service._warn()).values() if "--handler publish_outbox" in sentence]
+        return sum(int(sentence.split()[0]) for sentence in warnings) == count
+
+    async with service.running():
+        await eventually(lambda: warned_of(6))
+        assert await service.database["outbox_parked"].count_documents({}) == 0
+        listed = (await run_tarifa(settings, "parked", "list", "--service", "tmf_gateway", "--json")).json
+        ids = {(message["key"], message["body"]): message["id"] for message in listed}
+        assert len(ids) == 6
+        retried = (await run_tarifa(settings, "parked", "retry", "--all", "--json")).json
+        assert retried["retried"] == [ids["billing_accounts/f1", account_changed("f1").to_message().decode()]]
+        assert len(retried["failed"]) == 5
+        assert any("nowhere.v1 in this release" in failed["reason"] for failed in retried["failed"])
+        mended = ids["billing_accounts/a2", bad[1].decode()]
+        mending = await run_tarifa(settings, "parked", "mend", mended, "--file", str(tmp_path / "mended.json"), "--yes", "--json")
+        assert mending.json["mended"] == [mended]
+        discarded = await run_tarifa(settings, "parked", "discard", "--all", "--reason", "nobody needs them", "--yes", "--json")
+        assert len(discarded.json["discarded"]) == 4
+        await eventually(lambda: warned_of(0))
+        told = {fact.id for fact in await read_facts(settings, AccountChanged)}
+        kept = (await run_tarifa(settings, "parked", "list", "--all", "--json")).json
+
+    assert told == {"mended", "f1"}
+    assert sorted(message["state"] for message in kept) == ["discarded"] * 4 + ["handled"] * 2
+    last = [message["history"][-1] for message in kept]
+    assert all(event["by"] and event["at"] for event in last)
+    assert [event["note"] for event in last if event["action"] == "discarded"] == ["nobody needs them"] * 4
 
 
 @pytest.mark.parametrize(

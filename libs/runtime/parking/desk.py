@@ -55,6 +55,11 @@ class ParkingDesk:
         """Let a subscription's messages be handled again here."""
         self._subscriptions.append(subscription)
 
+    def stop(self) -> None:
+        """Let waiting handlers go, without acknowledging what they wait on."""
+        for subscription in self._subscriptions:
+            subscription.stop()
+
     def adopt(self, handler: str, chains: set[str]) -> None:
         """Drain chains of which messages wait though none is parked."""
         self._orphans.setdefault(handler, set()).update(chains)

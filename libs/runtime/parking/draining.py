@@ -152,7 +152,8 @@ class Drainer:
 
     async def _outcomes(self, subscription: Redriven, messages: Sequence[MessageParked], tries_max: int) -> Outcomes:
         records = [_record(message) for message in messages]
-        of_place = {record[:3]: message for record, message in zip(records, messages, strict=True)}
+        # By identity: what no consumer brought may share its place with others.
+        of_record = {id(record): message for record, message in zip(records, messages, strict=True)}
         for pause_s in (*PAUSES_S, None):
             try:
                 settled = await subscription.redrive(records, tries_max)
@@ -160,9 +161,9 @@ class Drainer:
                 reason = reason_of(error)
             else:
                 return (
-                    [of_place[item.record[:3]] for item in settled.handled],
-                    [(of_place[item.record[:3]], reason) for item, reason in settled.failed],
-                    [of_place[item.record[:3]] for item in settled.waiting],
+                    [of_record[id(item.record)] for item in settled.handled],
+                    [(of_record[id(item.record)], reason) for item, reason in settled.failed],
+                    [of_record[id(item.record)] for item in settled.waiting],
                 )
             logger.warning("parked messages not handled", handler=subscription.name, count=len(records), reason=reason)
             if pause_s is not None:

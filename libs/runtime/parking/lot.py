@@ -110,14 +110,16 @@ class ParkingLot:
                 await self._parked.insert_many([to_document(message) for message in messages], ordered=False)
             return list(messages)
         except AlreadyThere as known:
-            there = {messages[fault["index"]].id: messages[fault["index"]] for fault in known.violations}
-        kept = [message for message in messages if message.id not in there]
+            collided = {fault["index"] for fault in known.violations}
+        kept = [message for number, message in enumerate(messages) if number not in collided]
+        again = [message for number, message in enumerate(messages) if number in collided]
+        there = await self.find(message.id for message in again)
         another = []
-        async for document in self._parked.find({"_id": {"$in": list(there)}}):
-            former, message = from_document(MessageParked, document), there[document["_id"]]
+        for message in again:
+            former = there[message.id]
             if (former.body, former.message_key) != (message.body, message.message_key):
-                # The topic began anew: its offsets came a second time.
-                another.append(message.model_copy(update={"id": f"{message.id}:{_digest(message.body.encode())[:12]}"}))
+                # The topic began anew, so its offsets came a second time; or no consumer brought the message, and its place is no offset.
+                another.append(message.model_copy(update={"id": f"{message.id}:{_content_digest(message)}"}))
             elif former.state in (ParkedState.PARKED, ParkedState.WAITING):
                 kept.append(former)
         return [*kept, *(await self._insert(another) if another else [])]
@@ -215,6 +217,10 @@ def _stored_body(record: Any) -> str:
 
 def _pushed(event: ParkedEvent) -> dict[str, Any]:
     return {"$each": [event.model_dump()], "$slice": -HISTORY_LENGTH_MAX}
+
+
+def _content_digest(message: MessageParked) -> str:
+    return _digest(f"{message.message_key} {message.body}".encode())[:12]
 
 
 def _digest(value: bytes) -> str:
