@@ -13,7 +13,17 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from libs.contracts import Fact, MessageParked, OnDemandBillCompleted, OnDemandBillRequested, OnDemandState, ParkedEvent, ParkedState
+from libs.contracts import (
+    Fact,
+    MessageParked,
+    OnDemandBillCompleted,
+    OnDemandBillRequested,
+    OnDemandState,
+    ParkedEvent,
+    ParkedMendRequested,
+    ParkedResolved,
+    ParkedState,
+)
 from libs.runtime import Batch, RuntimeSettings, Service, Unprocessable
 from libs.runtime.lag import lag_reader
 from libs.runtime.parking.draining import ParkedRecord
@@ -227,6 +237,30 @@ async def test_trying_again_what_is_not_parked_is_refused_in_one_line(settings: 
     assert refused.err.splitlines() == [
         "tarifa: nothing is parked under ledger:answer_requests:nothing:0:0 — see `tarifa parked list --all`"
     ]
+
+
+@pytest.mark.parametrize(
+    ("received_bytes", "mended", "reason"),
+    [(100, "no base64!", "is not base64"), (10 * 1024 * 1024, base64.b64encode(b" " * 4 * 1024 * 1024).decode(), "15728640 are the most")],
+)
+async def test_a_message_that_cannot_be_mended_so_stays_as_it_is(
+    settings: RuntimeSettings, new_service: Callable[[], Service], judge: Judge, received_bytes: int, mended: str, reason: str
+) -> None:
+    service = new_service()
+    body = request(1).to_message().ljust(received_bytes)
+    place = ParkedRecord(settings.topic(OnDemandBillRequested.topic), 0, 7, b"ada", body)
+    async with running(service) as lag:
+        await ParkingLot(service.name, service.database, service.publisher).keep(
+            "answer_requests", Settled(failed=[(Item(place, None), "for the test")]), AT
+        )
+        before = await parked(service)
+        about = {"service": "ledger", "parked_id": before[0]["_id"], "requested_at": AT}
+        await service.publish([ParkedMendRequested(id="mend-1", body=mended, reason="for the test", **about)])
+        await lag.settled(WAIT_S)
+        (answer,) = await read_facts(settings, ParkedResolved)
+        assert await parked(service) == before
+    assert (answer.state, reason in answer.detail) == (ParkedState.PARKED, True), answer.detail
+    assert judge.asked == []
 
 
 async def _not_ready(service: Service) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import bson
+
 from libs.contracts import (
     MessageParked,
     MessageSkipRequested,
@@ -17,8 +19,12 @@ from libs.contracts import (
     ParkedRetryRequested,
     ParkedState,
 )
+from libs.runtime.mongo import to_document
 from libs.runtime.parking.draining import Drained, Drainer
 from libs.runtime.parking.lot import OPEN, ParkingLot, message_id
+
+# A document of MongoDB has 16 MB. One of them is left to what is added to a message's history later.
+MENDED_BYTES_MAX = 15 * 1024 * 1024
 
 # The handler, and who asked.
 Asked = tuple[str, str | None]
@@ -63,9 +69,9 @@ class ParkedRequests:
         changes: list[tuple[MessageParked, dict[str, Any], ParkedEvent]] = []
         for request in requests:
             message = messages.get(request.parked_id)
-            if message is None or message.state.value not in OPEN:
+            if message is None or message.state.value not in OPEN or refusal(request, message) is not None:
                 continue
-            if isinstance(request, ParkedMendRequested) and is_base64(request.body):
+            if isinstance(request, ParkedMendRequested):
                 event = ParkedEvent(at=request.requested_at, action="mended", by=request.requested_by, note=request.reason)
                 changes.append((message, {"mended_body": request.body}, event))
             elif isinstance(request, ParkedDiscardRequested):
@@ -78,7 +84,7 @@ class ParkedRequests:
         chains: defaultdict[Asked, set[str]] = defaultdict(set)
         for request in requests:
             message = messages.get(request.parked_id)
-            if message is None:
+            if message is None or refusal(request, message) is not None:
                 continue
             if message.chain is not None:
                 chains[message.handler, request.requested_by].add(message.chain)
@@ -96,13 +102,29 @@ class ParkedRequests:
         about = {"id": request.id, "service": self._service, "parked_id": request.parked_id}
         if message is None:
             return ParkedResolved(**about, detail=f"nothing is parked under {request.parked_id}")
+        refused = refusal(request, message)
+        if refused is not None:
+            return ParkedResolved(**about, state=message.state, detail=refused)
         state, detail = drained.states.get(message.id, (message.state, ""))
-        if isinstance(request, ParkedMendRequested) and not is_base64(request.body):
-            detail = "the mended body is not base64"
         followed_count = drained.handled_of.get(message.chain, 0) if message.chain is not None else 0
         if followed_count and state is ParkedState.HANDLED and message.state.value in OPEN:
             followed_count -= 1
         return ParkedResolved(**about, state=state, detail=detail, followed_count=followed_count)
+
+
+def refusal(request: Request, message: MessageParked) -> str | None:
+    """Return why a request cannot be met, so that nothing is done for it; None when it can."""
+    if not isinstance(request, ParkedMendRequested):
+        return None
+    if not is_base64(request.body):
+        return "the mended body is not base64"
+    size_bytes = len(bson.encode(to_document(message.model_copy(update={"mended_body": request.body}))))
+    if size_bytes > MENDED_BYTES_MAX:
+        return (
+            f"with the mended body beside the one as received it has {size_bytes} bytes, {MENDED_BYTES_MAX} are the most: "
+            "publish the mended message on its topic instead, and discard this one"
+        )
+    return None
 
 
 def is_base64(text: str) -> bool:
