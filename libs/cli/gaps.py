@@ -4,7 +4,6 @@ The `gaps` collections are only read here; closing one is a fact that the gap's 
 """
 
 import asyncio
-import getpass
 import json
 import time
 from collections.abc import AsyncIterator
@@ -18,7 +17,9 @@ from rich.markup import escape
 
 from libs.cli.conversation import publish
 from libs.cli.errors import CommandError
+from libs.cli.parked_requests import operator
 from libs.contracts import GapCloseRequested
+from libs.contracts.derived_ids import fitting_id
 from libs.devstack.settings import SERVICES
 from libs.devstack.stack import running_settings
 from libs.runtime import RuntimeSettings
@@ -108,11 +109,11 @@ async def _close(gap_id: str, reason: str) -> Gap:
             raise CommandError(f"{gap_id} was closed by {gap['closed_by']} already", "see `tarifa gaps list --all`")
         at = datetime.now(UTC)
         request = GapCloseRequested(
-            id=f"{at:%Y%m%dT%H%M%S.%f}@{gap_id}"[:256],
+            id=fitting_id(f"{at:%Y%m%dT%H%M%S.%f}@{gap_id}"),
             service=gap["service"],
             gap_id=gap_id,
             reason=reason,
-            closed_by=getpass.getuser(),
+            closed_by=operator(),
             requested_at=at,
         )
         await publish(settings, [request])
