@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from libs.backup.cipher import FrameWriter, decrypted
+from libs.backup.disk import close_synced
 from libs.backup.errors import BackupError
 
 # Level 1 takes a quarter of the time of level 6 and leaves a sixth more.
@@ -33,11 +34,11 @@ class CollectionWriter:
         self._write_compressed(self._compressor.compress(documents))
 
     def finish(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is left to the disk and close the file."""
         self._write_compressed(self._compressor.flush())
         if self._frames is not None:
             self._frames.finish()
-        self._file.close()
+        close_synced(self._file)
 
     @property
     def sha256(self) -> str:

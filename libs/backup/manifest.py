@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from libs.backup.cipher import derived_key
+from libs.backup.disk import write_synced
 from libs.backup.errors import BackupError
 
 FORMAT_VERSION = 1
@@ -76,8 +77,8 @@ class Manifest(Part):
 def write_manifest(directory: Path, manifest: Manifest, key: bytes | None) -> None:
     """Write the manifest and its seal."""
     body = manifest.model_dump_json(indent=1).encode()
-    (directory / MANIFEST).write_bytes(body)
-    (directory / SEAL).write_text(_seal(body, key) + "\n", encoding="ascii")
+    write_synced(directory / MANIFEST, body)
+    write_synced(directory / SEAL, f"{_seal(body, key)}\n".encode("ascii"))
 
 
 def read_manifest(directory: Path, key: bytes | None) -> Manifest:

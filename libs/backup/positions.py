@@ -6,15 +6,12 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 
 from libs.backup.manifest import GroupPosition, Position
 from libs.contracts import all_facts
-from libs.runtime.lag import SERVICES
+from libs.runtime.lag import SERVICES, group_connections
 from libs.runtime.settings import RuntimeSettings
 
-# See libs/runtime/lag.py: aiokafka decodes these answers with the layout of another version.
-DescribeGroupsRequest_v3.RESPONSE_TYPE = DescribeGroupsResponse_v3
 GROUPS_AT_A_TIME = 8
 
 
@@ -100,13 +97,6 @@ def by_partition(positions: Sequence[Position]) -> dict[tuple[str, int], int]:
 
 @asynccontextmanager
 async def kafka_positions(settings: RuntimeSettings) -> AsyncIterator[KafkaPositions]:
-    """Positions with their connections, closed at the end."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    reader = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
-    try:
-        await admin.start()
-        await reader.start()
+    """Return positions with their connections, closed at the end."""
+    async with group_connections(settings) as (admin, reader):
         yield KafkaPositions(settings, admin, reader)
-    finally:
-        await reader.stop()
-        await admin.close()

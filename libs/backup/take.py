@@ -11,6 +11,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from libs.backup.collection_file import CollectionWriter
+from libs.backup.disk import move_synced
 from libs.backup.errors import BackupError
 from libs.backup.manifest import CollectionCopy, GroupPosition, Manifest, Position, write_manifest
 from libs.backup.positions import kafka_positions
@@ -43,7 +44,7 @@ async def take_backup(
     try:
         manifest = await _copy(settings, partial, progress, key, window_s)
         write_manifest(partial, manifest, key)
-        partial.rename(directory)
+        move_synced(partial, directory)
         return manifest
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

@@ -132,17 +132,24 @@ class LagReader:
 
 
 @asynccontextmanager
-async def lag_reader(settings: RuntimeSettings) -> AsyncIterator[LagReader]:
-    """A reader with its connections, closed at the end."""
+async def group_connections(settings: RuntimeSettings) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIOKafkaConsumer]]:
+    """Connect what reads the offsets of groups and of partitions, and close both at the end."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
     offsets = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, enable_auto_commit=False)
     try:
         await admin.start()
         await offsets.start()
-        yield LagReader(settings, admin, offsets)
+        yield admin, offsets
     finally:
         await offsets.stop()
         await admin.close()
+
+
+@asynccontextmanager
+async def lag_reader(settings: RuntimeSettings) -> AsyncIterator[LagReader]:
+    """Return a reader with its connections, closed at the end."""
+    async with group_connections(settings) as (admin, offsets):
+        yield LagReader(settings, admin, offsets)
 
 
 async def settled(settings: RuntimeSettings, timeout_s: float = 60.0) -> None:

@@ -1,5 +1,6 @@
 """Backup and restore on real Kafka and MongoDB: what was issued after the backup keeps its number."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,26 @@ async def test_bills_issued_after_the_backup_keep_their_numbers(settings: Runtim
         assert sorted(numbers.values()) == [f"2026-{number:08d}" for number in range(1, LATER_COUNT + 4)]
         with pytest.raises(BackupError, match="still consume"):
             await restore(settings, tmp_path / "backup", manifest, Silent(), key=key, overwrite=True)
+
+
+async def test_a_backup_is_on_the_disk_before_it_has_its_name(settings: RuntimeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    backup = tmp_path / "backup"
+    synced: dict[int, bool] = {}
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        fsync(descriptor)
+        synced[os.fstat(descriptor).st_ino] = backup.exists()
+
+    monkeypatch.setattr(os, "fsync", record)
+    async with build_service("invoicing", settings).running() as service, lag_reader(settings) as lag:
+        await service.publish([account("ada")])
+        await lag.settled(WAIT_S)
+        await take_backup(settings, backup, Silent())
+    within = [backup, *backup.rglob("*")]
+    assert len(within) > 3
+    assert [path for path in within if synced.get(path.stat().st_ino) is not False] == []
+    assert synced[tmp_path.stat().st_ino], "the name itself is synced afterwards"
 
 
 async def test_a_changed_file_is_found(settings: RuntimeSettings, tmp_path: Path):
