@@ -1,7 +1,8 @@
 """Idempotency-Key: a POST that is sent again under its key gets the first answer, and nothing is created twice.
 
 The id of the resource is derived from the path and the key, so of two that come at once only one can be stored, and what a
-crash left is found again. The answer is kept for a day. After that a repeat is answered with the resource as it is then.
+crash left is found again. The answer is kept for a day. After that a repeat is answered with the resource as it is then, or
+refused where the resource was deleted: an id is given once, for consumers take a first revision after a later one for an old one.
 """
 
 import hashlib
@@ -22,6 +23,8 @@ from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from services.tmf_gateway.domain.refusal import BadRequest, Conflict
 
 ANSWERS = "idempotent_answers"
+# The ids of what was deleted.
+SPENT_IDS = "spent_ids"
 KEPT_S = 24 * 3600
 KEY_LENGTH_MAX = 255
 # With a document: the digest of the body that it was made of.
@@ -69,6 +72,10 @@ class Idempotency:
         _check_digest(kept, digest)
         return Response(kept["body"], kept["status"], dict(kept["headers"]))
 
+    async def spend(self, id: str, at: datetime) -> None:
+        """Remember that a resource is being deleted: its id is never given again."""
+        await self._database[SPENT_IDS].update_one({"_id": id}, {"$setOnInsert": {"deleted_at": at}}, upsert=True)
+
     async def _stored_once(
         self,
         id: str,
@@ -77,18 +84,27 @@ class Idempotency:
         create: Callable[[Creation], Awaitable[Response]],
         repeat: Callable[[Stored], Response],
     ) -> Response:
-        document = await self._database[collection].find_one({"_id": id})
+        document = await self._present(collection, id)
         if document is None:
             try:
                 with ids_may_be_there():
                     return await create(Creation(id, {REQUEST_DIGEST: digest}))
             except (Conflict, AlreadyThere):
                 # The same request may have come twice at once: then what stands in the way is what it has stored.
-                document = await self._database[collection].find_one({"_id": id})
+                document = await self._present(collection, id)
                 if document is None:
                     raise
         _check_digest(document, digest)
         return repeat(document)
+
+    async def _present(self, collection: str, id: str) -> Stored | None:
+        """Return the document of an id, None for one that was never given. Raises Conflict for that of something deleted."""
+        document = await self._database[collection].find_one({"_id": id})
+        if document is not None and "removed" not in document:
+            return document
+        if document is not None or await self._database[SPENT_IDS].find_one({"_id": id}) is not None:
+            raise Conflict(f"what this Idempotency-Key created, {id}, was deleted since: send a new key")
+        return None
 
     async def _keep(self, id: str, digest: str, answer: Response, at: datetime) -> Stored:
         headers = {name: answer.headers[name] for name in ("content-type", "location", "etag") if name in answer.headers}

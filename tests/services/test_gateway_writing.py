@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -17,6 +17,8 @@ JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 PARTY = {"id": "p1", "name": "Ada", "@referredType": "Individual"}
 # A body for each resource that can be posted and patched, and what to change of it.
 CATALOGUE = {f"{TMF620}/{name}": {"name": name} for name in ("productOffering", "productOfferingPrice", "productSpecification")}
+
+CATALOGUE_COLLECTIONS = ("product_offerings", "product_offering_prices", "product_specifications")
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +137,35 @@ async def test_what_a_crash_left_without_an_answer_is_found_again(door, path):
 
     assert (again.status_code, again.content) == (201, first.content)
     assert other_body.status_code == 409
+
+
+@pytest.mark.parametrize("path", [*WRITABLE, f"{TMF678}/hub"])
+async def test_a_key_never_gives_the_id_of_what_was_deleted_again(door, path):
+    body, key = await a_body(door, path), {"Idempotency-Key": uuid.uuid4().hex}
+    href = (await door.http.post(path, json=body, headers=key)).headers["Location"]
+    deleted = await door.http.delete(href)
+    # At once, while its end may still be to be published, and for ever after.
+    await door.service.database["idempotent_answers"].delete_many({})
+    at_once = await door.http.post(path, json=body, headers=key)
+
+    async def is_forgotten() -> bool:
+        id = href.rpartition("/")[2]
+        collections = ("removed_resources", "billing_accounts", "products", "hub_subscriptions", *CATALOGUE_COLLECTIONS)
+        return not any([await door.service.database[name].count_documents({"_id": id}) for name in collections])
+
+    await eventually(is_forgotten)
+    later = await door.http.post(path, json=body, headers=key)
+    with_new_key = await door.http.post(path, json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+
+    assert [answer.status_code for answer in (deleted, at_once, later, with_new_key)] == [204, 409, 409, 201]
+    assert "was deleted since: send a new key" in later.json()["message"]
+    assert (await door.http.get(href)).status_code == 404
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(30):
+        while not await holds():
+            await asyncio.sleep(0.05)
 
 
 async def test_a_number_is_not_in_the_way_of_the_product_that_holds_it(door):

@@ -56,7 +56,7 @@ _ERRORS = {
     404: "There is no such resource",
     405: "The resource does not know this method; Allow names those it knows",
     406: "The client takes no JSON",
-    409: "The present state of the resource forbids it, or the Idempotency-Key came with another body",
+    409: "The present state of the resource forbids it, or the Idempotency-Key came with another body, or created what was deleted since",
     412: "The resource is not the one that If-Match names",
     413: "The body, or the event that would tell of it, is too large",
     415: "The body's media type is not read here",
@@ -266,7 +266,8 @@ _IF_MATCH = _header("If-Match", "ETag of the state that was read; 412 when the r
 _IF_NONE_MATCH = _header("If-None-Match", "ETag of what the client has; 304 when it is unchanged")
 _IDEMPOTENCY_KEY = _header(
     "Idempotency-Key",
-    "Sent again with the same body it gets the first answer, for 24 hours, and later the resource as it is then; with another body 409",
+    "Sent again with the same body it gets the first answer, for 24 hours, and later the resource as it is then, or 409 where it was "
+    "deleted; with another body 409",
 )
 _POST_ERRORS = (400, 406, 409, 413, 415)
 _ETAG = {"ETag": "Stands for this state of the resource"}

@@ -47,6 +47,7 @@ def hub_routes(gateway: Gateway, api: str, base_path: str, schema: Schema) -> AP
             raise NotFound(f"hub subscription {request.path_params['id']} does not exist")
         ended = {**subscription, "revision": subscription["revision"] + 1, "changed_at": now()}
         facts = [subscription_fact(ended, removed=True)]
+        await gateway.idempotency.spend(ended["_id"], ended["changed_at"])
         if not await gateway.store.end_subscription(ended, facts):
             raise NotFound(f"hub subscription {ended['_id']} does not exist")
         await gateway.outbox.send(SUBSCRIPTIONS, ended, facts)

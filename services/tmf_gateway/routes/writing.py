@@ -119,6 +119,7 @@ def add_deleting(
             await deletable(before)
             after = {**before, "revision": before["revision"] + 1, "changed_at": now()}
             facts = facts_of(after)
+            await gateway.idempotency.spend(id, after["changed_at"])
             if await removing(after, facts):
                 await gateway.outbox.send(removed_to or collection, after, facts, gateway.outbox.left_behind(collection, before))
                 return Response(status_code=204)
