@@ -3,7 +3,7 @@
 A database that was restored behind Kafka, without adopting what was published since, shows here: its bills have other numbers.
 """
 
-from libs.audit.domain.published import UnreadGap, check_published, open_gap
+from libs.audit.domain.published import UnreadGap, check_published, open_gap, unreadable_bills
 from libs.audit.findings import Findings
 from libs.audit.reader import Reader
 from libs.contracts import BillIssued
@@ -24,6 +24,8 @@ async def audit_published_bills(settings: RuntimeSettings, reader: Reader, findi
         for bill in bills:
             findings.checked["published bills"] += 1
             findings.add(*check_published(bill.fact, stored.get(bill.fact.id)))
+    if published.malformed_count:
+        findings.add(unreadable_bills(published.malformed_count))
 
 
 async def audit_gaps(reader: Reader, findings: Findings) -> None:

@@ -3,12 +3,9 @@
 Only messages that rating has acknowledged are compared; the others are counted as waiting. Kafka is read in slices.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import ConsumerRecord, TopicPartition
 
 from libs.audit.domain.usages import (
     RECEIVED_FIELDS,
@@ -21,18 +18,16 @@ from libs.audit.domain.usages import (
 from libs.audit.findings import Findings
 from libs.audit.reader import Document, Reader
 from libs.contracts import MalformedFact, RejectionReason, UsageReceived
-from libs.runtime.publisher import MESSAGE_BYTES_MAX
+from libs.runtime.published import HeldTopic, committed_offsets, open_topic
 from libs.runtime.settings import RuntimeSettings
 
 RATING_GROUP = "rating.rate_usages"
-SLICE = 5_000
-FETCH_TIMEOUT_MS = 1_000
 
 
 async def audit_waiting(settings: RuntimeSettings, reader: Reader, findings: Findings) -> None:
     """Count the messages that rating has not acknowledged."""
-    async with _topic(settings) as topic:
-        for partition, acknowledged in topic.acknowledged.items():
+    async with open_topic(settings, UsageReceived) as topic:
+        for partition, acknowledged in (await _acknowledged(settings, topic)).items():
             findings.checked["partitions of usages"] += 1
             if acknowledged < topic.ends[partition]:
                 findings.add(waiting_usages(partition.partition, topic.ends[partition] - acknowledged))
@@ -40,39 +35,16 @@ async def audit_waiting(settings: RuntimeSettings, reader: Reader, findings: Fin
 
 async def audit_received(settings: RuntimeSettings, reader: Reader, findings: Findings) -> None:
     """Look for a decision about every message that rating has acknowledged."""
-    async with _topic(settings) as topic:
-        async for records in _records(topic.consumer, topic.starts, topic.acknowledged):
+    async with open_topic(settings, UsageReceived) as topic:
+        async for records in topic.slices(topic.starts, await _acknowledged(settings, topic)):
             findings.checked["messages of usages"] += len(records)
             await _check(records, reader, findings)
 
 
-@dataclass(frozen=True)
-class _Topic:
-    """The topic of usages with what Kafka holds of it and what rating has acknowledged."""
-
-    consumer: AIOKafkaConsumer
-    starts: Mapping[TopicPartition, int]
-    ends: Mapping[TopicPartition, int]
-    acknowledged: Mapping[TopicPartition, int]
-
-
-@asynccontextmanager
-async def _topic(settings: RuntimeSettings) -> AsyncIterator[_Topic]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
-    )
-    await consumer.start()
-    try:
-        committed = await _committed(settings)
-        partitions = [TopicPartition(settings.topic(UsageReceived.topic), number) for number in range(UsageReceived.partitions)]
-        starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        acknowledged = {partition: max(committed.get(partition, 0), starts[partition]) for partition in partitions}
-        yield _Topic(consumer, starts, ends, acknowledged)
-    finally:
-        await consumer.stop()
+async def _acknowledged(settings: RuntimeSettings, topic: HeldTopic) -> dict[TopicPartition, int]:
+    """Return up to which offset rating has read each partition."""
+    committed = await committed_offsets(settings, RATING_GROUP)
+    return {partition: max(committed.get(partition, 0), start) for partition, start in topic.starts.items()}
 
 
 async def _check(records: Sequence[ConsumerRecord], reader: Reader, findings: Findings) -> None:
@@ -108,27 +80,3 @@ async def _not_suspended(reader: Reader, usages: Sequence[UsageReceived]) -> lis
     async for entry in reader.find("rating", "suspense", query, fields=("usage_id", "usage")):
         entries.setdefault(entry["usage_id"], []).append(entry["usage"])
     return [usage for usage in usages if not any(is_stored_as_received(usage, entry) for entry in entries.get(usage.id, ()))]
-
-
-async def _records(
-    consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-) -> AsyncIterator[list[ConsumerRecord]]:
-    """The messages from `starts` up to `ends`, in slices."""
-    unread = {partition for partition in starts if starts[partition] < ends[partition]}
-    consumer.assign(unread)
-    for partition in unread:
-        consumer.seek(partition, starts[partition])
-    while unread:
-        fetched = await consumer.getmany(*unread, timeout_ms=FETCH_TIMEOUT_MS, max_records=SLICE)
-        yield [record for partition, records in fetched.items() for record in records if record.offset < ends[partition]]
-        unread = {partition for partition in unread if await consumer.position(partition) < ends[partition]}
-
-
-async def _committed(settings: RuntimeSettings) -> dict[TopicPartition, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    await admin.start()
-    try:
-        offsets = await admin.list_consumer_group_offsets(settings.topic(RATING_GROUP))
-        return {partition: committed.offset for partition, committed in offsets.items()}
-    finally:
-        await admin.close()

@@ -19,6 +19,9 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=ID_LENGTH_MAX, pa
 Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX, pattern=r"^[^\x00]*$")]
 REASON_LENGTH_MAX = 2000
 
+# What reading a body raises, by msgspec, by pydantic and by the validators of a class.
+_READ_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 _facts_by_topic: dict[str, type["Fact"]] = {}
 
 
@@ -67,7 +70,14 @@ class Fact:
 
     @classmethod
     def from_message(cls, body: bytes) -> Self:
-        """Parse a Kafka message. Raises MalformedFact."""
+        """Parse a Kafka message. Raises MalformedFact, and nothing else, for every body that is not this fact."""
+        try:
+            return cls._parse(body)
+        except _READ_ERRORS as error:
+            raise MalformedFact(_fault_of(error)) from error
+
+    @classmethod
+    def _parse(cls, body: bytes) -> Self:
         raise NotImplementedError
 
 
@@ -88,19 +98,16 @@ class RecordFact(Record, Fact):
         return self.__pydantic_serializer__.to_json(self)
 
     @classmethod
-    def from_message(cls, body: bytes) -> Self:
-        """Parse a Kafka message. Raises MalformedFact."""
-        try:
-            return cls.__pydantic_validator__.validate_json(body)
-        except ValidationError as error:
-            raise MalformedFact(faults_of(error)) from error
+    def _parse(cls, body: bytes) -> Self:
+        return cls.__pydantic_validator__.validate_json(body)
 
 
-def faults_of(error: ValidationError) -> str:
-    """What is wrong, field by field."""
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors(include_url=False, include_input=False)
-    )
+def _fault_of(error: Exception) -> str:
+    """Return what is wrong, field by field where the error tells it."""
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_input=False)
+        return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults)
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def all_facts() -> Iterator[type[Fact]]:

@@ -16,7 +16,7 @@ import msgspec
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from libs.contracts.fact import ID_LENGTH_MAX, Fact, MalformedFact, register_fact
+from libs.contracts.fact import ID_LENGTH_MAX, Fact, register_fact
 from libs.exact_decimal import KEPT
 from libs.periods import valid_instant
 
@@ -50,19 +50,14 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
         return _encode(self)
 
     @classmethod
-    def from_message(cls, body: bytes) -> Self:
-        """Parse a Kafka message. Raises MalformedFact."""
+    def _parse(cls, body: bytes) -> Self:
         decoder = cls._decoder
         if decoder is None:
             decoder = cls._decoder = msgspec.json.Decoder(cls)
-        try:
-            fact = decoder.decode(body)
-            fact.check_message(body)
-        # Bytes that are no UTF-8 are a ValueError of Python's own, and brackets without end a RecursionError.
-        except (ValueError, RecursionError) as error:
-            raise MalformedFact(str(error)) from error
+        fact = decoder.decode(body)
+        fact.check_message(body)
         if _ESCAPED_NUL in body and _has_nul(msgspec.to_builtins(fact)):
-            raise MalformedFact("a text has a NUL character")
+            raise ValueError("a text has a NUL character")
         return fact
 
     def check_message(self, body: bytes) -> None:

@@ -2,9 +2,9 @@
 
 from typing import Any, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
-from libs.contracts.fact import Id, MalformedFact, RecordFact, Text, faults_of
+from libs.contracts.fact import Id, RecordFact, Text
 from libs.exact_decimal import KEPT
 from libs.exact_json import read_json, write_json
 from libs.periods import Instant
@@ -45,12 +45,8 @@ class HubEventRaised(RecordFact, topic="hub.event_raised.v1", key="resource_id",
         return write_json(self.model_dump())
 
     @classmethod
-    def from_message(cls, body: bytes) -> Self:
-        """As of any fact, but with fractions as decimals. Raises MalformedFact."""
-        try:
-            return cls.model_validate(body)
-        except ValidationError as error:
-            raise MalformedFact(faults_of(error)) from error
+    def _parse(cls, body: bytes) -> Self:
+        return cls.model_validate(body)
 
 
 class DeliveryRetryRequested(RecordFact, topic="hub.delivery_retry_requested.v1", key="delivery_id", partitions=1):

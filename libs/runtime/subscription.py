@@ -41,8 +41,6 @@ BACKOFF_MAX_S = 20.0
 VAIN_MAX = 20
 # A batch that the infrastructure failed comes again in smaller pieces, until the one message is found that causes it, if one does.
 NARROWED_BY = 4
-# What reading a message may raise besides MalformedFact, by the validators of its class.
-READ_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 LOGGED_OF_A_BATCH_MAX = 20
 
 F = TypeVar("F", bound=Fact)
@@ -218,8 +216,6 @@ class Subscription:
             item.fact = cls.from_message(record.value or b"")
         except MalformedFact as error:
             item.malformed = str(error)
-        except READ_ERRORS as error:
-            item.malformed = reason_of(error)
         if item.malformed is not None and not self._takes_malformed:
             item.verdict = item.malformed
         return item

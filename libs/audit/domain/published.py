@@ -32,6 +32,16 @@ def check_published(bill: BillIssued, stored: Mapping[str, Any] | None) -> Itera
         yield Difference(category=Category.BILL_PUBLISHED, id=bill.id, expected=f"{told}, as published", found=found)
 
 
+def unreadable_bills(message_count: int) -> Difference:
+    """Return that messages of the topic of bills are no bills."""
+    return Difference(
+        category=Category.BILL_PUBLISHED,
+        id=BillIssued.topic,
+        expected="a bill in every message",
+        found=f"{message_count} messages that cannot be read",
+    )
+
+
 def open_gap(gap: UnreadGap) -> Difference:
     """Messages that nobody has accounted for yet."""
     return Difference(
