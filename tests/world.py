@@ -31,6 +31,8 @@ from libs.runtime.topics import create_topics
 from tests.usages import usage_of
 
 GATEWAY = "http://127.0.0.1:8096"
+# Runs of months that end later are not due yet.
+AUDITED_AT = datetime(2026, 4, 1, tzinfo=UTC)
 TMF678 = "/tmf-api/customerBillManagement/v4"
 TMF666 = "/tmf-api/accountManagement/v4"
 TMF637 = "/tmf-api/productInventory/v4"

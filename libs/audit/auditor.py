@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from libs.audit.bills import audit_bills, audit_ledger, audit_numbers
 from libs.audit.buckets import audit_buckets
 from libs.audit.causes import audit_cuts, audit_requests, audit_runs
 from libs.audit.charges import audit_amounts_together, audit_charges, audit_closed_accounts
+from libs.audit.cycles import audit_cycles
 from libs.audit.fees import audit_fees
 from libs.audit.findings import Findings
 from libs.audit.looks import PAUSE_S, Step, look_until_sure
@@ -60,7 +62,7 @@ class NoCourse:
         """Keep nothing."""
 
 
-def subjects(settings: RuntimeSettings, books: RateBooks) -> list[Subject]:
+def subjects(settings: RuntimeSettings, books: RateBooks, as_of: datetime) -> list[Subject]:
     """Return the steps in their order."""
     usages, charges, bills = ("rating", "usage"), ("rating", "charges"), ("invoicing", "bills")
     return [
@@ -72,7 +74,7 @@ def subjects(settings: RuntimeSettings, books: RateBooks) -> list[Subject]:
         Subject("buckets of allowances", audit_buckets, "buckets", ("rating", "buckets")),
         Subject("charges", audit_charges, "charges", charges),
         Subject("charges that are rounded together", audit_amounts_together, "charges rounded together", charges),
-        Subject("fees", lambda reader, findings: audit_fees(reader, books, findings), "fees", ("rating", "accounts")),
+        Subject("fees", partial(audit_fees, books), "products with fees", ("rating", "accounts")),
         Subject("closed accounts", audit_closed_accounts, "closed accounts", ("operations", "accounts")),
         Subject("bills", audit_bills, "bills", bills),
         Subject("legal numbers", audit_numbers, "bill numbers", bills),
@@ -80,19 +82,24 @@ def subjects(settings: RuntimeSettings, books: RateBooks) -> list[Subject]:
         Subject("ledger", audit_ledger, "ledger entries", ("ledger", "entries")),
         Subject("cuts", audit_cuts, "cuts", ("rating", "cuts")),
         Subject("bill runs", audit_runs, "bill runs", ("operations", "runs")),
+        Subject("billing cycles", partial(audit_cycles, as_of, books), "billing cycles", ("operations", "runs")),
         Subject("on-demand requests", audit_requests, "on-demand requests", ("on_demand_bill", "requests")),
         Subject("gaps in what was read", audit_gaps, "gaps", ("rating", "gaps")),
     ]
 
 
 async def audit(
-    settings: RuntimeSettings, books: RateBooks, say: Say, *, course: Course | None = None, pause_s: float = PAUSE_S
+    settings: RuntimeSettings, books: RateBooks, say: Say, *, as_of: datetime, course: Course | None = None, pause_s: float = PAUSE_S
 ) -> Findings:
-    """Compare everything. `say` is told each step before it begins; `pause_s` lies between two looks at what differs."""
+    """Compare everything.
+
+    `say` is told each step before it begins, bill runs are missed that were due at `as_of`, and `pause_s` lies between two looks at
+    what differs.
+    """
     course = course or NoCourse()
     found = Findings()
     async with open_reader(settings) as reader:
-        for subject in subjects(settings, books):
+        for subject in subjects(settings, books, as_of):
             known = course.finished(subject.name)
             if known is None:
                 say(subject.name)

@@ -9,7 +9,7 @@ from libs.audit.alignment import align
 from libs.audit.domain.causes import AccountOfRun, Bill, Cut, Request, check_counts, check_cut, check_request
 from libs.audit.findings import Findings
 from libs.audit.reader import Pipeline, Reader
-from libs.contracts import BillRunChanged, BillRunCounts, RunType
+from libs.contracts import BillRunChanged, BillRunCounts, BillRunState, RunType
 from libs.money import sum_exactly
 from libs.runtime import from_document
 
@@ -39,6 +39,15 @@ async def audit_runs(reader: Reader, findings: Findings) -> None:
     async for document in reader.find("operations", "runs"):
         findings.checked["bill runs"] += 1
         findings.add(*check_counts(from_document(BillRunChanged, document), counts[document["_id"]].total()))
+
+
+async def last_runs(reader: Reader) -> dict[str, str]:
+    """Return the last month that each cycle was run for, without the runs that were refused."""
+    pipeline: Pipeline = [
+        {"$match": {"state": {"$ne": BillRunState.REFUSED}}},
+        {"$group": {"_id": "$cycle", "period": {"$max": "$period"}}},
+    ]
+    return {cycle["_id"]: cycle["period"] async for cycle in reader.aggregate("operations", "runs", pipeline)}
 
 
 async def audit_requests(reader: Reader, findings: Findings) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 
 from libs.audit.alignment import align
+from libs.audit.causes import last_runs
 from libs.audit.domain.charges import (
     NOTHING_COUNTED,
     BilledLine,
@@ -80,8 +81,7 @@ async def _check_together(reader: Reader, of_account: Mapping[str, Mapping[str, 
 
 async def audit_closed_accounts(reader: Reader, findings: Findings) -> None:
     """Look for charges of closed accounts that no run will bill any more."""
-    last_periods: Pipeline = [{"$match": {"state": {"$ne": "refused"}}}, {"$group": {"_id": "$cycle", "period": {"$max": "$period"}}}]
-    run = {cycle["_id"]: cycle["period"] async for cycle in reader.aggregate("operations", "runs", last_periods)}
+    run = await last_runs(reader)
     async for _, (closings, charge_ids) in align(_closings(reader), _unbilled(reader)):
         findings.checked["closed accounts"] += len(closings)
         for closing in closings:

@@ -3,12 +3,12 @@
 Accounts are read before their products and charges, so that a cut in between charges more than is looked for, never less.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from libs.audit.domain.fees import BilledAccount, ChargedFee, KnownProduct, check_fees
 from libs.audit.findings import Findings
-from libs.audit.reader import Document, Reader
+from libs.audit.reader import Document, Reader, in_slices
 from libs.contracts import ChargeKind, ProductStatus
 from libs.money import sum_fractions
 from libs.periods import Period
@@ -19,19 +19,20 @@ ACCOUNTS_AT_A_TIME = 200
 FEES = [ChargeKind.RECURRING.value, ChargeKind.ONE_TIME.value]
 # What owes fees for its time.
 CHARGED = frozenset({ProductStatus.ACTIVE, ProductStatus.SUSPENDED, ProductStatus.PENDING_TERMINATE, ProductStatus.TERMINATED})
+PRODUCT_FIELDS = ("account_id", "started_at", "ended_at", "offering_id", "former_offerings", "suspensions")
 ACCOUNT_FIELDS = ("currency", "time_zone", "billed_until", "billed_from")
 
 
-async def audit_fees(reader: Reader, books: RateBooks, findings: Findings) -> None:
+async def audit_fees(books: RateBooks, reader: Reader, findings: Findings) -> None:
     """Look for fees that nobody charged although the product was active."""
-    async for accounts in _accounts(reader):
+    billed = reader.find(
+        "rating", "accounts", {"billed_until": {"$exists": True}, **reader.among("_id")}, fields=ACCOUNT_FIELDS, sort="_id"
+    )
+    async for documents in in_slices(billed, ACCOUNTS_AT_A_TIME):
+        accounts = {document["_id"]: _account(document) for document in documents}
         account_ids = {"$in": list(accounts)}
-        products = [
-            product
-            async for product in reader.find(
-                "rating", "products", {"account_id": account_ids}, fields=("account_id", "status", "charged_as")
-            )
-        ]
+        found = reader.find("rating", "products", {"account_id": account_ids}, fields=("account_id", "status", "charged_as"))
+        products = [product async for product in found]
         charged = await _charged(reader, account_ids)
         for product in products:
             account = accounts[product["account_id"]]
@@ -40,21 +41,8 @@ async def audit_fees(reader: Reader, books: RateBooks, findings: Findings) -> No
                 findings.checked["products whose fees the next cut compares"] += 1
             elif known["status"] in CHARGED:
                 findings.checked["products with fees" if charged.get(product["_id"]) else "products without fees"] += 1
-                findings.add(*check_fees(account, _known(product["_id"], known), charged.get(product["_id"], ()), books))
-
-
-async def _accounts(reader: Reader) -> AsyncIterator[dict[str, BilledAccount]]:
-    accounts: dict[str, BilledAccount] = {}
-    async for account in reader.find("rating", "accounts", {"billed_until": {"$exists": True}}, fields=ACCOUNT_FIELDS, sort="_id"):
-        billed = BilledAccount(
-            account["_id"], account["currency"], account["time_zone"], account["billed_until"], account.get("billed_from")
-        )
-        accounts[billed.id] = billed
-        if len(accounts) == ACCOUNTS_AT_A_TIME:
-            yield accounts
-            accounts = {}
-    if accounts:
-        yield accounts
+                fees = charged.get(product["_id"], ())
+                findings.add(*check_fees(account, known_product(product["_id"], known), fees, books), key=account.id)
 
 
 async def _charged(reader: Reader, account_ids: Mapping[str, list[str]]) -> dict[str, list[ChargedFee]]:
@@ -67,13 +55,20 @@ async def _charged(reader: Reader, account_ids: Mapping[str, list[str]]) -> dict
     return charged
 
 
-def _known(product_id: str, known: Document) -> KnownProduct:
-    suspensions = tuple((each["start"], each["end"]) for each in known["suspensions"])
+def _account(document: Document) -> BilledAccount:
+    return BilledAccount(
+        document["_id"], document["currency"], document["time_zone"], document["billed_until"], document.get("billed_from")
+    )
+
+
+def known_product(product_id: str, known: Document) -> KnownProduct:
+    """Return a product as it is stored, or as it was charged last."""
+    suspensions = tuple((each["start"], each["end"]) for each in known.get("suspensions", ()))
     return KnownProduct(product_id, known["started_at"], known["ended_at"], tuple(_offerings(known)), suspensions)
 
 
 def _offerings(known: Document) -> Iterator[tuple[str, datetime | None]]:
-    yield from ((former["offering_id"], former["until"]) for former in known["former_offerings"])
+    yield from ((former["offering_id"], former["until"]) for former in known.get("former_offerings", ()))
     yield known["offering_id"], None
 
 

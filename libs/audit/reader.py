@@ -69,6 +69,18 @@ class Reader:
         return database(self._client, self._settings, service)[collection]
 
 
+async def in_slices(documents: AsyncIterator[Document], size: int) -> AsyncIterator[list[Document]]:
+    """Yield documents so many at a time."""
+    found: list[Document] = []
+    async for document in documents:
+        found.append(document)
+        if len(found) == size:
+            yield found
+            found = []
+    if found:
+        yield found
+
+
 async def _paged(documents: AsyncCollection, query: Mapping[str, Any], projection: Mapping[str, int] | None) -> AsyncIterator[Document]:
     following: dict[str, Any] = {}
     while True:

@@ -11,7 +11,7 @@ from libs.audit.domain.terms import CountingCharge, check_terms, same_tiers
 from libs.audit.domain.usages import check_price, check_suspended, parts_of
 from libs.audit.findings import Findings
 from libs.audit.known_terms import KNOWN_MAX, KnownTerms
-from libs.audit.reader import Document, Pipeline, Reader
+from libs.audit.reader import Document, Pipeline, Reader, in_slices
 from libs.contracts import ChargeTiers, LineRounding
 from libs.money import sum_exactly
 from libs.pricing import PricedUsage, RateBooks
@@ -27,7 +27,8 @@ PRICING_FIELDS = (
 async def audit_prices(books: RateBooks, reader: Reader, findings: Findings) -> None:
     """Price every usage again. Where nobody can tell any more by which books, it is counted apart and not compared."""
     known, counting, alone = KnownTerms(reader), _CountingCharges(reader), each_alone(books)
-    async for usages in _rated(reader):
+    rated = reader.find("rating", "usage", {"charge_id": {"$exists": True}, **reader.among("_id")}, fields=PRICING_FIELDS)
+    async for usages in in_slices(rated, SLICE):
         await counting.add(await known.learn({part["charge_id"] for usage in usages for part in parts_of(usage)}))
         for usage in usages:
             findings.checked["usages"] += 1
@@ -109,17 +110,6 @@ class _CountingCharges:
             before = sum_exactly(each["quantity"] for each in counted)
             usage_count_before = sum(each["usage_count"] for each in counted)
         return CountingCharge(charge["_id"], tiers, rounding, before, usage_count_before)
-
-
-async def _rated(reader: Reader) -> AsyncIterator[list[Document]]:
-    usages: list[Document] = []
-    async for usage in reader.find("rating", "usage", {"charge_id": {"$exists": True}, **reader.among("_id")}, fields=PRICING_FIELDS):
-        usages.append(usage)
-        if len(usages) == SLICE:
-            yield usages
-            usages = []
-    if usages:
-        yield usages
 
 
 async def _suspended(reader: Reader) -> AsyncIterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,9 @@ def audit_command(
     rate_books: Annotated[
         Path, typer.Option(envvar="RATE_BOOKS_DIR", help="The rate books that rating has as files.", file_okay=False)
     ] = RATE_BOOKS,
+    as_of: Annotated[
+        datetime | None, typer.Option(help="Miss the bill runs that were due at this UTC time, as for a copy of then. Now unless given.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last step that an interrupted audit finished.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Tell the outcome as JSON.")] = False,
 ) -> None:
@@ -45,7 +49,7 @@ def audit_command(
     and the next audit sees how it ended. Memory stays bounded; large sorts go to disk, here and in MongoDB.
     """
     began = time.monotonic()
-    findings = asyncio.run(_audit(running_settings(), rate_books, resume=resume))
+    findings = asyncio.run(_audit(running_settings(), rate_books, (as_of or datetime.now(UTC)).replace(tzinfo=UTC), resume=resume))
     seconds = time.monotonic() - began
     if as_json:
         result.print_json(json.dumps(_as_json(findings, seconds)))
@@ -55,12 +59,12 @@ def audit_command(
         raise CommandError(f"{sum(findings.counts.values())} differences")
 
 
-async def _audit(settings: RuntimeSettings, directory: Path, *, resume: bool) -> Findings:
+async def _audit(settings: RuntimeSettings, directory: Path, as_of: datetime, *, resume: bool) -> Findings:
     of = f"{without_password(settings.mongodb_url)} {settings.namespace}"
     course = AuditCourse(progress, StackSettings().home / COURSE_FILE, of, resume=resume)
     following = asyncio.create_task(course.follow())
     try:
-        findings = await audit(settings, await _books(settings, directory), _say, course=course)
+        findings = await audit(settings, await _books(settings, directory), _say, as_of=as_of, course=course)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

@@ -20,7 +20,8 @@ async def assert_audit_is_clean(settings: RuntimeSettings) -> None:
     }
     audit = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / "tarifa"),
-        *("audit", "--json"),
+        # Before the run of the month that the tests are about is due: some of their cycles are not run.
+        *("audit", "--json", "--as-of", "2026-04-01"),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

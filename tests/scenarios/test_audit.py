@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.world import World
 
 BOOKS = load_rate_books(PROJECT_ROOT / "deploy" / "rate-books")
 CENT = Decimal("0.01")
+# A month after the one that was run, when its run is due.
+RUNS_DUE_AT = datetime(2026, 5, 1, tzinfo=UTC)
 Document = dict[str, Any]
 
 
@@ -43,8 +46,8 @@ async def busy(world: World) -> World:
     return world
 
 
-async def findings_of(world: World) -> Findings:
-    return await audit(world.settings, BOOKS, lambda subject: None, pause_s=0)
+async def findings_of(world: World, as_of: datetime = RUNS_DUE_AT) -> Findings:
+    return await audit(world.settings, BOOKS, lambda subject: None, as_of=as_of, pause_s=0)
 
 
 async def test_what_the_services_did_is_found_to_be_right(busy: World) -> None:
@@ -147,6 +150,8 @@ CORRUPTIONS = (
     corruption("operations.run_accounts", {"outcome": "billed"}, put("outcome", None), Category.RUN_ACCOUNT, Category.RUN_COUNTS),
     corruption("operations.run_accounts", {"outcome": "billed"}, add("amount", CENT), Category.RUN_ACCOUNT, Category.RUN_COUNTS),
     corruption("operations.runs", {}, counted_more, Category.RUN_COUNTS),
+    corruption("operations.runs", {}, None, Category.CYCLE_WITHOUT_RUN),
+    corruption("operations.runs", {}, put("state", "refused"), Category.CYCLE_WITHOUT_RUN),
 )
 
 
@@ -180,14 +185,35 @@ async def test_nothing_differs_any_more_once_all_of_it_is_restored(busy: World) 
 
 
 async def test_the_command_tells_it_to_machines_and_fails_when_anything_differs(busy: World) -> None:
-    clean = await run_tarifa(busy.settings, "audit", "--json")
+    as_of = ("--as-of", f"{RUNS_DUE_AT:%Y-%m-%d}")
+    clean = await run_tarifa(busy.settings, "audit", "--json", *as_of)
     assert (clean.exit_code, clean.json["clean"], clean.json["differences"]) == (0, True, [])
     assert "auditing charges" in clean.err
     numbers = busy.services["invoicing"].database["numbers"]
     async with corrupted(numbers, corruption("invoicing.numbers", {}, add("last", 1), Category.BILL_NUMBER)):
-        wrong = await run_tarifa(busy.settings, "audit", "--json")
-        shown = await run_tarifa(busy.settings, "audit")
+        wrong = await run_tarifa(busy.settings, "audit", "--json", *as_of)
+        shown = await run_tarifa(busy.settings, "audit", *as_of)
     assert (wrong.exit_code, wrong.json["difference_counts"]) == (1, {"bill-number": 1})
     (difference,) = wrong.json["differences"]
     assert (difference["expected"], difference["found"]) == ("counter at 2, the last number given", "3")
     assert (shown.exit_code, "1 differences" in shown.err, "bill-number" in shown.out) == (1, True, True)
+
+
+async def test_a_cycle_that_no_run_bills_is_reported_once_its_run_is_due(busy: World) -> None:
+    forgotten = {"billStructure": {"cycleSpecification": {"name": "forgotten"}}}
+    names = [await busy.customer(f"Of a cycle {number}", **forgotten) for number in range(2)]
+    await busy.customer("Without usage", **forgotten)
+    assert (await findings_of(busy)).differences == []
+    for customer in names:
+        await customer.calls(at="2026-03-31 23:00", seconds=60)
+    await busy.settle()
+    due_from = datetime(2026, 4, 16, tzinfo=UTC)
+    assert (await findings_of(busy, due_from - timedelta(seconds=1))).differences == []
+    (difference,) = (await findings_of(busy, due_from)).differences
+    ids = ", ".join(sorted(customer.account_id for customer in names))
+    assert (difference.category, difference.id) == (Category.CYCLE_WITHOUT_RUN, "forgotten")
+    assert "tarifa bill-run --cycle forgotten --period 2026-03" in difference.expected
+    assert difference.found == f"no run ever; 2 accounts have unbilled charges or fees: {ids}"
+
+    await busy.bill_run("2026-03", cycle="forgotten")
+    assert (await findings_of(busy, due_from)).differences == []

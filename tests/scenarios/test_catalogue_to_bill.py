@@ -5,7 +5,7 @@ from pathlib import Path
 
 from libs.audit import audit
 from libs.cli.books_in_force import books_in_force
-from tests.world import World, amounts
+from tests.world import AUDITED_AT, World, amounts
 
 TMF620 = "/tmf-api/productCatalogManagement/v4"
 
@@ -85,6 +85,6 @@ async def test_what_was_created_in_the_catalogue_is_on_the_bill(world: World) ->
     assert {rate["name"] for rate in rates.values()} == {price["id"] for price in prices}
 
     books = await books_in_force(world.settings, Path("deploy/rate-books"))
-    findings = await audit(world.settings, books, lambda subject: None)
+    findings = await audit(world.settings, books, lambda subject: None, as_of=AUDITED_AT)
     assert findings.differences == []
     assert "usages of another rate book, not priced again" not in findings.checked

@@ -6,7 +6,7 @@ from decimal import Decimal
 from libs.audit import audit
 from libs.contracts import BillIssued, TariffPublished
 from libs.pricing import RateBooks, parse_rate_book
-from tests.world import Customer, World
+from tests.world import AUDITED_AT, Customer, World
 
 TARIFF = """id: adjusting
 effective_from: 2026-01-01
@@ -58,6 +58,7 @@ async def test_a_month_on_two_bills_gives_its_discounts_once_and_tops_up_what_is
     assert lines_of(gross) == ["calls 10.00", "tenth -1.00"]
     assert (gross.tax_excluded_amount, gross.amount_due) == (Decimal("9.00"), Decimal("10.89"))
 
-    findings = await audit(world.settings, RateBooks([parse_rate_book(TARIFF, "adjusting.yaml")]), lambda subject: None)
+    books = RateBooks([parse_rate_book(TARIFF, "adjusting.yaml")])
+    findings = await audit(world.settings, books, lambda subject: None, as_of=AUDITED_AT)
     assert findings.differences == []
     assert findings.is_clean

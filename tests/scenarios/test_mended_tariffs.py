@@ -11,7 +11,7 @@ from libs.pricing import load_rate_books, parse_rate_book
 from libs.pricing.rate_books import RateBooks
 from tests.command_line import CommandOutcome, run_tarifa
 from tests.usages import usage_of
-from tests.world import Customer, World, amounts
+from tests.world import AUDITED_AT, Customer, World, amounts
 
 BOOKS = load_rate_books(PROJECT_ROOT / "deploy" / "rate-books")
 NOW = datetime(2026, 4, 10, tzinfo=UTC)
@@ -92,7 +92,7 @@ async def test_what_was_billed_too_high_is_a_credit_on_the_next_bill(world: Worl
         ("Correction: Calls, day", Decimal("-0.70")),
     }
     assert amounts([line for line in await ada.rates(**{"bill.id": march["id"]})]) == [Decimal("1.70")]
-    findings = await audit(world.settings, RateBooks([*BOOKS.books, corrected]), lambda subject: None)
+    findings = await audit(world.settings, RateBooks([*BOOKS.books, corrected]), lambda subject: None, as_of=AUDITED_AT)
     assert findings.differences == []
 
 

@@ -7,7 +7,7 @@ from libs.audit import audit
 from libs.cli.books_in_force import books_in_force
 from libs.contracts import BillIssued, TariffPublished
 from libs.devstack.settings import PROJECT_ROOT
-from tests.world import Customer, World, amounts
+from tests.world import AUDITED_AT, Customer, World, amounts
 
 TARIFF = """id: months
 effective_from: 2026-01-01
@@ -57,8 +57,7 @@ async def test_a_month_of_tiers_split_calls_and_free_minutes_is_billed_once_howe
         ["texts 0.50"],
         ["texts 0.20"],
     ]
-    findings = await audit(
-        world.settings, await books_in_force(world.settings, PROJECT_ROOT / "deploy" / "rate-books"), lambda subject: None
-    )
+    books = await books_in_force(world.settings, PROJECT_ROOT / "deploy" / "rate-books")
+    findings = await audit(world.settings, books, lambda subject: None, as_of=AUDITED_AT)
     assert findings.differences == []
     assert findings.checked["buckets"] == 1

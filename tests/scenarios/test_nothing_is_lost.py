@@ -8,13 +8,13 @@ from libs.audit import audit
 from libs.contracts import AccountChanged
 from libs.devstack.settings import PROJECT_ROOT
 from libs.pricing import load_rate_books
-from tests.world import TMF637, TMF666, Customer, World, amounts
+from tests.world import AUDITED_AT, TMF637, TMF666, Customer, World, amounts
 
 BOOKS = load_rate_books(PROJECT_ROOT / "deploy" / "rate-books")
 
 
 async def differences(world: World) -> list[tuple[str, str]]:
-    findings = await audit(world.settings, BOOKS, lambda subject: None)
+    findings = await audit(world.settings, BOOKS, lambda subject: None, as_of=AUDITED_AT)
     return [(difference.category, difference.id) for difference in findings.differences]
 
 

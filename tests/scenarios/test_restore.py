@@ -19,7 +19,7 @@ from libs.runtime.adoption import RESTORES
 from libs.runtime.lag import SERVICES
 from libs.runtime.mongo import connect, database
 from libs.runtime.topics import create_topics
-from tests.world import TMF666, TMF678, Customer, World, drop_databases, running_world
+from tests.world import AUDITED_AT, TMF666, TMF678, Customer, World, drop_databases, running_world
 
 # What each collection says in numbers and states; when a copy was written, and by whom, is not compared.
 COMPARED = {
@@ -87,7 +87,7 @@ async def assert_audit_is_clean(settings: RuntimeSettings) -> None:
     try:
         # On a loaded machine MongoDB would forget the instant of the audit's reads while it works.
         async with history_window(client, WINDOW_S):
-            findings = await audit(settings, books, lambda _: None)
+            findings = await audit(settings, books, lambda _: None, as_of=AUDITED_AT)
     finally:
         await client.close()
     assert findings.is_clean, findings.differences[:5]

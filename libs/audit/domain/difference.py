@@ -36,6 +36,7 @@ class Category(StrEnum):
     ON_DEMAND_REQUEST = "on-demand-request"
     RUN_ACCOUNT = "run-account"
     RUN_COUNTS = "run-counts"
+    CYCLE_WITHOUT_RUN = "cycle-without-run"
     DELETED_UNREAD = "deleted-unread"
 
 

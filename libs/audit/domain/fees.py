@@ -60,7 +60,7 @@ def check_fees(account: BilledAccount, product: KnownProduct, charged: Sequence[
     only after the product had the offering, so that its first period costs nothing.
     """
     missing: dict[str, list[Period]] = {}
-    for price_id, period in _owed(account, product, books):
+    for price_id, period in owed_fees(account, product, books):
         paid = sum((fee.exact for fee in charged if fee.price_id == price_id and _overlap(fee.period, period)), Fraction(0))
         if paid <= 0:
             missing.setdefault(price_id, []).append(period)
@@ -91,7 +91,7 @@ def _unpriced(account: BilledAccount, product: KnownProduct, books: RateBooks) -
             yield kind.price_id, Period(start=at, end=until)
 
 
-def _owed(account: BilledAccount, product: KnownProduct, books: RateBooks) -> Iterator[tuple[str, Period]]:
+def owed_fees(account: BilledAccount, product: KnownProduct, books: RateBooks) -> Iterator[tuple[str, Period]]:
     """Yield the price and the time of every fee that was due by now and is not nothing."""
     for offering_id, subscription in _subscriptions(product):
         for kind in books.recurring_versions(offering_id, account.currency).kinds:
