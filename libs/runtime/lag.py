@@ -6,6 +6,7 @@ a message in hand, or one that it caused, always shows as lag.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ DescribeGroupsRequest_v3.RESPONSE_TYPE = DescribeGroupsResponse_v3
 SERVICES = ("rating", "ledger", "invoicing", "on_demand_bill", "operations", "tmf_gateway", "notifications")
 SETTLE_POLL_S = 0.05
 OLDEST_TIMEOUT_S = 3.0
+# States of a group in which Kafka tells all the partitions that its members have. While a group is being divided it tells none.
+DIVIDED = {"Stable", "Empty", "Dead"}
 
 
 class NotSettled(TimeoutError):
@@ -57,10 +60,8 @@ class LagReader:
 
     async def lags(self) -> dict[str, int]:
         """Messages not yet committed, by consumer group; groups without lag included."""
-        lags: dict[str, int] = {group: 0 for group in await self._groups()}
-        for partition in await self.partitions(list(lags)):
-            lags[partition.group] += partition.lag
-        return lags
+        groups = await self._groups()
+        return dict.fromkeys(groups, 0) | _sums(await self.partitions(groups))
 
     async def with_age(self, partitions: Sequence[PartitionLag]) -> list[PartitionLag]:
         """Return the same with the time of the oldest unread message, read from Kafka where there is one."""
@@ -88,16 +89,22 @@ class LagReader:
 
     async def partitions(self, groups: list[str] | None = None) -> list[PartitionLag]:
         """Return how far each group is in each of its partitions. A group without offsets begins at the first message."""
-        groups = await self._groups() if groups is None else groups
+        return (await self._read(await self._groups() if groups is None else groups))[0]
+
+    async def _read(self, groups: list[str]) -> tuple[list[PartitionLag], set[str]]:
+        """Return how far groups are in each of their partitions, and which groups are being divided: of these some may be missing."""
         if not groups:
-            return []
-        assigned = await self._assigned(groups)
+            return [], set()
+        assigned, in_division = await self._assigned(groups)
         committed = {group: await self._admin.list_consumer_group_offsets(group) for group in groups}
         partitions = {group: assigned[group] | set(committed[group]) for group in groups}
         wanted = list(set().union(*partitions.values()))
+        # Else the consumer would learn of one topic at a time, with a pause after each.
+        for topic in {partition.topic for partition in wanted}:
+            self._offsets._client.add_topic(topic)
         ends = await self._offsets.end_offsets(wanted)
         starts = await self._offsets.beginning_offsets(wanted)
-        return [
+        lags = [
             PartitionLag(
                 group,
                 partition.topic,
@@ -108,27 +115,43 @@ class LagReader:
             for group in sorted(groups)
             for partition in sorted(partitions[group])
         ]
+        return lags, in_division
 
     async def settled(self, timeout_s: float) -> None:
-        """Wait until no group has lag. Raises NotSettled when that takes longer than `timeout_s`."""
+        """Wait until no group has lag, and none is being divided. Raises NotSettled when that takes longer than `timeout_s`."""
         deadline = time.monotonic() + timeout_s
-        while behind := {group: lag for group, lag in (await self.lags()).items() if lag}:
+        while behind := await self._behind():
             if time.monotonic() > deadline:
                 raise NotSettled(f"after {timeout_s:g} s still waiting: {behind}")
             await asyncio.sleep(SETTLE_POLL_S)
 
+    async def _behind(self) -> dict[str, object]:
+        partitions, in_division = await self._read(await self._groups())
+        behind: dict[str, object] = {group: lag for group, lag in _sums(partitions).items() if lag}
+        return behind | dict.fromkeys(in_division, "being divided")
+
     def _is_ours(self, group: str) -> bool:
         return any(group.startswith(self._settings.topic(f"{service}.")) for service in SERVICES)
 
-    async def _assigned(self, groups: list[str]) -> dict[str, set[TopicPartition]]:
+    async def _assigned(self, groups: list[str]) -> tuple[dict[str, set[TopicPartition]], set[str]]:
         assigned: dict[str, set[TopicPartition]] = {group: set() for group in groups}
+        in_division = set()
         for response in await self._admin.describe_consumer_groups(groups):
-            for _, group, _, _, _, members, *_ in response.groups:
+            for error_code, group, state, _, _, members, *_ in response.groups:
+                if error_code or state not in DIVIDED:
+                    in_division.add(group)
                 for _, _, _, _, assignment, *_ in members:
                     if assignment:
                         for topic, partitions in ConsumerProtocolMemberAssignment.decode(assignment).assignment:
                             assigned[group].update(TopicPartition(topic, partition) for partition in partitions)
-        return assigned
+        return assigned, in_division
+
+
+def _sums(partitions: Sequence[PartitionLag]) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for partition in partitions:
+        sums[partition.group] += partition.lag
+    return sums
 
 
 @asynccontextmanager
