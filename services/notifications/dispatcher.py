@@ -18,13 +18,13 @@ from pymongo.errors import PyMongoError
 
 from libs.contracts import SubscriptionChanged
 from libs.hub_signature import HEADER, signature, subscription_key
+from libs.runtime.lease import Leases
 from libs.runtime.lifetime.uninterrupted import uninterrupted
 from libs.runtime.metrics import HUB_ATTEMPTS
 from services.notifications.callback_client import CallbackClient
 from services.notifications.domain.callback import CallbackRefused, delivery_url
 from services.notifications.domain.delivery import Attempt, Delivery, DeliveryState
 from services.notifications.domain.retry import Outcome, RetryPolicy, after_attempt
-from services.notifications.lease import Leases
 from services.notifications.store import NotificationsStore
 
 # How long a due delivery waits at most to be seen when nobody wakes the dispatcher.

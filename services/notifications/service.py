@@ -6,11 +6,11 @@ from pydantic import Field, SecretStr
 
 from libs.callback_addresses import AllowedNetworks
 from libs.runtime import RuntimeSettings, Service
+from libs.runtime.lease import Leases
 from services.notifications.callback_client import CallbackClient
 from services.notifications.dispatcher import Dispatcher
 from services.notifications.domain.retry import RetryPolicy
 from services.notifications.handlers import follow_subscriptions, plan_deliveries, retry_deliveries
-from services.notifications.lease import Leases
 from services.notifications.store import INDEXES, NotificationsStore
 
 # Long enough that a prolonged lease (two thirds left at least) always covers a whole attempt.
@@ -36,7 +36,7 @@ def build(settings: NotificationsSettings) -> Service:
     store = NotificationsStore(service.client, service.database)
     dispatcher = Dispatcher(
         store,
-        Leases(service.database, LEASE_ATTEMPTS * settings.hub_attempt_timeout_s),
+        Leases(service.database["leases"], LEASE_ATTEMPTS * settings.hub_attempt_timeout_s),
         CallbackClient(settings.hub_allowed_networks, settings.hub_attempt_timeout_s),
         RetryPolicy(settings.hub_tries_max, settings.hub_pause_first_s, settings.hub_pause_max_s),
         secret=settings.hub_signing_secret,

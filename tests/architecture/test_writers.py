@@ -33,6 +33,7 @@ OTHER_WRITERS = (
     "libs/runtime/adoption.py",
     "libs/runtime/copies.py",
     "libs/runtime/gaps.py",
+    "libs/runtime/lease.py",
     "libs/runtime/mongo.py",
     "libs/runtime/parking/",
 )

@@ -6,12 +6,11 @@ leaves messages open, and handling one twice repeats its answer.
 
 import asyncio
 import base64
-import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 import structlog
@@ -21,14 +20,14 @@ from pymongo.errors import PyMongoError
 
 from libs.contracts import MessageParked, ParkedEvent, ParkedState
 from libs.runtime.failures import reason_of
-from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
+from libs.runtime.lease import Leases
 from libs.runtime.parking.isolation import Settled
 from libs.runtime.parking.lot import ParkingLot
 
 # What `libs.runtime.failures` calls the infrastructure's is one of these.
 INFRASTRUCTURE = (OSError, KafkaError, PyMongoError)
 # After a kill the next process waits for so long. The holder prolongs it well before.
-LEASE = timedelta(seconds=15)
+LEASE_S = 15.0
 LEASE_PROLONGED_EVERY_S = 4.0
 LEASE_POLL_S = 0.2
 # Chains read together, and messages handled together.
@@ -68,6 +67,10 @@ class Redriven(Protocol):
 Outcomes = tuple[list[MessageParked], list[tuple[MessageParked, str]], list[MessageParked]]
 
 
+class LeaseLost(InterruptedError):
+    """A drainer hung or MongoDB was away for longer than its lease: another process may drain by now. What is open comes again."""
+
+
 @dataclass
 class Drained:
     """What became of messages: by id the state and the reason, and how many of each chain were handled."""
@@ -81,15 +84,17 @@ class Drainer:
 
     def __init__(self, store: AsyncDatabase, lot: ParkingLot, subscription_of: Callable[[str], Redriven | None]) -> None:
         self._lot = lot
-        self._leases = store["parked_leases"]
+        self._leases = Leases(store["parked_leases"], LEASE_S)
         self._subscription_of = subscription_of
-        self._owner = uuid.uuid4().hex
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def drain(
         self, handler: str, singles: Sequence[MessageParked], chains: Collection[str], *, by: str | None, tries_max: int = 1
     ) -> Drained:
-        """Handle single messages, and of chains all that is open until one fails. `by` is the person who asked for it."""
+        """Handle single messages, and of chains all that is open until one fails. `by` is the person who asked for it.
+
+        Raises: LeaseLost, before messages would be handled that another process may handle as well.
+        """
         drained = Drained()
         subscription = self._subscription_of(handler)
         if subscription is None:
@@ -155,6 +160,8 @@ class Drainer:
         # By identity: what no consumer brought may share its place with others.
         of_record = {id(record): message for record, message in zip(records, messages, strict=True)}
         for pause_s in (*PAUSES_S, None):
+            if not self._leases.covers(subscription.name, 0):
+                raise LeaseLost(f"the lease on parked messages of {subscription.name} was lost")
             try:
                 settled = await subscription.redrive(records, tries_max)
             except INFRASTRUCTURE as error:
@@ -175,7 +182,7 @@ class Drainer:
     @asynccontextmanager
     async def _lease(self, handler: str) -> AsyncIterator[None]:
         async with self._locks.setdefault(handler, asyncio.Lock()):
-            while not await self._taken(handler):
+            while not await self._leases.hold(handler):
                 await asyncio.sleep(LEASE_POLL_S)
             released = asyncio.Event()
             prolonging = asyncio.create_task(self._prolong(handler, released))
@@ -184,17 +191,7 @@ class Drainer:
             finally:
                 released.set()
                 await prolonging
-                await self._leases.delete_one({"_id": handler, "owner": self._owner})
-
-    async def _taken(self, handler: str) -> bool:
-        now = datetime.now(UTC)
-        free = {"_id": handler, "$or": [{"owner": self._owner}, {"until": {"$lt": now}}]}
-        try:
-            with ids_may_be_there():
-                await self._leases.update_one(free, {"$set": {"owner": self._owner, "until": now + LEASE}}, upsert=True)
-        except AlreadyThere:
-            return False
-        return True
+                await self._leases.release(handler)
 
     async def _prolong(self, handler: str, released: asyncio.Event) -> None:
         while not released.is_set():
@@ -205,9 +202,8 @@ class Drainer:
                 await self._prolong_once(handler)
 
     async def _prolong_once(self, handler: str) -> None:
-        until = datetime.now(UTC) + LEASE
         try:
-            await self._leases.update_one({"_id": handler, "owner": self._owner}, {"$set": {"until": until}})
+            await self._leases.prolong(handler)
         except PyMongoError as error:
             logger.warning("lease not prolonged, will retry", handler=handler, reason=reason_of(error))
 
