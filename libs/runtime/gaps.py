@@ -52,16 +52,23 @@ class GapLog:
         if kept.upserted_id is not None:
             DELETED_UNREAD.labels(self._service, handler, partition.topic).inc(following - first)
             logger.error("messages were deleted by Kafka before they were read", gap=id, message_count=following - first)
+        await self.count_open()
 
     async def close(self, request: GapCloseRequested) -> None:
         """Keep who closed a gap, when and why. The first closing stands."""
         closed = {"closed_at": request.requested_at, "closed_by": request.closed_by, "reason": request.reason, "close_id": request.id}
         await self._gaps.update_one({"_id": request.gap_id, "closed_at": None}, {"$set": closed})
+        await self.count_open()
+
+    async def count_open(self) -> int:
+        """Count the open gaps, and show the count as a metric."""
+        count = await self._gaps.count_documents({"closed_at": None})
+        GAPS_OPEN.labels(self._service).set(count)
+        return count
 
     async def warnings(self) -> dict[str, str]:
         """A sentence about the open gaps; empty when there is none."""
-        count = await self._gaps.count_documents({"closed_at": None})
-        GAPS_OPEN.labels(self._service).set(count)
+        count = await self.count_open()
         if not count:
             return {}
         newest = await self._gaps.find_one({"closed_at": None}, sort=[("found_at", -1)])

@@ -93,6 +93,7 @@ class Service:
         self.prepare(self._parking.lot.adopt_former)
         self.add_warnings(self._parking.warnings)
         self.subscribe(self.close_gaps)
+        self.prepare(self._count_gaps)
         self.add_warnings(self._gaps.warnings)
 
     def subscribe(
@@ -295,6 +296,9 @@ class Service:
         # Side by side: where MongoDB is away each of them takes its whole time.
         answers = await asyncio.gather(*(_asked(name, report) for name, report in self._warnings))
         return {name: sentence for answer in answers for name, sentence in answer.items()}
+
+    async def _count_gaps(self) -> None:
+        await self._gaps.count_open()
 
     async def close_gaps(self, requests: Batch[GapCloseRequested]) -> Sequence[Fact]:
         for request in requests:

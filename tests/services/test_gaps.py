@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from prometheus_client import REGISTRY
 
 from libs.audit.findings import Findings
 from libs.audit.published import audit_gaps
@@ -45,6 +46,10 @@ async def recorded(service: Service) -> list[dict]:
     return [gap async for gap in service.database["gaps"].find().sort("_id")]
 
 
+def open_by_metric() -> float | None:
+    return REGISTRY.get_sample_value("tarifa_gaps_open", {"service": "invoicing"})
+
+
 async def test_messages_deleted_while_a_consumer_was_stopped_are_told_until_somebody_closes_the_gap(settings: RuntimeSettings):
     async with build_service("invoicing", settings).running() as service, lag_reader(settings) as lag:
         await service.publish([closed(f"read-{number}") for number in range(20)])
@@ -65,6 +70,7 @@ async def test_messages_deleted_while_a_consumer_was_stopped_are_told_until_some
         assert sum(gap["message_count"] for gap in gaps) == 30
         assert all(gap["next_offset"] - gap["first_offset"] == gap["message_count"] for gap in gaps)
         assert {gap["handler"] for gap in gaps} == {"issue_bills"}
+        assert open_by_metric() == len(gaps), "nobody asked for readiness yet"
         assert "tarifa gaps list" in (await service._warn())["gaps"]
         assert await audited(settings) == len(gaps)
 
@@ -74,6 +80,7 @@ async def test_messages_deleted_while_a_consumer_was_stopped_are_told_until_some
             await service.publish([GapCloseRequested(**close, reason="sent again")])
         await lag.settled(WAIT_S)
         assert {(gap["closed_by"], gap["reason"], gap["closed_at"]) for gap in await recorded(service)} == {("ana", "sent again", at)}
+        assert open_by_metric() == 0
         assert await service._warn() == {}
         assert await audited(settings) == 0
 
