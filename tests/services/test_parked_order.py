@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import structlog
 
-from libs.contracts import BillStateRequested, OnDemandBillRequested
+from libs.contracts import BillStateRequested, MessageSkipRequested, OnDemandBillRequested
 from libs.runtime import RuntimeSettings, Unprocessable
 from tests.command_line import run_tarifa
 from tests.services.parking_desk import (
@@ -182,6 +183,20 @@ async def test_a_message_that_its_handler_hangs_on_is_named_and_can_be_skipped(s
         assert (past.exit_code, "is past offset 7 already" in past.err) == (1, True)
         judge.objections.clear()
         assert (await run_tarifa(settings, "parked", "retry", "--all", "--json")).json["retried"] == [message["id"]]
+
+
+async def test_a_skip_of_a_message_that_never_comes_is_forgotten_after_a_week(settings: RuntimeSettings, judge: Judge) -> None:
+    service = new_service(settings, judge)
+    async with running(service) as lag:
+        place = {"service": service.name, "handler": "hear_requests", "topic_name": "t", "partition": 0, "offset": 7}
+        asked = MessageSkipRequested(id="skip-1", reason="no", requested_at=datetime(2026, 4, 1, tzinfo=UTC), **place)
+        await service.publish([asked])
+        await lag.settled(WAIT_S)
+        (index,) = [index for index in (await service.database["skips"].index_information()).values() if "expireAfterSeconds" in index]
+        assert index["expireAfterSeconds"] == 7 * 86_400
+        # MongoDB forgets by this field, and may have done so already.
+        ((field, _),) = index["key"]
+        assert [skip[field] async for skip in service.database["skips"].find()] in ([asked.requested_at], [])
 
 
 async def test_what_waits_though_nothing_is_parked_is_found_after_a_crash(settings: RuntimeSettings, judge: Judge) -> None:

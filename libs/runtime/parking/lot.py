@@ -18,6 +18,9 @@ from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from libs.runtime.parking.isolation import Settled
 from libs.runtime.publisher import FactPublisher
 
+# A skip is asked for a message that its handler hangs on now. Kept for ever, it would park another message of a topic that began anew.
+SKIPS_KEPT_S = 7 * 24 * 3600
+
 INDEXES = (
     Index("parked", (("parked_at", -1),), "tarifa parked list: newest first"),
     Index("parked", (("state", 1), ("handler", 1), ("topic_name", 1), ("parked_at", 1)), "census: open messages by handler and topic"),
@@ -27,6 +30,7 @@ INDEXES = (
         (("handler", 1), ("topic_name", 1), ("partition", 1), ("offset", 1)),
         "after a rebalance: what is settled already of the messages that come again",
     ),
+    Index("skips", (("asked_at", 1),), "forgetting skips of messages that never came", expire_after_s=SKIPS_KEPT_S),
 )
 OPEN = [ParkedState.PARKED.value, ParkedState.WAITING.value]
 _CLOSED = [ParkedState.HANDLED.value, ParkedState.DISCARDED.value]
