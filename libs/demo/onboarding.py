@@ -42,7 +42,9 @@ async def open_accounts(
             for _ in range(CONCURRENT_REQUESTS):
                 group.create_task(_open_while_there_are(gateway, mediation, waiting, opened, on_opened))
     except* (GatewayRefused, httpx.HTTPError) as failures:
-        raise GatewayRefused(str(failures.exceptions[0])) from failures
+        first = failures.exceptions[0]
+        # Many of httpx's errors say nothing but their type.
+        raise GatewayRefused(str(first) or type(first).__name__) from failures
     return opened
 
 

@@ -12,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 # From the first byte of a request, or from the connection, to its last byte.
 REQUEST_ARRIVES_S = 30.0
+# A client must close an idle connection before the server does: else its next request may meet the end of the connection, and whether a
+# POST was handled is then unknown. Clients and proxies keep connections for 5 to 60 s; uvicorn's own 5 s are those of httpx.
+KEPT_IDLE_S = 75.0
 # The request line and all headers.
 HEAD_BYTES_MAX = 65_536
 _REASONS = {408: "Request timeout", 431: "Request header fields too large"}
@@ -21,12 +24,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol; each request arrives within `request_arrives_s` and its head has at most HEAD_BYTES_MAX bytes."""
 
     request_arrives_s = REQUEST_ARRIVES_S
+    kept_idle_s = KEPT_IDLE_S
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._arriving: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._is_head_open = True
         self._is_refused = False
+        self.timeout_keep_alive = self.kept_idle_s  # type: ignore[assignment]
         super().connection_made(transport)
         self._begin_arriving()
 

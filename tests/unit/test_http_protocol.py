@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request
@@ -18,6 +19,7 @@ WAIT_S = 20.0
 
 class _Impatient(BoundedHttpProtocol):
     request_arrives_s = LIMIT_S
+    kept_idle_s = LIMIT_S / 2
 
 
 @asynccontextmanager
@@ -133,3 +135,13 @@ async def test_whole_requests_are_answered_on_one_connection_also_slow_answers_a
     assert answer.count(b"HTTP/1.1 200 OK") == 3
     assert answer.count(b"1000000") == 2
     assert answer.endswith(b'"done"')
+
+
+async def test_an_idle_connection_is_kept_for_longer_than_clients_keep_theirs_and_then_closed():
+    async with serving() as port:
+        started = time.monotonic()
+        answer = await exchange(port, POST + b"Content-Length: 0\r\n\r\n")
+
+    assert answer.split(b" ")[1:2] == [b"200"]
+    assert _Impatient.kept_idle_s <= time.monotonic() - started < WAIT_S / 2
+    assert BoundedHttpProtocol.kept_idle_s > 10 * (httpx.Limits().keepalive_expiry or 0)
