@@ -17,6 +17,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from libs.runtime.exact_numbers import decimal128
 from libs.runtime.lifetime.driver_wait import mend_driver_wait
+from libs.runtime.lifetime.transaction_limit import LIFETIME_LIMIT_S
 from libs.runtime.mongo_errors import DUPLICATE_KEY, error_codes
 from libs.runtime.settings import RuntimeSettings
 
@@ -52,7 +53,10 @@ CODEC_OPTIONS: CodecOptions = CodecOptions(type_registry=TypeRegistry([_DecimalC
 
 
 class TransactionGivenUp(OperationFailure):
-    """A transaction met conflicts until its tries or its time were over. Its cause is the last conflict, whose code it has."""
+    """A transaction met conflicts until its tries or its time were over, or one try took longer than MongoDB lets a transaction live.
+
+    Its cause is the last error, whose code it has.
+    """
 
 
 class IndexImpossible(Exception):
@@ -122,7 +126,8 @@ async def _remedy(store: AsyncDatabase, index: Index, error: OperationFailure) -
 async def in_transaction(client: AsyncMongoClient, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
     """Run `work(session)` in one transaction, again as a whole after a write conflict (the driver backs off).
 
-    Raises: TransactionGivenUp, after TRANSACTION_TRIES_MAX tries or TRANSACTION_TIME_MAX_S.
+    Raises: TransactionGivenUp, after TRANSACTION_TRIES_MAX tries or TRANSACTION_TIME_MAX_S, or after one try of LIFETIME_LIMIT_S: MongoDB
+    ends such a transaction, and the same work would take as long again. Whoever can should do less of it at a time.
     """
     bounded = _Bounded(work)
     try:
@@ -145,17 +150,18 @@ class _Bounded(Generic[T]):
     def __init__(self, work: Callable[[AsyncClientSession], Awaitable[T]]) -> None:
         self._work: Callable[[AsyncClientSession], Awaitable[T]] | None = work
         self._tries = 0
-        self._ends_at = time.monotonic() + TRANSACTION_TIME_MAX_S
+        self._began_at = time.monotonic()
+        self._ends_at = self._began_at + TRANSACTION_TIME_MAX_S
         self._last: PyMongoError | None = None
         self._errors: list[BaseException] = []
 
     async def work(self, session: AsyncClientSession) -> T:
         assert self._work is not None, "the transaction is over"
-        if self._tries and (self._tries >= TRANSACTION_TRIES_MAX or time.monotonic() > self._ends_at):
-            # Without the label of a transient error, so that the driver ends.
-            code = self._last.code if isinstance(self._last, OperationFailure) else None
-            raise TransactionGivenUp(f"a transaction conflicted {self._tries} times: {self._last}", code) from self._last
+        now = time.monotonic()
+        if self._tries:
+            self._end_in_vain(now)
         self._tries += 1
+        self._began_at = now
         try:
             return await self._work(session)
         except BaseException as error:
@@ -163,6 +169,18 @@ class _Bounded(Generic[T]):
                 self._last = error
             self._errors.append(error)
             raise
+
+    def _end_in_vain(self, now: float) -> None:
+        """Raise TransactionGivenUp, without the label of a transient error so that the driver ends, where another try is in vain."""
+        tried_s = now - self._began_at
+        if tried_s >= LIFETIME_LIMIT_S:
+            why = f"took {tried_s:.0f} s, longer than MongoDB lets it live"
+        elif self._tries >= TRANSACTION_TRIES_MAX or now > self._ends_at:
+            why = f"conflicted {self._tries} times"
+        else:
+            return
+        code = self._last.code if isinstance(self._last, OperationFailure) else None
+        raise TransactionGivenUp(f"a transaction {why}: {self._last}", code) from self._last
 
     def forget(self) -> None:
         """Let go of the work and of what the frames of its errors hold. Their tracebacks still tell where they were raised."""

@@ -9,6 +9,7 @@ What the infrastructure causes keeps the offset, backs off and comes again.
 import asyncio
 import inspect
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from libs.contracts import Fact, MalformedFact
 from libs.runtime.failures import reason_of, storable
 from libs.runtime.garbage import collect_garbage
 from libs.runtime.handler_progress import HandlerProgress
+from libs.runtime.lifetime.transaction_limit import LIFETIME_LIMIT_S
 from libs.runtime.logs import ids_of
 from libs.runtime.metrics import BATCH_SECONDS, CONSUMED, PARKED, RETRIES
 from libs.runtime.parking.draining import ParkedRecord
@@ -41,6 +43,9 @@ BACKOFF_MAX_S = 20.0
 VAIN_MAX = 20
 # A batch that the infrastructure failed comes again in smaller pieces, until the one message is found that causes it, if one does.
 NARROWED_BY = 4
+# MongoDB ends a transaction that takes too long. Pieces are half as large after that, and only twice as large again after one that
+# left time enough for it: else the batches of a slow machine would fail by their time again and again.
+TIME_FOR_TWICE_S = LIFETIME_LIMIT_S / 4
 LOGGED_OF_A_BATCH_MAX = 20
 
 F = TypeVar("F", bound=Fact)
@@ -127,6 +132,7 @@ class Subscription:
         self._failures_in_a_row = 0
         self._vain_in_a_row = 0
         self._piece_size: int | None = None
+        self._piece_size_max = math.inf
         # What was handled of a batch that failed, until it succeeds: it need not be handled again.
         self._done: set[Place] = set()
         self._answered: list[Sequence[Item]] = []
@@ -179,11 +185,22 @@ class Subscription:
     async def _handle(self, records: Sequence[ConsumerRecord]) -> None:
         rest = [record for record in records if _place(record) not in self._done] if self._done else records
         while rest:
-            size = self._piece_size or len(rest)
+            size = int(min(self._piece_size or len(rest), self._piece_size_max))
             piece, rest = rest[:size], rest[size:]
             self.progress.tries(piece)
-            await self._handle_piece(piece)
+            await self._handle_in_time(piece)
             self._piece_size = None if self._piece_size is None else self._piece_size * NARROWED_BY
+
+    async def _handle_in_time(self, records: Sequence[ConsumerRecord]) -> None:
+        began_at = time.monotonic()
+        try:
+            await self._handle_piece(records)
+        except Exception:
+            if time.monotonic() - began_at >= LIFETIME_LIMIT_S:
+                self._piece_size_max = max(1, len(records) // 2)
+            raise
+        if time.monotonic() - began_at < TIME_FOR_TWICE_S and 2 * len(records) > self._piece_size_max:
+            self._piece_size_max *= 2
 
     async def _handle_piece(self, records: Sequence[ConsumerRecord]) -> None:
         items = [self._item(record) for record in records]

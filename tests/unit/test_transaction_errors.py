@@ -1,5 +1,6 @@
 """What a transaction fails by holds nothing once that has been dealt with, though the driver keeps errors in circles."""
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,10 +11,14 @@ import pytest
 from pymongo.asynchronous import client_session
 from pymongo.errors import OperationFailure
 
+from libs.runtime import mongo
+from libs.runtime.failures import is_infrastructure
 from libs.runtime.lifetime.transaction_limit import LIFETIME_LIMIT_S
-from libs.runtime.mongo import TRANSACTION_TIME_MAX_S, TRANSACTION_TRIES_MAX, in_transaction
+from libs.runtime.mongo import TRANSACTION_TIME_MAX_S, TRANSACTION_TRIES_MAX, TransactionGivenUp, in_transaction
 from libs.runtime.mongo_errors import DUPLICATE_KEY
 from services.rating.collisions import Collision, collisions
+
+NO_SUCH_TRANSACTION = 251
 
 
 class Held:
@@ -99,3 +104,19 @@ def test_a_transaction_outlasts_the_lock_of_a_process_that_hangs() -> None:
         min(client_session._BACKOFF_INITIAL * 1.5**tried, client_session._BACKOFF_MAX) / 2 for tried in range(1, TRANSACTION_TRIES_MAX)
     ]
     assert kept_s < TRANSACTION_TIME_MAX_S < sum(pauses_s)
+
+
+async def test_a_transaction_that_mongodb_ended_by_its_time_is_not_tried_again_at_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mongo, "LIFETIME_LIMIT_S", 0.01)
+    tries = 0
+
+    async def write(session: Any) -> None:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0.02)
+        raise OperationFailure("Transaction 5 has been aborted", NO_SUCH_TRANSACTION)
+
+    client: Any = Client(5)
+    with pytest.raises(TransactionGivenUp, match="longer than MongoDB lets it live") as given_up:
+        await in_transaction(client, write)
+    assert (tries, given_up.value.code, is_infrastructure(given_up.value)) == (1, NO_SUCH_TRANSACTION, True)
