@@ -162,7 +162,7 @@ def _call(id: str, caller: int, chance: random.Random) -> UsageReceived:
 
 
 def _summary(rated: list[Run], floors: list[Run]) -> dict[str, object]:
-    runs = {
+    runs: dict[str, list[float]] = {
         "usages_per_s": [round(run.usages_per_s) for run in rated],
         "floor_usages_per_s": [round(run.usages_per_s) for run in floors],
         "ratio": [round(run.usages_per_s / floor.usages_per_s, 3) for run, floor in zip(rated, floors, strict=True)],

@@ -14,7 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from libs.contracts import UsageRated, UsageReceived
 from libs.runtime import RuntimeSettings, in_transaction
-from libs.runtime.broker import new_broker, subscribe
+from libs.runtime.broker import feed, new_broker
 from libs.runtime.consumers import ConsumerLog
 from libs.runtime.mongo import connect, database
 from libs.runtime.publisher import FactPublisher
@@ -30,7 +30,7 @@ class FloorSettings(RuntimeSettings):
 
 
 class RawCopies:
-    """Takes records from the broker in the place of a handler's subscription."""
+    """Takes records from the broker in place of the subscription of a handler."""
 
     def __init__(self, settings: FloorSettings, client: AsyncMongoClient, publisher: FactPublisher) -> None:
         self._client = client
@@ -53,7 +53,8 @@ async def copy(settings: FloorSettings) -> None:
     """Consume until the process is ended."""
     client, publisher, broker = connect(settings), FactPublisher(NAME, settings), new_broker(settings, ConsumerLog())
     copies = RawCopies(settings, client, publisher)
-    subscribe(broker, settings, copies, [UsageReceived], group=settings.topic(GROUP), batch_size=settings.rating_batch_size)
+    topics = [settings.topic(UsageReceived.topic)]
+    feed(broker, settings, copies.consume, topics, group=settings.topic(GROUP), batch_size=settings.rating_batch_size)
     await publisher.start()
     await broker.start()
     await asyncio.Event().wait()

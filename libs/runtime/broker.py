@@ -5,7 +5,7 @@ NACK_ON_ERROR is the only policy under which a failed batch comes back; its miss
 
 import asyncio
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -78,10 +78,31 @@ def subscribe(
         watch.assigned(partitions)
 
     place = GroupPlace(assigned) if group else None
+
+    async def consume(records: Sequence[ConsumerRecord]) -> None:
+        # FastStream cancels what takes longer than its graceful stop: then the batch still ends its calls of the driver.
+        await uninterrupted(subscription.consume(records) if place is None else _watched(watch, subscription, records))
+
+    topics = [settings.topic(fact.topic) for fact in facts]
+    subscriber = feed(broker, settings, consume, topics, group=group, batch_size=batch_size, listener=place)
+    return Consumer(subscription, subscriber, place)
+
+
+def feed(
+    broker: KafkaBroker,
+    settings: RuntimeSettings,
+    consume: Callable[[Sequence[ConsumerRecord]], Awaitable[None]],
+    topics: Iterable[str],
+    *,
+    group: str | None,
+    batch_size: int,
+    listener: GroupPlace | None = None,
+) -> Any:
+    """Add a subscriber of FastStream that feeds `consume` the records of each poll, and return it."""
     subscriber = broker.subscriber(
-        *(settings.topic(fact.topic) for fact in facts),
+        *topics,
         group_id=group,
-        listener=place,
+        listener=listener,
         batch=True,
         max_records=batch_size,
         batch_timeout_ms=POLL_TIMEOUT_MS,
@@ -90,13 +111,8 @@ def subscribe(
         session_timeout_ms=settings.kafka_session_timeout_ms,
         heartbeat_interval_ms=settings.kafka_session_timeout_ms // 4,
     )
-
-    @subscriber
-    async def consume(records: Sequence[ConsumerRecord]) -> None:
-        # FastStream cancels what takes longer than its graceful stop: then the batch still ends its calls of the driver.
-        await uninterrupted(subscription.consume(records) if place is None else _watched(watch, subscription, records))
-
-    return Consumer(subscription, subscriber, place)
+    subscriber(consume)
+    return subscriber
 
 
 async def _watched(watch: OffsetWatch, subscription: Subscription, records: Sequence[ConsumerRecord]) -> None:
