@@ -67,7 +67,8 @@ class HotFact(Fact, msgspec.Struct, metaclass=_HotFactMeta):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            lambda value: value if isinstance(value, cls) else msgspec.convert(value, cls),
+            # Within another fact it is read as its own message would be: what one reader refuses, so does the other.
+            lambda value: value if isinstance(value, cls) else cls.from_message(msgspec.json.encode(value)),
             serialization=core_schema.plain_serializer_function_ser_schema(msgspec.to_builtins),
         )
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import model_validator
 
-from libs.contracts import Fact, HotFact, MalformedFact
+from libs.contracts import Fact, HotFact, MalformedFact, UsageReceived, UsageRejected
 from libs.contracts.fact import RecordFact
 from tests.contracts.test_fact_examples import FACTS
 
@@ -59,3 +59,13 @@ def test_what_is_no_fact_is_malformed(topic: str) -> None:
 @pytest.mark.parametrize("fact", FACTS.values(), ids=FACTS)
 def test_messages_are_read_in_one_place(fact: type[Fact]) -> None:
     assert fact.from_message.__func__ is Fact.from_message.__func__  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("quantity", ["NaN", "Infinity", "1e400", "1e-40", '"1_000"', '"\u0661\u0662"', "null", "true"])
+def test_a_usage_within_another_fact_is_read_as_its_own_message_is(quantity: str) -> None:
+    usage = '{"id": "u", "identifier": "i", "usage_type": "voice", "started_at": "2026-03-02T15:00:00Z", "unit": "s", "quantity": %s}'
+    rejected = '{"suspense_id": "u", "reason": "no-price", "detail": "none", "usage": %s}'
+    UsageRejected.from_message((rejected % (usage % "60")).encode())
+    for fact, body in ((UsageReceived, usage % quantity), (UsageRejected, rejected % (usage % quantity))):
+        with pytest.raises(MalformedFact):
+            fact.from_message(body.encode())
