@@ -6,10 +6,10 @@ with the last bill before its own period begins; the first bill of a product has
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 
-from libs.periods import Period, local_date
+from libs.periods import MOMENT, Period, local_date
 from libs.pricing.recurring_period import FeePeriod, fee_periods
 from libs.pricing.recurring_price import Charged, RecurringPrice
 from libs.pricing.recurring_share import Subscription, share_of
@@ -42,9 +42,10 @@ def fee_of(price: RecurringPrice, subscription: Subscription, fee_period: FeePer
 def periods_between(
     price: RecurringPrice, subscription: Subscription, start: datetime, end: datetime, zone_name: str
 ) -> Iterator[FeePeriod]:
-    """The periods of a price that have a day between two instants."""
+    """Return the periods of a price that have a day between two instants. The day on which `end` falls counts if `end` is not its start."""
     activated_on = local_date(subscription.activated_at, zone_name)
-    periods = fee_periods(price, activated_on, local_date(start, zone_name), local_date(end, zone_name))
+    beyond = local_date(end - MOMENT, zone_name) + timedelta(days=1)
+    periods = fee_periods(price, activated_on, local_date(start, zone_name), beyond)
     return (fee_period for fee_period in periods if fee_period.is_lived(zone_name))
 
 

@@ -53,6 +53,20 @@ def test_what_was_charged_is_found_and_what_is_taken_away_is_missed(contract: Co
         assert difference.id == "ada|p|fee"
 
 
+def test_a_fee_of_the_last_hours_of_a_product_is_missed() -> None:
+    began = datetime(2026, 3, 31, tzinfo=UTC)
+    hours = Contract(
+        "UTC",
+        PLANS[0],
+        (Version(began + timedelta(minutes=30), {"small": Decimal(30)}),),
+        (Time("small", began, datetime(2026, 4, 1, 5, tzinfo=UTC), False),),
+    )
+    cuts = run(hours, MONTHS)
+    assert [charge.amount for charge in cuts.charges.values()] == [Decimal("1.00")]
+    (difference,) = checked(cuts.account, hours.product, [], hours.books)
+    assert difference.expected.startswith("1 charges of fee from 2026-04-01 to 2026-04-01: ")
+
+
 def test_what_is_missing_is_told_once_for_each_price_with_its_days() -> None:
     cuts = run(MONTHLY, MONTHS)
     (difference,) = checked(cuts.account, MONTHLY.product, list(cuts.charges.values())[-1:], MONTHLY.books)
