@@ -1,8 +1,7 @@
 """Every rated usage priced again by its own rate book and offering, and every other one beside its entry in suspense."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from libs.audit.alignment import align
 from libs.audit.domain.difference import Difference
@@ -11,24 +10,24 @@ from libs.audit.domain.terms import CountingCharge, check_terms, same_tiers
 from libs.audit.domain.usages import check_price, check_suspended, parts_of
 from libs.audit.findings import Findings
 from libs.audit.known_terms import KNOWN_MAX, KnownTerms
-from libs.audit.reader import Document, Pipeline, Reader, in_slices
+from libs.audit.reader import Document, Pipeline, Reader
 from libs.contracts import ChargeTiers, LineRounding
 from libs.money import sum_exactly
-from libs.pricing import PricedUsage, RateBooks
+from libs.pricing import PricedUsage, RateBooks, RejectedUsage
 from libs.pricing.books_alone import each_alone
 
-SLICE = 5_000
 PRICING_FIELDS = (
     *("identifier", "usage_type", "started_at", "quantity", "unit", "called_number", "characteristics"),
     *("charge_id", "rate_book", "price_id", "charged_quantity", "numerator", "denominator", "currency", "parts", "allowances"),
 )
+# The terms of an offering, and what a usage costs by them.
+Outcome = tuple[OfferingTerms, PricedUsage | RejectedUsage]
 
 
 async def audit_prices(books: RateBooks, reader: Reader, findings: Findings) -> None:
     """Price every usage again. Where nobody can tell any more by which books, it is counted apart and not compared."""
     known, counting, alone = KnownTerms(reader), _CountingCharges(reader), each_alone(books)
-    rated = reader.find("rating", "usage", {"charge_id": {"$exists": True}, **reader.among("_id")}, fields=PRICING_FIELDS)
-    async for usages in in_slices(rated, SLICE):
+    async for usages in reader.batches("rating", "usage", {"charge_id": {"$exists": True}, **reader.among("_id")}, fields=PRICING_FIELDS):
         await counting.add(await known.learn({part["charge_id"] for usage in usages for part in parts_of(usage)}))
         for usage in usages:
             findings.checked["usages"] += 1
@@ -36,15 +35,13 @@ async def audit_prices(books: RateBooks, reader: Reader, findings: Findings) -> 
             if not terms:
                 findings.checked["usages of an unknown charge or account, not priced again"] += 1
                 continue
-            by = _priced_by(usage, terms[0], books, alone)
+            now = terms[0].price(usage, books)
+            by = _priced_by(usage, terms[0].books_of(usage, now, books), books, alone)
             if by is None:
                 findings.checked["usages of another rate book, not priced again"] += 1
                 continue
-            fitting = next((each for each in terms if not any(_check(usage, each, by))), None)
-            if fitting is None:
-                findings.add(*_check(usage, terms[0], by), key=usage["_id"])
-            else:
-                findings.add(*counting.check(usage, fitting, by), key=usage["_id"])
+            outcomes = ((each, now if each is terms[0] and by is books else each.price(usage, by)) for each in terms)
+            findings.add(*_check(usage, outcomes, by, counting), key=usage["_id"])
 
 
 async def audit_suspense(reader: Reader, findings: Findings) -> None:
@@ -54,20 +51,28 @@ async def audit_suspense(reader: Reader, findings: Findings) -> None:
         findings.add(*check_suspended(suspense_id, usages, entries), key=suspense_id)
 
 
-def _priced_by(usage: Mapping[str, Any], terms: OfferingTerms, books: RateBooks, alone: Mapping[str, RateBooks]) -> RateBooks | None:
-    """The books of today; or by itself the one that a usage names, where another was published since for the time in which it began.
+def _priced_by(usage: Document, now: Sequence[str], books: RateBooks, alone: Mapping[str, RateBooks]) -> RateBooks | None:
+    """Return the books of today, or by itself the one that a usage names, where another was published since for the time in which it began.
 
-    None when that book is not loaded, or several that are not today's priced a usage that was split.
+    `now` are the books that price it today. None when the book that it names is not loaded, or several that are not today's priced a
+    usage that was split.
     """
     named = [part["rate_book"] for part in parts_of(usage)]
-    if terms.books_of(usage, books) in ([], named):
+    if now in ([], named):
         return books
     return alone.get(named[0]) if len(set(named)) == 1 else None
 
 
-def _check(usage: Mapping[str, Any], terms: OfferingTerms, books: RateBooks) -> Iterator[Difference]:
-    allowances = terms.allowances(usage["started_at"], books) if "allowances" in usage else {}
-    return check_price(usage, terms.price(usage, books), allowances)
+def _check(usage: Document, outcomes: Iterable[Outcome], books: RateBooks, counting: "_CountingCharges") -> Sequence[Difference]:
+    """Return what differs from the likeliest outcome, unless another one fits."""
+    likeliest: Sequence[Difference] = ()
+    for terms, priced in outcomes:
+        allowances = terms.allowances(usage["started_at"], books) if "allowances" in usage else {}
+        differences = list(check_price(usage, priced, allowances))
+        if not differences:
+            return list(counting.check(usage, priced))
+        likeliest = likeliest or differences
+    return likeliest
 
 
 class _CountingCharges:
@@ -84,12 +89,11 @@ class _CountingCharges:
         for charge_id, charge in charges.items():
             self._charges[charge_id] = await self._counting(charge)
 
-    def check(self, usage: Mapping[str, Any], terms: OfferingTerms, books: RateBooks) -> Iterator[Difference]:
-        """Compare the charges of a usage that has the price which its terms give it."""
+    def check(self, usage: Document, priced: PricedUsage | RejectedUsage) -> Iterator[Difference]:
+        """Compare the charges of a usage that has this price."""
         parts = parts_of(usage)
         if not any(part["charge_id"] in self._charges for part in parts):
             return
-        priced = terms.price(usage, books)
         assert isinstance(priced, PricedUsage), f"usage {usage['_id']} has the price that its terms give it"
         for part, each in zip(parts, priced.parts, strict=True):
             charge = self._charges.pop(part["charge_id"], None)

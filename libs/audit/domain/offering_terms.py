@@ -22,9 +22,8 @@ class OfferingTerms:
         """The price of a stored usage by these books, without what allowances pay."""
         return books.price_usage(self.offering_id, received_usage(usage), time_zone=self.time_zone, currency=self.currency)
 
-    def books_of(self, usage: Mapping[str, Any], books: RateBooks) -> list[str]:
-        """The books that price it now, or the one that refuses to; one that takes effect in the past may do so for what others priced."""
-        priced = self.price(usage, books)
+    def books_of(self, usage: Mapping[str, Any], priced: PricedUsage | RejectedUsage, books: RateBooks) -> list[str]:
+        """Return the books that priced it so, or the one that refused to. One published later may do so for what others priced."""
         if isinstance(priced, PricedUsage):
             return [part.rate_book for part in priced.parts]
         offering = books.offering(self.offering_id, usage["started_at"], self.currency, self.time_zone)

@@ -45,7 +45,8 @@ def check_standing(standing: Standing, books: RateBooks, alone: Mapping[str, Rat
     named = [part["rate_book"] for part in standing.rerating["new"]]
     # A book that was asked for goes before all others; by those of its time, a usage that is split may be priced by several.
     by = alone.get(named[0]) if len(set(named)) == 1 else books
-    if by is None or (by is books and standing.terms[0].books_of(standing.usage, books) not in ([], named)):
+    first = standing.terms[0]
+    if by is None or (by is books and first.books_of(standing.usage, first.price(standing.usage, books), books) not in ([], named)):
         return NotPriced.OTHER_BOOK
     outcomes = [outcome for terms in standing.terms for outcome in _outcomes(standing, terms, by, alone)]
     if not outcomes:
