@@ -13,13 +13,15 @@ from libs.audit.charges import audit_amounts_together, audit_charges, audit_clos
 from libs.audit.cycles import audit_cycles
 from libs.audit.fees import audit_fees
 from libs.audit.findings import Findings
-from libs.audit.looks import PAUSE_S, Step, look_until_sure
+from libs.audit.looks import PAUSE_S, Step, Unhandled, look_until_sure
 from libs.audit.published import audit_gaps, audit_published_bills
 from libs.audit.reader import Reader, open_reader
 from libs.audit.received import audit_received, audit_waiting
 from libs.audit.reratings import audit_reratings
 from libs.audit.usages import audit_prices, audit_suspense
+from libs.contracts import UsageRated, all_facts
 from libs.pricing import RateBooks
+from libs.runtime.lag import lag_reader
 from libs.runtime.settings import RuntimeSettings
 
 Say = Callable[[str], None]
@@ -103,14 +105,22 @@ async def audit(
             known = course.finished(subject.name)
             if known is None:
                 say(subject.name)
-                known = await _run(subject, reader, course, pause_s)
+                known = await _run(settings, subject, reader, course, pause_s)
             found.merge(known)
     return found
 
 
-async def _run(subject: Subject, reader: Reader, course: Course, pause_s: float) -> Findings:
+async def unhandled(settings: RuntimeSettings) -> Unhandled:
+    """Return where handlers are that have not handled all facts. What rating tells of usages is no cause of anything that is audited."""
+    async with lag_reader(settings) as reader:
+        behind = [at for at in await reader.partitions() if at.lag]
+    plain = {settings.topic(fact.topic): fact.topic for fact in all_facts() if fact is not UsageRated}
+    return {(at.group, plain[at.topic], at.partition): at.next_offset for at in behind if at.topic in plain}
+
+
+async def _run(settings: RuntimeSettings, subject: Subject, reader: Reader, course: Course, pause_s: float) -> Findings:
     findings = Findings()
     course.begin(subject, await reader.count(*subject.collection), findings)
-    await look_until_sure(subject.step, reader, findings, pause_s)
+    await look_until_sure(subject.step, reader, findings, partial(unhandled, settings), pause_s)
     course.finish(subject, findings)
     return findings

@@ -18,12 +18,13 @@ COMPARED_FIELDS = ("account_id", "bill_no", "currency", "tax_included_amount")
 async def audit_published_bills(settings: RuntimeSettings, reader: Reader, findings: Findings) -> None:
     """Compare the number and the total of each published bill with those of the stored one."""
     published = PublishedReader(settings, {})
-    async for bills in published.read(BillIssued):
+    async for found in published.read(BillIssued):
+        bills = [bill for bill in found if reader.includes(bill.fact.id)]
         wanted = {"_id": {"$in": list({bill.fact.id for bill in bills})}}
         stored = {document["_id"]: document async for document in reader.find("invoicing", "bills", wanted, fields=COMPARED_FIELDS)}
         for bill in bills:
             findings.checked["published bills"] += 1
-            findings.add(*check_published(bill.fact, stored.get(bill.fact.id)))
+            findings.add(*check_published(bill.fact, stored.get(bill.fact.id)), key=bill.fact.id)
     if published.malformed_count:
         findings.add(unreadable_bills(published.malformed_count))
 
@@ -31,7 +32,7 @@ async def audit_published_bills(settings: RuntimeSettings, reader: Reader, findi
 async def audit_gaps(reader: Reader, findings: Findings) -> None:
     """Report each gap until somebody closes it."""
     for service in SERVICES:
-        async for gap in reader.find(service, GAPS):
+        async for gap in reader.find(service, GAPS, reader.among("_id")):
             findings.checked["gaps"] += 1
             if gap["closed_at"] is None:
-                findings.add(open_gap(UnreadGap(gap["_id"], gap["message_count"])))
+                findings.add(open_gap(UnreadGap(gap["_id"], gap["message_count"])), key=gap["_id"])

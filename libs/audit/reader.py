@@ -43,6 +43,10 @@ class Reader:
         """Return the condition that a field has one of the keys to look at, or none when all are."""
         return {} if self._only is None else {field: {"$in": list(self._only)}}
 
+    def includes(self, key: str) -> bool:
+        """Return whether what belongs to a key is looked at."""
+        return self._only is None or key in self._only
+
     async def batches(
         self, service: str, collection: str, query: Mapping[str, Any], *, fields: Sequence[str]
     ) -> AsyncIterator[list[Document]]:

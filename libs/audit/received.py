@@ -30,7 +30,7 @@ async def audit_waiting(settings: RuntimeSettings, reader: Reader, findings: Fin
         for partition, acknowledged in (await _acknowledged(settings, topic)).items():
             findings.checked["partitions of usages"] += 1
             if acknowledged < topic.ends[partition]:
-                findings.add(waiting_usages(partition.partition, topic.ends[partition] - acknowledged))
+                findings.add(waiting_usages(partition.partition, acknowledged))
 
 
 async def audit_received(settings: RuntimeSettings, reader: Reader, findings: Findings) -> None:
@@ -55,13 +55,16 @@ async def _check(records: Sequence[ConsumerRecord], reader: Reader, findings: Fi
             usages.append(UsageReceived.from_message(record.value or b""))
         except MalformedFact:
             malformed.add(malformed_id(record.value or b""))
+    usages = [usage for usage in usages if reader.includes(usage.id)]
+    malformed = set(filter(reader.includes, malformed))
     findings.checked["usage messages"] += len(records)
     ids = list({usage.id for usage in usages})
     stored = {document["_id"]: document async for document in reader.find("rating", "usage", {"_id": {"$in": ids}}, fields=RECEIVED_FIELDS)}
-    findings.add(*(undecided_usage(usage_id) for usage_id in sorted(set(ids) - stored.keys())))
-    findings.add(*(undecided_usage(suspense_id) for suspense_id in sorted(malformed - await _suspended(reader, malformed))))
+    for undecided in sorted({*(set(ids) - stored.keys()), *(malformed - await _suspended(reader, malformed))}):
+        findings.add(undecided_usage(undecided), key=undecided)
     other = [usage for usage in usages if usage.id in stored and not is_stored_as_received(usage, stored[usage.id])]
-    findings.add(*(altered_usage(usage.id) for usage in await _not_suspended(reader, other)))
+    for usage in await _not_suspended(reader, other):
+        findings.add(altered_usage(usage.id), key=usage.id)
 
 
 async def _suspended(reader: Reader, suspense_ids: set[str]) -> set[str]:

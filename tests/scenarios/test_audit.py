@@ -1,18 +1,22 @@
 """The audit over a world that did a bit of everything: clean as it is, and each corrupted document is reported."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from pymongo.asynchronous.collection import AsyncCollection
+from rich.console import Console
 
 from libs.audit import Findings, audit
+from libs.audit.auditor import Subject, subjects
 from libs.audit.domain.difference import Category
+from libs.cli.audit_course import AuditCourse
 from libs.contracts import UsageReceived
 from libs.devstack.settings import PROJECT_ROOT
 from libs.pricing import load_rate_books
@@ -46,8 +50,8 @@ async def busy(world: World) -> World:
     return world
 
 
-async def findings_of(world: World, as_of: datetime = RUNS_DUE_AT) -> Findings:
-    return await audit(world.settings, BOOKS, lambda subject: None, as_of=as_of, pause_s=0)
+async def findings_of(world: World, as_of: datetime = RUNS_DUE_AT, course: AuditCourse | None = None) -> Findings:
+    return await audit(world.settings, BOOKS, lambda subject: None, as_of=as_of, course=course, pause_s=0)
 
 
 async def test_what_the_services_did_is_found_to_be_right(busy: World) -> None:
@@ -182,6 +186,37 @@ async def corrupted(collection: AsyncCollection, corruption: Corruption) -> Asyn
 
 async def test_nothing_differs_any_more_once_all_of_it_is_restored(busy: World) -> None:
     assert (await findings_of(busy)).differences == []
+
+
+class _Interrupted(Exception):
+    """The process ends."""
+
+
+class _OneStep(AuditCourse):
+    """The course of a process that ends when its second step begins."""
+
+    begun: tuple[str, ...] = ()
+
+    def begin(self, subject: Subject, expected_count: int, findings: Findings) -> None:
+        if self.begun:
+            raise _Interrupted
+        self.begun = (subject.name,)
+        super().begin(subject, expected_count, findings)
+
+
+async def test_an_audit_that_is_interrupted_in_every_step_does_none_of_them_twice(busy: World, tmp_path: Path) -> None:
+    names = [subject.name for subject in subjects(busy.settings, BOOKS, RUNS_DUE_AT)]
+    begun: list[str] = []
+    async with corrupted(busy.services["invoicing"].database["numbers"], corruption("invoicing.numbers", {}, add("last", 1))):
+        whole = await findings_of(busy)
+        for number in range(len(names)):
+            course = _OneStep(Console(quiet=True), tmp_path / "audit.json", "this system", resume=number > 0)
+            with suppress(_Interrupted):
+                found = await findings_of(busy, course=course)
+            begun += course.begun
+    assert begun == names
+    assert found.as_json() == whole.as_json()
+    assert whole.counts == {Category.BILL_NUMBER: 1}
 
 
 async def test_the_command_tells_it_to_machines_and_fails_when_anything_differs(busy: World) -> None:

@@ -12,15 +12,18 @@ from libs.audit import Findings
 from libs.audit.buckets import audit_buckets
 from libs.audit.charges import audit_amounts_together, audit_charges
 from libs.audit.domain.difference import Category
+from libs.audit.published import audit_published_bills
 from libs.audit.reader import open_reader
 from libs.audit.reratings import audit_reratings
 from libs.audit.usages import audit_prices
-from libs.contracts import RerateRequested
+from libs.contracts import BillIssued, RerateRequested
 from libs.periods import calendar_month
 from libs.pricing import load_rate_books
+from tests.contracts.test_fact_examples import EXAMPLES
 from tests.rating_world import ZONE, RatingWorld, call, cut
 
 ADA = "+12125550001"
+BILL = EXAMPLES / BillIssued.topic / "0.2.0-discounts.json"
 BOOK = """
 id: BOOK_ID
 effective_from: SINCE
@@ -155,3 +158,16 @@ async def test_all_that_rating_stores_is_computed_again(rating: RatingWorld, rat
     wrong = Corruption("usage", {"parts": {"$exists": True}}, {"$inc": {"numerator": 1, "parts.1.numerator": 1}}, Category.USAGE_PRICE)
     async with corrupted(rating, wrong):
         assert wrong.expected in (await findings_of(rating, rate_books_dir)).counts
+
+
+async def test_a_published_bill_that_cannot_be_read_is_told_and_the_others_are_compared(rating: RatingWorld) -> None:
+    bill = BillIssued.from_message(BILL.read_bytes())
+    await rating.publish(bill)
+    await rating.service.publisher.publish_raw(rating.settings.topic(BillIssued.topic), b"?", b'{"id": 7}')
+    findings = Findings()
+    async with open_reader(rating.settings) as reader:
+        await audit_published_bills(rating.settings, reader, findings)
+    assert {(each.id, each.found) for each in findings.differences} == {
+        (bill.id, "no such bill is stored"),
+        (BillIssued.topic, "1 messages that cannot be read"),
+    }

@@ -54,10 +54,13 @@ def altered_usage(usage_id: str) -> Difference:
     )
 
 
-def waiting_usages(partition: int, count: int) -> Difference:
-    """Messages that rating has not read yet."""
+def waiting_usages(partition: int, acknowledged: int) -> Difference:
+    """Return that rating has not handled the messages from an offset on. It tells no count: that grows also where rating stands still."""
     return Difference(
-        category=Category.USAGE_WAITING, id=f"partition {partition}", expected="every usage handled", found=f"{count} not handled yet"
+        category=Category.USAGE_WAITING,
+        id=f"partition {partition}",
+        expected="every usage handled",
+        found=f"those from offset {acknowledged} on are not handled yet",
     )
 
 
