@@ -9,12 +9,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.billing.final_bills import closed_since
 from libs.contracts import AccountChanged, AccountState, BillRunChanged, BillRunRequested, BillRunState
+from libs.contracts.derived_ids import BAR
 from libs.contracts.fact import ID_LENGTH_MAX
 from libs.runtime import Index, from_document, in_transaction, to_document
 from libs.runtime.copies import remember_newest
 from libs.runtime.mongo_errors import AlreadyThere, ids_may_be_there
 from services.operations.domain.bill_run import run_again
-from services.operations.domain.run_account import AccountOutcome, RunAccount, run_account_id
+from services.operations.domain.run_account import AccountOutcome, RunAccount, joins_plainly, run_account_id
 
 INDEXES = (
     Index("accounts", (("cycle", 1), ("state", 1)), "the accounts of a cycle when its run begins"),
@@ -61,12 +62,14 @@ class OperationsStore:
 
         Repeated after a crash it adds what is missing. Written before the run, so that a stored run is a whole one.
         """
-        before_account = f"{requested.id}|"
+        before_account = f"{requested.id}{BAR}"
         fits = {"$lte": [{"$strLenCP": "$_id"}, ID_LENGTH_MAX - len(before_account)]}
-        await self._snapshot_long_ids(requested, fits)
+        needs_no_escape = {"$not": {"$regexMatch": {"input": "$_id", "regex": "[|%]"}}}
+        plain = {"$and": [{"$literal": joins_plainly(requested.id)}, fits, needs_no_escape]}
+        await self._snapshot_odd_ids(requested, plain)
         copied = await self._accounts.aggregate(
             [
-                {"$match": {**_accounts_of(requested), "$expr": fits}},
+                {"$match": {**_accounts_of(requested), "$expr": plain}},
                 {
                     "$project": {
                         "_id": {"$concat": [{"$literal": before_account}, "$_id"]},
@@ -83,9 +86,9 @@ class OperationsStore:
         await copied.close()
         return await self._run_accounts.count_documents({"run_id": requested.id})
 
-    async def _snapshot_long_ids(self, requested: BillRunRequested, fits: dict[str, Any]) -> None:
-        """Put the accounts into the run whose ids, joined with the run's, are too long: MongoDB computes no digests."""
-        wanted = {**_accounts_of(requested), "$expr": {"$not": fits}}
+    async def _snapshot_odd_ids(self, requested: BillRunRequested, plain: dict[str, Any]) -> None:
+        """Put the accounts into the run whose ids MongoDB cannot join with the run's: it computes no digests and escapes nothing."""
+        wanted = {**_accounts_of(requested), "$expr": {"$not": plain}}
         async for account in self._accounts.find(wanted, {"time_zone": 1, "closed_at": 1}):
             document = {**account, "run_id": requested.id, "account_id": account["_id"], "outcome": None}
             id = document.pop("_id")

@@ -20,6 +20,7 @@ from libs.contracts import (
 from libs.periods import calendar_month
 from libs.runtime import RuntimeSettings, Service, from_document
 from libs.runtime.lag import LagReader, lag_reader
+from services.operations.domain.run_account import run_account_id
 from tests.outcomes import account, issued, parked, refused, skipped
 from tests.world import build_service, read_facts
 
@@ -79,6 +80,23 @@ async def test_every_open_account_of_the_cycle_is_cut_in_its_own_zone(office: Of
     assert {(cut.run_type, cut.cause_id, cut.requested_at) for cut in cuts.values()} == {(ON_CYCLE, RUN_ID, ASKED_AT)}
     run = await office.run()
     assert (run.state, run.counts.accounts) == (BillRunState.RUNNING, 2)
+
+
+async def test_accounts_with_ids_and_cycles_of_any_kind_are_cut_once_each_under_the_derived_id(office: Office):
+    # The last two and the first: joined by bars alone, ids of one run would be ids of another.
+    cycles = ("m", "50%", "a%7Cb", "y" * 240, "m:2026-03|x")
+    ids = ("c", "a|b", "a%7Cb", "50%", "z" * 240, "z" * 250)
+    accounts = {f"{number}{id}": cycle for number, cycle in enumerate(cycles[:-1]) for id in ids}
+    accounts |= {"x:2026-03|c": "m", "c": "m:2026-03|x"}
+    await office.tell(*(account(id, cycle=cycle) for id, cycle in accounts.items()))
+    asked = [BillRunRequested(id=f"{cycle}:2026-03", cycle=cycle, period="2026-03", requested_at=ASKED_AT) for cycle in cycles]
+    for _ in range(2):
+        await office.tell(*asked)
+    cuts = {cut.account_id: cut for cut in await office.cuts()}
+    assert {id: cut.cause_id for id, cut in cuts.items()} == {id: f"{cycle}:2026-03" for id, cycle in accounts.items()}
+    assert {id: cut.id for id, cut in cuts.items()} == {id: run_account_id(f"{cycle}:2026-03", id) for id, cycle in accounts.items()}
+    assert len({cut.id for cut in cuts.values()}) == len(accounts)
+    assert await office.service.database["run_accounts"].count_documents({}) == len(accounts)
 
 
 async def test_an_account_that_was_closed_lately_is_billed_as_well(office: Office):

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.contracts import AccountParked, BillRunChanged, BillRunRequested, BillRunState, PeriodCut, RunType
 from libs.periods import calendar_month
@@ -30,6 +32,16 @@ def account_in_run(account_id: str = "ada", zone: str = "Europe/Madrid") -> RunA
 def billed(account_id: str = "ada", amount: str = "12.10", currency: str = "EUR") -> tuple[RunAccount, RunAccount]:
     before = account_in_run(account_id)
     return before, decide(before, issued(account_id, RUN_ID, RunType.ON_CYCLE, amount, currency), AT)
+
+
+# Parts that look like several, or like others that were escaped.
+hostile = st.text(alphabet="m|%7C25:", min_size=1, max_size=6)
+
+
+@given(hostile, hostile, hostile, hostile)
+def test_two_accounts_in_runs_never_have_one_id(cycle: str, account_id: str, other_cycle: str, other_account_id: str):
+    one, other = (f"{cycle}:2026-03", account_id), (f"{other_cycle}:2026-03", other_account_id)
+    assert (run_account_id(*one) == run_account_id(*other)) is (one == other)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from libs.billing.adjustments import Adjustment
 from libs.contracts import Charge, ChargeKind, ChargeState, FormerOffering, PeriodCut, RunType, UsageReceived
+from libs.contracts.derived_ids import joined_id
 from libs.money import sum_fractions
 from libs.periods import Period, calendar_month
 from libs.pricing import PricedUsage, RateBook, RateBooks, parse_rate_book
@@ -25,7 +26,6 @@ from services.rating.domain.counted import NOTHING_COUNTED
 from services.rating.domain.cutting import Closing, Cutter, Owed
 from services.rating.domain.deciding import UsageCharge, usage_charge
 from services.rating.domain.holdings import Account, Product
-from services.rating.domain.joined_ids import joined_id
 from services.rating.domain.months import BillingMonths
 from services.rating.domain.paid_fees import counts_since
 from tests.examples import examples

@@ -18,7 +18,7 @@ from libs.contracts import (
     RunType,
     Text,
 )
-from libs.contracts.derived_ids import fitting_id
+from libs.contracts.derived_ids import BAR, joined_id
 from libs.periods import Instant, calendar_month
 
 CutOutcome = BillIssued | BillSkipped | AccountParked | CutRefused
@@ -53,8 +53,13 @@ class RunAccount(Record):
 
 
 def run_account_id(run_id: str, account_id: str) -> str:
-    """Derived, so that an account is in a run once; also the id of its cut."""
-    return fitting_id(f"{run_id}|{account_id}")
+    """Return the derived id of an account in a run, where it is once; also the id of its cut."""
+    return joined_id(run_id, account_id)
+
+
+def joins_plainly(run_id: str) -> bool:
+    """Return whether a run's id and a short account id without bar and escape are joined as they are."""
+    return run_account_id(run_id, "a") == f"{run_id}{BAR}a"
 
 
 def ask(account: RunAccount, run: BillRunChanged) -> PeriodCut | AccountParked:

@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from libs.billing.adjustments import Adjustment
 from libs.contracts import Charge, ChargeTiers, LineRounding
+from libs.contracts.derived_ids import joined_id
 from libs.pricing import CompiledPrice
-from services.rating.domain.joined_ids import joined_id
 
 # Leaves room for the label of a cut and a number.
 CORRECTED_LENGTH_MAX = 240

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from libs.contracts.derived_ids import joined_id
 from libs.pricing import CompiledPrice, RateBooks
 from libs.pricing.allowance import Allowance, Bucket, Shared
 from libs.pricing.allowance_payment import pay
@@ -21,7 +22,6 @@ from libs.pricing.allowance_sources import NO_SOURCES, Holder, Source, Sources, 
 from libs.pricing.rate_book import Offering
 from services.rating.domain.deciding import Rated
 from services.rating.domain.holdings import Account, Product
-from services.rating.domain.joined_ids import joined_id
 
 
 @dataclass(frozen=True, slots=True)

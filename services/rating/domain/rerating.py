@@ -11,6 +11,7 @@ from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 
 from libs.contracts import Charge, ChargePosting, ChargeState, RatedPart, UsageRerated
+from libs.contracts.derived_ids import joined_id
 from libs.pricing import CompiledPrice, PricedUsage, RejectedUsage
 from libs.pricing.intake import is_summable
 from services.rating.domain.charge_ids import terms_of_charge, terms_of_price
@@ -24,7 +25,6 @@ from services.rating.domain.correcting import (
 )
 from services.rating.domain.deciding import usage_charge
 from services.rating.domain.holdings import Product
-from services.rating.domain.joined_ids import joined_id
 from services.rating.domain.months import BillingMonth, BillingMonths
 from services.rating.domain.repricing import Repricer, Standing
 
