@@ -13,10 +13,12 @@ from libs.contracts import (
     BillSkipped,
     ChargesClosed,
     CutRefused,
+    FeesNotCharged,
     PostalAddress,
     RunType,
+    UnchargedFee,
 )
-from libs.periods import calendar_month
+from libs.periods import Period, calendar_month
 from tests.closings import TERMS
 
 AT = datetime(2026, 4, 2, 8, tzinfo=UTC)
@@ -84,6 +86,13 @@ def skipped(account_id: str, cause_id: str, run_type: RunType) -> BillSkipped:
 def parked(account_id: str, cause_id: str, run_type: RunType, reason: str = "no tax rate for category standard") -> AccountParked:
     """No bill for now."""
     return AccountParked(id=f"parked-{cause_id}-{account_id}", account_id=account_id, run_type=run_type, cause_id=cause_id, reason=reason)
+
+
+def passed_over(account_id: str, cause_id: str, run_type: RunType = RunType.ON_CYCLE) -> FeesNotCharged:
+    """Fees of January 2024 to January 2025 that are too old to be charged."""
+    period = Period(start=calendar_month("2024-01", "Europe/Madrid").start, end=calendar_month("2025-01", "Europe/Madrid").end)
+    fees = (UnchargedFee(product_id="line-1", price_id="rental", period=period, period_count=13),)
+    return FeesNotCharged(id=f"cut-of-{cause_id}-{account_id}", account_id=account_id, run_type=run_type, cause_id=cause_id, fees=fees)
 
 
 def refused(account_id: str, cause_id: str, run_type: RunType, reason: str = "unknown account") -> CutRefused:

@@ -21,8 +21,9 @@ from rich.table import Table
 
 from libs.cli.conversation import publish
 from libs.cli.errors import CommandError
-from libs.contracts import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState
+from libs.contracts import BillRunChanged, BillRunCounts, BillRunRequested, BillRunState, UnchargedFee
 from libs.devstack.stack import running_settings
+from libs.periods import MOMENT, local_date
 from libs.runtime import from_document
 from libs.runtime.mongo import connect, database
 from libs.runtime.settings import RuntimeSettings
@@ -31,6 +32,8 @@ POLL_S = 0.2
 TAKEN_TIMEOUT_S = 30.0
 # A table of more is not read; --json has them all.
 PARKED_SHOWN_MAX = 50
+# Examples: how many there are the run counts.
+PASSED_OVER_SHOWN_MAX = 20
 
 app = typer.Typer(help="Bill every account of a cycle for a month; list and show runs.", invoke_without_command=True)
 progress = Console(stderr=True, highlight=False)
@@ -47,6 +50,23 @@ class ParkedAccount:
     reason: str
 
 
+@dataclass(frozen=True)
+class PassedOver:
+    """An account with fees that are too old for any cut to charge them."""
+
+    account_id: str
+    time_zone: str
+    fees: tuple[UnchargedFee, ...]
+
+    def told(self) -> str:
+        """Return the fees in words."""
+        return "; ".join(
+            f"{fee.price_id} of product {fee.product_id}, {fee.period_count} periods from {local_date(fee.period.start, self.time_zone)} "
+            f"to {local_date(fee.period.end - MOMENT, self.time_zone)}"
+            for fee in self.fees
+        )
+
+
 class RunReader:
     """Reads what operations stores of runs."""
 
@@ -61,6 +81,15 @@ class RunReader:
     async def all(self) -> list[BillRunChanged]:
         """Every run, the latest first."""
         return [from_document(BillRunChanged, document) async for document in self._operations["runs"].find().sort("started_at", -1)]
+
+    async def passed_over(self, run_id: str) -> list[PassedOver]:
+        """Return the first accounts of a run with fees that no cut charges, in order."""
+        query = {"run_id": run_id, "fees_not_charged.0": {"$exists": True}}
+        found = self._operations["run_accounts"].find(query, {"account_id": 1, "time_zone": 1, "fees_not_charged": 1})
+        return [
+            PassedOver(document["account_id"], document["time_zone"], tuple(UnchargedFee(**fee) for fee in document["fees_not_charged"]))
+            async for document in found.sort("account_id", 1).limit(PASSED_OVER_SHOWN_MAX)
+        ]
 
     async def parked(self, run_id: str) -> list[ParkedAccount]:
         """The parked accounts of a run, in order."""
@@ -134,7 +163,7 @@ async def _bill_run(cycle: str, period: str | None, rerun: str | None, *, wait: 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=progress) as bar:
             run = await _watch(runs, asked, bar)
-        _tell(run, await runs.parked(run.id), as_json=as_json)
+        _tell(run, await runs.parked(run.id), await runs.passed_over(run.id), as_json=as_json)
 
 
 async def _request(runs: RunReader, run_id: str, cycle: str, period: str) -> BillRunRequested | BillRunChanged:
@@ -190,7 +219,7 @@ def _answers(run: BillRunChanged, asked: BillRunRequested | BillRunChanged) -> b
 async def _show(run_id: str, *, as_json: bool) -> None:
     async with _run_reader(running_settings()) as runs:
         run = await _existing(runs, run_id)
-        _tell(run, await runs.parked(run_id), as_json=as_json)
+        _tell(run, await runs.parked(run_id), await runs.passed_over(run_id), as_json=as_json)
 
 
 async def _all_runs() -> list[BillRunChanged]:
@@ -207,29 +236,34 @@ async def _run_reader(settings: RuntimeSettings) -> AsyncIterator[RunReader]:
         await client.close()
 
 
-def _tell(run: BillRunChanged, parked: Sequence[ParkedAccount], *, as_json: bool) -> None:
+def _tell(run: BillRunChanged, parked: Sequence[ParkedAccount], passed_over: Sequence[PassedOver], *, as_json: bool) -> None:
     if as_json:
-        result.print_json(json.dumps(_as_json(run, parked)))
+        result.print_json(json.dumps(_as_json(run, parked, passed_over)))
     else:
-        _tell_people(run, parked)
+        _tell_people(run, parked, passed_over)
     if run.state is BillRunState.REFUSED:
         raise CommandError(f"run {run.id} was refused: {run.reason}")
     if parked:
         raise CommandError(f"{len(parked)} accounts are parked", f"mend the reasons, then `tarifa bill-run --rerun {run.id}`")
 
 
-def _as_json(run: BillRunChanged, parked: Sequence[ParkedAccount]) -> dict[str, Any]:
+def _as_json(run: BillRunChanged, parked: Sequence[ParkedAccount], passed_over: Sequence[PassedOver]) -> dict[str, Any]:
     return {
         **run.model_dump(mode="json"),
         "parked": [{"account_id": account.account_id, "reason": account.reason} for account in parked],
+        "fees_not_charged": [
+            {"account_id": account.account_id, "fees": [fee.model_dump(mode="json") for fee in account.fees]} for account in passed_over
+        ],
     }
 
 
-def _tell_people(run: BillRunChanged, parked: Sequence[ParkedAccount]) -> None:
+def _tell_people(run: BillRunChanged, parked: Sequence[ParkedAccount], passed_over: Sequence[PassedOver]) -> None:
     attempt = f", attempt {run.attempt}" if run.attempt else ""
     result.print(
         f"run {escape(run.id)} is {run.state}{attempt}: {run.counts.accounts} accounts, {escape(_counts(run.counts))}", soft_wrap=True
     )
+    if passed_over:
+        _tell_passed_over(run.counts.fees_not_charged, passed_over)
     if not parked:
         return
     table = Table("parked account", "reason", box=None)
@@ -238,6 +272,19 @@ def _tell_people(run: BillRunChanged, parked: Sequence[ParkedAccount]) -> None:
     result.print(table)
     if len(parked) > PARKED_SHOWN_MAX:
         result.print(f"and {len(parked) - PARKED_SHOWN_MAX} more; --json has them all")
+
+
+def _tell_passed_over(count: int, passed_over: Sequence[PassedOver]) -> None:
+    result.print(f"{count} accounts have fees that no cut charges: they ended more than a year before its period")
+    table = Table("account", "fees", box=None)
+    for account in passed_over:
+        table.add_row(escape(account.account_id), escape(account.told()))
+    result.print(table)
+    if count > len(passed_over):
+        result.print(f"and {count - len(passed_over)} more accounts")
+    result.print(
+        "Charge them by hand, or give the account a billingStartDate if it was billed elsewhere then; see `tarifa audit`.", soft_wrap=True
+    )
 
 
 def _decided_count(counts: BillRunCounts) -> int:

@@ -38,10 +38,12 @@ from libs.contracts.charges import (
     ChargeState,
     ChargeTiers,
     CutRefused,
+    FeesNotCharged,
     LineRounding,
     PeriodCut,
     RunType,
     Tier,
+    UnchargedFee,
 )
 from libs.contracts.fact import Fact, Id, MalformedFact, Record, RecordFact, Text, all_facts
 from libs.contracts.gaps import GapCloseRequested
@@ -128,6 +130,7 @@ __all__ = [
     "DeliveryRetryRequested",
     "Exact",
     "Fact",
+    "FeesNotCharged",
     "FormerOffering",
     "GapCloseRequested",
     "HotFact",
@@ -170,6 +173,7 @@ __all__ = [
     "Text",
     "ThresholdCrossed",
     "Tier",
+    "UnchargedFee",
     "UsageRated",
     "UsageReceived",
     "UsageRejected",

@@ -30,12 +30,16 @@ class BillRunState(StrEnum):
 
 
 class BillRunCounts(Record):
-    """How many accounts have which outcome; `amounts` are billed totals including tax, per currency."""
+    """How many accounts have which outcome; `amounts` are billed totals including tax, per currency.
+
+    `fees_not_charged` counts the accounts with fees that are too old for any cut to charge them.
+    """
 
     accounts: Count = 0
     billed: Count = 0
     skipped: Count = 0
     parked: Count = 0
+    fees_not_charged: Count = 0
     amounts: dict[CurrencyCode, Exact] = Field(default_factory=dict)
 
 

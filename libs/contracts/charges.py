@@ -210,10 +210,20 @@ class PeriodCut(RecordFact, topic="period.cut.v1", key="account_id", ordered=Tru
     account_closed_at: Instant | None = None
 
 
+class UnchargedFee(Record):
+    """A fee of a product that was due and that no cut charges: so many of its periods, from the first to the end of the last."""
+
+    product_id: Id
+    price_id: Id
+    period: Period
+    period_count: Count
+
+
 class ChargesClosed(RecordFact, topic="charges.closed.v1", key="account_id"):
     """What a cut closed; no lines means that nothing was owed. Its `id` is the cut's.
 
-    Discounts before tax are lines like others; `discounts_after_tax` are for the bill to compute.
+    Discounts before tax are lines like others; `discounts_after_tax` are for the bill to compute. `fees_not_charged` are too old for
+    any cut to charge them.
     """
 
     id: Id
@@ -225,6 +235,7 @@ class ChargesClosed(RecordFact, topic="charges.closed.v1", key="account_id"):
     closed_at: Instant
     lines: tuple[ChargeLine, ...] = ()
     discounts_after_tax: tuple[DiscountDue, ...] = ()
+    fees_not_charged: tuple[UnchargedFee, ...] = ()
 
     def answered_cut(self, account_closed_at: datetime | None) -> PeriodCut:
         """Return the cut that this answers, as far as the answer and the end of the account tell it."""
@@ -237,6 +248,16 @@ class ChargesClosed(RecordFact, topic="charges.closed.v1", key="account_id"):
             requested_at=self.closed_at,
             account_closed_at=account_closed_at,
         )
+
+
+class FeesNotCharged(RecordFact, topic="fees.not_charged.v1", key="account_id"):
+    """A cut found fees that are too old for any cut to charge them. Its `id` is the cut's; `fees` are some where there are many."""
+
+    id: Id
+    account_id: Id
+    run_type: RunType
+    cause_id: Id
+    fees: tuple[UnchargedFee, ...]
 
 
 class CutRefused(RecordFact, topic="period.cut_refused.v1", key="account_id"):

@@ -10,14 +10,24 @@ from decimal import Decimal
 from pymongo import ReplaceOne
 from pymongo.asynchronous.database import AsyncDatabase
 
-from libs.contracts import AccountParked, BillIssued, BillRunChanged, BillRunState, BillSkipped, CutRefused, PeriodCut, RunType
+from libs.contracts import (
+    AccountParked,
+    BillIssued,
+    BillRunChanged,
+    BillRunState,
+    BillSkipped,
+    CutRefused,
+    FeesNotCharged,
+    PeriodCut,
+    RunType,
+)
 from libs.runtime import from_document, to_document
 from libs.runtime.adoption import Adopted, insert_missing
 from libs.runtime.published import Published, PublishedReader
 from services.operations.domain.adopted_run import adopted_run, asked_account
-from services.operations.domain.run_account import AccountOutcome, CutOutcome, RunAccount, decide, run_account_id
+from services.operations.domain.run_account import AccountOutcome, CutNews, RunAccount, decide, run_account_id
 
-OUTCOMES: tuple[type[CutOutcome], ...] = (BillIssued, BillSkipped, AccountParked, CutRefused)
+NEWS: tuple[type[CutNews], ...] = (BillIssued, BillSkipped, AccountParked, CutRefused, FeesNotCharged)
 
 
 class RunAdoption:
@@ -35,7 +45,7 @@ class RunAdoption:
             return
         async for cuts in published.read(PeriodCut):
             await self._adopt_accounts([cut.fact for cut in cuts if cut.fact.cause_id in runs], adopted)
-        for fact in OUTCOMES:
+        for fact in NEWS:
             async for outcomes in published.read(fact):
                 await self._adopt_outcomes([each for each in outcomes if each.fact.cause_id in runs])
         for run in runs.values():
@@ -57,7 +67,7 @@ class RunAdoption:
         accounts = [to_document(asked_account(cut, zones.get(cut.account_id))) for cut in on_cycle]
         await insert_missing(self._run_accounts, accounts, adopted, "accounts in bill runs")
 
-    async def _adopt_outcomes(self, outcomes: Sequence[Published[CutOutcome]]) -> None:
+    async def _adopt_outcomes(self, outcomes: Sequence[Published[CutNews]]) -> None:
         on_cycle = [each for each in outcomes if each.fact.run_type is RunType.ON_CYCLE]
         ids = [run_account_id(each.fact.cause_id, each.fact.account_id) for each in on_cycle]
         found = {document["_id"]: from_document(RunAccount, document) async for document in self._run_accounts.find({"_id": {"$in": ids}})}
@@ -74,7 +84,8 @@ class RunAdoption:
             counted = await self._counted(run.id)
             if sum(count for count, _ in counted.values()) < run.counts.accounts:
                 adopted.lost.append(f"bill run {run.id} had {run.counts.accounts} accounts, and Kafka holds the cuts of fewer")
-            run = adopted_run(run, counted, datetime.now(UTC))
+            passed_over = {"run_id": run.id, "fees_not_charged.0": {"$exists": True}}
+            run = adopted_run(run, counted, await self._run_accounts.count_documents(passed_over), datetime.now(UTC))
         kept = await self._runs.replace_one({"_id": run.id}, to_document(run), upsert=True)
         adopted.counts["bill runs"] += bool(kept.upserted_id or kept.modified_count)
 

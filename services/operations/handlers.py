@@ -15,6 +15,7 @@ from libs.contracts import (
     BillSkipped,
     CutRefused,
     Fact,
+    FeesNotCharged,
     RunType,
 )
 from libs.runtime import Batch
@@ -58,7 +59,9 @@ async def _begun(requested: BillRunRequested, store: OperationsStore) -> BillRun
     return await store.save_new(begun)
 
 
-async def count_outcomes(batch: Batch[BillIssued | BillSkipped | AccountParked | CutRefused], *, store: OperationsStore) -> Sequence[Fact]:
+async def count_outcomes(
+    batch: Batch[BillIssued | BillSkipped | AccountParked | CutRefused | FeesNotCharged], *, store: OperationsStore
+) -> Sequence[Fact]:
     """Count each account of a run once, in one transaction per batch; tell where the runs that were touched stand."""
     outcomes = [
         (run_account_id(outcome.cause_id, outcome.account_id), outcome) for outcome in batch if outcome.run_type is RunType.ON_CYCLE

@@ -1,6 +1,6 @@
 """Handlers of rating: find, decide, add, and return what is to be told."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from libs.contracts import (
     ChargesPreviewed,
     CutRefused,
     Fact,
+    FeesNotCharged,
     PeriodCut,
     ProductChanged,
     RerateCompleted,
@@ -266,10 +267,19 @@ async def publish_tariffs(batch: Batch[TariffPublished], *, tariffs: Tariffs, ar
 async def cut_periods(batch: Batch[PeriodCut], *, cuts: CutStore, books: Tariffs) -> Sequence[Fact]:
     """Close what accounts owe."""
     cutter = Cutter(await books.current(), batch.received_at)
-    answers: dict[str, Fact] = {}
+    answers: dict[str, ChargesClosed | CutRefused] = {}
     for cuts_of_round in one_per_account(batch):
         answers |= await cuts.make(cuts_of_round, cutter)
-    return [answers[cut.id] for cut in batch]
+    return [fact for cut in batch for fact in _told_of(answers[cut.id])]
+
+
+def _told_of(answer: ChargesClosed | CutRefused) -> Iterator[Fact]:
+    """Yield the answer to a cut, after what it passes over for good."""
+    if isinstance(answer, ChargesClosed) and answer.fees_not_charged:
+        yield FeesNotCharged(
+            id=answer.id, account_id=answer.account_id, run_type=answer.run_type, cause_id=answer.cause_id, fees=answer.fees_not_charged
+        )
+    yield answer
 
 
 async def preview_charges(batch: Batch[BillPreviewRequested], *, cuts: CutStore, books: Tariffs) -> Sequence[Fact]:

@@ -9,7 +9,7 @@ from libs.contracts import Fact, PeriodCut, RunType
 from libs.runtime import RuntimeSettings, Service
 from libs.runtime.lag import lag_reader
 from tests.command_line import run_tarifa
-from tests.outcomes import account, issued, parked
+from tests.outcomes import account, issued, parked, passed_over
 from tests.world import build_service, read_facts
 
 RUN_ID = "monthly:2026-03"
@@ -49,7 +49,14 @@ async def test_a_run_is_started_watched_shown_again_and_its_parked_accounts_run_
     first = await watching
     assert first.exit_code == 1, first.err
     assert first.json["state"] == "completed"
-    assert first.json["counts"] == {"accounts": 2, "billed": 1, "skipped": 0, "parked": 1, "amounts": {"EUR": "12.10"}}
+    assert first.json["counts"] == {
+        "accounts": 2,
+        "billed": 1,
+        "skipped": 0,
+        "parked": 1,
+        "fees_not_charged": 0,
+        "amounts": {"EUR": "12.10"},
+    }
     assert first.json["parked"] == [{"account_id": "bob", "reason": "no tax rate"}]
     assert "1 accounts are parked" in first.err
 
@@ -59,7 +66,7 @@ async def test_a_run_is_started_watched_shown_again_and_its_parked_accounts_run_
 
     rerunning = asyncio.create_task(run_tarifa(settings, "bill-run", "--rerun", RUN_ID))
     await cut_accounts(settings, 3)
-    await tell(issued("bob", RUN_ID, RunType.ON_CYCLE, "0.90"))
+    await tell(passed_over("bob", RUN_ID), issued("bob", RUN_ID, RunType.ON_CYCLE, "0.90"))
     second = await rerunning
     assert second.exit_code == 0, second.err
     assert "attempt 1: 2 accounts, 2 billed (13.00 EUR), 0 skipped, 0 parked" in second.out
@@ -68,7 +75,12 @@ async def test_a_run_is_started_watched_shown_again_and_its_parked_accounts_run_
     assert nothing.exit_code == 0
     assert "nothing is asked for again" in nothing.err
     shown = await run_tarifa(settings, "bill-run", "show", RUN_ID, "--json")
-    assert (shown.exit_code, shown.json["attempt"]) == (0, 1)
+    assert (shown.exit_code, shown.json["attempt"], shown.json["counts"]["fees_not_charged"]) == (0, 1, 1)
+    fees = [fee.model_dump(mode="json") for fee in passed_over("bob", RUN_ID).fees]
+    assert shown.json["fees_not_charged"] == [{"account_id": "bob", "fees": fees}]
+    for_people = await run_tarifa(settings, "bill-run", "show", RUN_ID)
+    assert "1 accounts have fees that no cut charges" in for_people.out
+    assert "bob rental of product line-1, 13 periods from 2024-01-01 to 2025-01-31" in " ".join(for_people.out.split())
     listed = await run_tarifa(settings, "bill-run", "list", "--json")
     assert [run["id"] for run in listed.json] == [RUN_ID]
 

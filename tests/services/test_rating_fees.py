@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.contracts import AccountParked, ChargesClosed, ProductStatus, RunType, Suspension, TariffPublished
-from libs.periods import calendar_month
+from libs.contracts import AccountParked, ChargesClosed, FeesNotCharged, ProductStatus, RunType, Suspension, TariffPublished
+from libs.periods import Period, calendar_month
 from tests.rating_world import ZONE, RatingWorld, account, cut, cut_now, product
 
 # Most products began long before, and were billed elsewhere.
@@ -141,6 +141,27 @@ async def test_months_that_were_never_cut_are_caught_up_from_the_start_of_billin
 
     closed = {closed.id: [line.period.start.month for line in closed.lines] for closed in await rating.facts(ChargesClosed)}
     assert closed == {"demand": [], "april": [3, 4], "june": [5, 6], "may": []}
+
+
+async def test_fees_that_no_cut_will_charge_are_told_with_the_cut_however_often_it_comes(rating: RatingWorld) -> None:
+    began = datetime(2024, 1, 1, 20, tzinfo=UTC)
+    await rating.publish(account("ada"), account("bob", billed_from=MARCH), product("old", "ada", started_at=began))
+    await rating.publish(product("billed-elsewhere", "bob", started_at=began))
+    await rating.settle()
+    for _ in range(2):
+        await rating.publish(cut("march-ada", "ada"), cut("march-bob", "bob"))
+        await rating.settle()
+    await rating.publish(cut("april-ada", "ada", "2026-04"))
+    await rating.settle()
+
+    first, again = await rating.facts(FeesNotCharged)
+    (fee,) = first.fees
+    assert again == first
+    assert (first.id, first.account_id, first.cause_id) == ("march-ada", "ada", "monthly:2026-03")
+    assert (fee.product_id, fee.price_id, fee.period_count) == ("old", "line", 14)
+    assert fee.period == Period(start=calendar_month("2024-01", ZONE).start, end=calendar_month("2025-02", ZONE).end)
+    march = next(closed for closed in await rating.facts(ChargesClosed) if closed.id == "march-ada")
+    assert min(line.period.start for line in march.lines) == fee.period.end, "what is charged begins where that ends"
 
 
 async def test_a_contract_that_is_entered_late_is_billed_alike_on_an_old_account_and_on_a_new_one(rating: RatingWorld) -> None:

@@ -46,9 +46,9 @@ def run(accounts: int, state: BillRunState) -> BillRunChanged:
 def test_a_run_is_as_far_as_its_accounts(told: BillRunState, counted: dict, state: BillRunState, completed_at: datetime | None):
     amounts = {of: (count, Decimal(10) * count if of[1] else Decimal(0)) for of, count in counted.items()}
 
-    adopted = adopted_run(run(3, told), amounts, NOW)
+    adopted = adopted_run(run(3, told), amounts, 2, NOW)
 
-    assert (adopted.state, adopted.completed_at, adopted.revision) == (state, completed_at, 7)
+    assert (adopted.state, adopted.completed_at, adopted.revision, adopted.counts.fees_not_charged) == (state, completed_at, 7, 2)
     assert adopted.counts.billed == sum(count for (outcome, _), count in counted.items() if outcome is BILLED)
     assert adopted.counts.amounts == {of[1]: amounts[of][1] for of in counted if of[0] is BILLED}
 

@@ -11,7 +11,7 @@ from libs.contracts import AccountParked, BillRunChanged, BillRunRequested, Bill
 from libs.periods import calendar_month
 from services.operations.domain.bill_run import advance, begin, nonsense, refuse, run_again, too_early
 from services.operations.domain.run_account import AccountOutcome, RunAccount, ask, decide, run_account_id
-from tests.outcomes import AT, issued, parked, refused, skipped
+from tests.outcomes import AT, issued, parked, passed_over, refused, skipped
 
 RUN_ID = "monthly:2026-03"
 LATER = datetime(2026, 4, 3, tzinfo=UTC)
@@ -108,6 +108,18 @@ def test_a_billed_account_stays_billed_and_is_counted_once():
         parked("ada", RUN_ID, RunType.ON_CYCLE),
     ):
         assert decide(after, late, LATER) is after
+
+
+@pytest.mark.parametrize("fees_come_last", [True, False])
+def test_fees_that_no_cut_charges_are_counted_by_account_whenever_they_are_heard_of(fees_come_last: bool):
+    outcomes = [passed_over("ada", RUN_ID), issued("ada", RUN_ID, RunType.ON_CYCLE, "12.10"), passed_over("ada", RUN_ID)]
+    run, account = run_of(2), account_in_run()
+    for outcome in outcomes[fees_come_last:]:
+        after = decide(account, outcome, AT)
+        run, account = advance(run, [(account, after)], AT), after
+    assert account.fees_not_charged == passed_over("ada", RUN_ID).fees
+    assert (account.outcome, account.amount) == (AccountOutcome.BILLED, Decimal("12.10"))
+    assert (run.counts.fees_not_charged, run.counts.billed, run.counts.amounts) == (1, 1, {"EUR": Decimal("12.10")})
 
 
 def test_counts_and_amounts_follow_the_accounts():

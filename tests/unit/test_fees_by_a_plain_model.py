@@ -9,21 +9,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.contracts import ChargeKind
+from libs.contracts import ChargeKind, UnchargedFee
 from libs.money import sum_fractions
-from libs.periods import calendar_month
+from libs.periods import calendar_month, month_containing
 from libs.pricing import RateBooks, parse_rate_book
 from services.rating.domain.cutting import Closing
 from services.rating.domain.holdings import Account, Product
 from tests.cycles import Cycles
 from tests.examples import examples
 from tests.fee_contracts import BEGAN, MONTHS, NEVER_BEFORE, PLANS, Contract, contracts, run
-from tests.fee_model import Time, Version
+from tests.fee_model import Billed, Time, Version, fees_owed
 
 
 def _billed(
@@ -107,8 +108,44 @@ def test_a_start_that_is_corrected_to_before_the_first_run_is_billed_from_then_o
     assert sum(sum_fractions(charge.sums) for charge in cuts.charges.values()) == sum(amount for _, amount in contract.owed().elements())
 
 
+OLD = Contract("Europe/Madrid", PLANS[0], (Version(NEVER_BEFORE, {"small": Decimal(1)}),), (Time("small", NEVER_BEFORE, None, False),))
+
+
 def test_nothing_older_than_a_year_is_caught_up() -> None:
-    contract = Contract(
-        "Europe/Madrid", PLANS[0], (Version(NEVER_BEFORE, {"small": Decimal(1)}),), (Time("small", NEVER_BEFORE, None, False),)
-    )
-    assert _billed(contract, ["2026-07"]) == {("small", Fraction(1)): 13}
+    assert _billed(OLD, ["2026-07"]) == {("small", Fraction(1)): 13}
+
+
+def test_what_is_older_is_told_once_by_product_and_price() -> None:
+    cuts = Cycles(OLD.books, Account("ada", "EUR", OLD.zone))
+    told = [_told(cuts, OLD, month) for month in ("2026-07", "2026-08", "2028-01", "2028-02")]
+    since_2020, passed_over = [(fee,) for of_cut in told for fee in of_cut]
+    months = [calendar_month(month, OLD.zone) for month in ("2020-01", "2025-06", "2026-09", "2026-12")]
+    assert [[(fee.price_id, fee.period_count) for fee in of_cut] for of_cut in told] == [[("fee", 66)], [], [("fee", 4)], []]
+    assert [(fees[0].period.start, fees[0].period.end) for fees in (since_2020, passed_over)] == [
+        (months[0].start, months[1].end),
+        (months[2].start, months[3].end),
+    ]
+
+
+LONG_AFTER = ("2026-04", "2027-09", "2028-11", "2028-12", "2030-02")
+some_months = st.sets(st.sampled_from(LONG_AFTER), min_size=1).map(sorted)
+
+
+@examples(200)
+@given(contracts(), some_months, st.sampled_from(LONG_AFTER), st.none() | st.integers(-5, 900))
+def test_every_fee_is_charged_or_told(contract: Contract, months: list[str], heard_in: str, billed_after: int | None) -> None:
+    billed_from = None if billed_after is None else contract.times[0].start + timedelta(days=billed_after)
+    cuts = Cycles(contract.books, Account("ada", "EUR", contract.zone, billed_from=billed_from))
+    told_count = sum(fee.period_count for month in months for fee in _told(cuts, contract, month, is_heard=month >= heard_in))
+    last = calendar_month(months[-1], contract.zone).end
+    until = Billed(last, month_containing(last, contract.zone).end, billed_from)
+    owed = fees_owed(contract.plan, contract.versions, contract.times, ZoneInfo(contract.zone), until)
+    if months[-1] >= heard_in:
+        assert len([charge for charge in cuts.charges.values() if charge.kind is ChargeKind.RECURRING]) + told_count == owed.total()
+
+
+def _told(cuts: Cycles, contract: Contract, month: str, *, is_heard: bool = True) -> tuple[UnchargedFee, ...]:
+    """Return the fees that the cut of a month passes over."""
+    closing = cuts.decide(calendar_month(month, contract.zone), [contract.product] if is_heard else [])
+    assert isinstance(closing, Closing)
+    return closing.answer.fees_not_charged

@@ -24,7 +24,7 @@ def asked_account(cut: PeriodCut, time_zone: str | None) -> RunAccount:
     )
 
 
-def adopted_run(run: BillRunChanged, counted: Counted, now: datetime) -> BillRunChanged:
+def adopted_run(run: BillRunChanged, counted: Counted, fees_not_charged: int, now: datetime) -> BillRunChanged:
     """Return the run with the counts of its accounts; it runs while an account has no outcome, and is completed `now` by the last."""
     by_outcome: Counter[AccountOutcome | None] = Counter()
     amounts: dict[str, Decimal] = {}
@@ -37,6 +37,7 @@ def adopted_run(run: BillRunChanged, counted: Counted, now: datetime) -> BillRun
         billed=by_outcome[AccountOutcome.BILLED],
         skipped=by_outcome[AccountOutcome.SKIPPED],
         parked=by_outcome[AccountOutcome.PARKED],
+        fees_not_charged=fees_not_charged,
         amounts=amounts,
     )
     if counts.billed + counts.skipped + counts.parked < counts.accounts:

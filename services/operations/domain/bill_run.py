@@ -77,17 +77,18 @@ def run_again(run: BillRunChanged, attempt: int, reopened_count: int) -> BillRun
 
 
 def advance(run: BillRunChanged, changes: Iterable[tuple[RunAccount, RunAccount]], at: datetime) -> BillRunChanged:
-    """The run after its accounts went from one outcome to the next, given as (before, after)."""
+    """Return the run after its accounts went from one outcome to the next, given as (before, after)."""
     moved: Counter[AccountOutcome] = Counter()
     amounts = dict(run.counts.amounts)
+    fees_not_charged = run.counts.fees_not_charged
     for before, after in changes:
         moved.update({after.outcome: 1} if after.outcome else {})
         moved.subtract({before.outcome: 1} if before.outcome else {})
-        if after.amount is not None and after.currency is not None:
+        fees_not_charged += bool(after.fees_not_charged) - bool(before.fees_not_charged)
+        if before.amount is None and after.amount is not None and after.currency is not None:
             amounts[after.currency] = sum_exactly([amounts.get(after.currency, Decimal(0)), after.amount])
-    counts = run.counts.model_copy(
-        update={"amounts": amounts, **{outcome: getattr(run.counts, outcome) + moved[outcome] for outcome in AccountOutcome}}
-    )
+    outcomes = {outcome.value: getattr(run.counts, outcome) + moved[outcome] for outcome in AccountOutcome}
+    counts = run.counts.model_copy(update={"amounts": amounts, "fees_not_charged": fees_not_charged, **outcomes})
     decided_count = counts.billed + counts.skipped + counts.parked
     assert decided_count <= counts.accounts, f"run {run.id}: {decided_count} outcomes of {counts.accounts} accounts"
     completed = {}

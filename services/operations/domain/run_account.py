@@ -12,16 +12,20 @@ from libs.contracts import (
     BillRunChanged,
     BillSkipped,
     CutRefused,
+    FeesNotCharged,
     Id,
     PeriodCut,
     Record,
     RunType,
     Text,
+    UnchargedFee,
 )
 from libs.contracts.derived_ids import BAR, joined_id
 from libs.periods import Instant, calendar_month
 
 CutOutcome = BillIssued | BillSkipped | AccountParked | CutRefused
+# What a run hears of one of its accounts.
+CutNews = CutOutcome | FeesNotCharged
 
 
 class AccountOutcome(StrEnum):
@@ -36,7 +40,7 @@ class RunAccount(Record):
     """The stored document (collection `run_accounts`). No outcome means that its cut is still awaited.
 
     `amount` is the bill's total including tax in `currency`, present when billed; `reason` is the last one it was parked for.
-    `closed_at` is there when the account was closed before the run began.
+    `closed_at` is there when the account was closed before the run began. `fees_not_charged` are some that its cut passed over.
     """
 
     id: Id
@@ -50,6 +54,7 @@ class RunAccount(Record):
     amount: Decimal | None = None
     reason: Text | None = None
     decided_at: Instant | None = None
+    fees_not_charged: tuple[UnchargedFee, ...] = ()
 
 
 def run_account_id(run_id: str, account_id: str) -> str:
@@ -81,8 +86,11 @@ def ask(account: RunAccount, run: BillRunChanged) -> PeriodCut | AccountParked:
     )
 
 
-def decide(account: RunAccount, outcome: CutOutcome, at: Instant) -> RunAccount:
-    """The account after an outcome; the same account when that changes nothing."""
+def decide(account: RunAccount, outcome: CutNews, at: Instant) -> RunAccount:
+    """Return the account after an outcome, or with what its cut passed over; the same account when that changes nothing."""
+    if isinstance(outcome, FeesNotCharged):
+        known = account.fees_not_charged == outcome.fees
+        return account if known else account.model_copy(update={"fees_not_charged": outcome.fees})
     if account.outcome in (AccountOutcome.BILLED, AccountOutcome.SKIPPED):
         return account
     match outcome:

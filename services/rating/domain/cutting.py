@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from libs.contracts import Charge, ChargeKind, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType
+from libs.contracts import Charge, ChargeKind, ChargeLine, ChargesClosed, ChargeState, CutRefused, PeriodCut, RunType, UnchargedFee
 from libs.contracts.adjustments import DiscountDue
 from libs.periods import MOMENT, Period, month_containing
 from libs.pricing import RateBooks
@@ -24,6 +24,7 @@ from services.rating.domain.charged_as import ChargedAs, charged_as, is_charged_
 from services.rating.domain.fee_corrections import CORRECTED_BACK, Reckoning
 from services.rating.domain.fee_prices import WrongFeeCurrency
 from services.rating.domain.fees import ending_with, fee_ids, recurring_fees
+from services.rating.domain.fees_out_of_reach import FeeOutOfReach, fees_out_of_reach, told
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import label_at, label_of
 from services.rating.domain.one_time_fees import one_time_fees
@@ -75,7 +76,9 @@ class Cutter:
                 for period, products in self._fees_of(cut, owed)
                 for id in fee_ids(owed.account, products, period, self.books, _reckonings(cut, owed, period))
             ]
-            return recurring + [fee.id for fee in self._one_time_fees(cut, owed)]
+            # Of a product that no cut has met nothing was charged.
+            passed_over = [fee.id for fee in self._out_of_reach(cut, owed) if owed.account.billed_until is not None]
+            return recurring + [fee.id for fee in self._one_time_fees(cut, owed)] + passed_over
         except WrongFeeCurrency:
             return []
 
@@ -119,7 +122,7 @@ class Cutter:
             fees = self._fees(cut, owed, charged)
         except WrongFeeCurrency as error:
             return refuse(cut, str(error))
-        closing = close(cut, owed.account, owed.unbilled, fees, self.now)
+        closing = close(cut, owed.account, owed.unbilled, fees, self.now, told(self._out_of_reach(cut, owed), charged))
         charges = (*closing.closed, *closing.made)
         made: list[Charge] = []
         if closed_before is not None:
@@ -167,6 +170,23 @@ class Cutter:
             elif not is_passed_over:
                 return
 
+    def _out_of_reach(self, cut: PeriodCut, owed: Owed) -> list[FeeOutOfReach]:
+        """Return the fees that were due before the first month for which they are caught up, and that no cut was made for."""
+        if cut.period is None:
+            return []
+        newcomers = {product.id for product in owed.newcomers}
+        # Met, but not known until when: what it has paid is not known either.
+        paid_until = owed.account.billed_until or cut.period.start
+        since = [
+            (product, product.started_at if product.id in newcomers else max(product.started_at, paid_until))
+            for product in _ending(cut, owed.products)
+        ]
+        old = [(product, at) for product, at in since if at < cut.period.start - CAUGHT_UP_BACK]
+        if not old:
+            return []
+        *_, first_month = (cut.period, *_months_before(cut.period, owed.account.time_zone))
+        return fees_out_of_reach(owed.account, old, first_month.start, self.books)
+
     def _to_correct(self, cut: PeriodCut, owed: Owed) -> list[Product]:
         if _is_older(cut, owed.account):
             return []
@@ -189,7 +209,14 @@ class Cutter:
         return Reckoning(_known_before(owed, product), paid.get(product.id, {}), cut_labels)
 
 
-def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: Iterable[Charge], now: datetime) -> Closing:
+def close(
+    cut: PeriodCut,
+    account: Account,
+    unbilled: Iterable[Charge],
+    fees: Iterable[Charge],
+    now: datetime,
+    fees_not_charged: tuple[UnchargedFee, ...] = (),
+) -> Closing:
     """Close the charges that the cut is about. `fees` are those of its period that no cut has charged yet."""
     due = sorted((charge for charge in unbilled if _is_due(charge, cut)), key=_line_order)
     charges = _closed([*due, *sorted(fees, key=_line_order)], cut, now)
@@ -206,6 +233,7 @@ def close(cut: PeriodCut, account: Account, unbilled: Iterable[Charge], fees: It
         currency=account.currency,
         closed_at=now,
         lines=tuple(map(ChargeLine.of, charges)),
+        fees_not_charged=fees_not_charged,
     )
     return Closing(answer, closed, made, labels)
 
