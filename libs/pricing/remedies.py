@@ -27,6 +27,7 @@ DAYS_OF = {"day": 1, "week": 7, "month": 30, "year": 365}
 _COMMA = re.compile(r"(\d+),(\d+)", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:([,.'_ \u00a0\u202f])\d{3})(?:\1\d{3})*(?:[.,]\d+)?", re.ASCII)
 _LEADING_POINT = re.compile(r"[.,](\d+)", re.ASCII)
+_NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _TRAILING_POINT = re.compile(r"(\d+)[.,]", re.ASCII)
 _WITH_CURRENCY = re.compile(r"\s*([A-Za-z]{3}|[€$£¥₹]|zł|kr)?\s*(\d[\d.,]*)\s*([A-Za-z]{3}|[€$£¥₹]|zł|kr)?\s*", re.ASCII)
 _PERCENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*%", re.ASCII)
@@ -72,8 +73,8 @@ def _currency_amount_remedy(text: str) -> str | None:
     found = _WITH_CURRENCY.fullmatch(text)
     if found is None or not (found[1] or found[3]) or not _is_currency(found[1] or found[3]):
         return None
-    amount = _plain_number_remedy(found[2])
-    return f"{amount or f'write {found[2]}'}: amounts are in the currency of the book, which stands in `currency:` alone"
+    amount = f"write {found[2]}" if _NUMBER.fullmatch(found[2]) else _plain_number_remedy(found[2])
+    return amount and f"{amount}: amounts are in the currency of the book, which stands in `currency:` alone"
 
 
 def _is_currency(text: str) -> bool:

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.pricing import RateBookInvalid, parse_rate_book
@@ -108,6 +108,7 @@ def test_a_tab_is_told_for_what_it_is() -> None:
     assert error.value.faults[0].remedy == "indent with blanks: YAML takes no tabs"
 
 
+@example("0..€")
 @given(st.text(st.sampled_from("0123456789.,' _%€EURx-+"), min_size=1, max_size=12))
 def test_whatever_a_remedy_says_to_write_can_be_read(text: str) -> None:
     try:
