@@ -1,5 +1,6 @@
 """Fixtures that every folder of tests may use. Real Kafka and MongoDB come from the same resolver as `tarifa up`."""
 
+import os
 import subprocess
 import tempfile
 import warnings
@@ -12,6 +13,9 @@ import pytest
 
 if TYPE_CHECKING:
     from libs.runtime import RuntimeSettings
+
+# Brokers of tests live for minutes: Java's optimizing compiler costs them half of their time and gains them nothing before they end.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 # What reaches Kafka and MongoDB is imported where it is wanted: it takes half a second, also where tests are only handed out.
 
