@@ -132,12 +132,11 @@ def _overlap(one: DatedTax, other: DatedTax) -> bool:
 def _entries(mapping: yaml.MappingNode, source: str) -> Iterator[tuple[str, yaml.Node]]:
     seen = set()
     for key, value in mapping.value:
-        if not isinstance(key, yaml.ScalarNode) or not key.value.strip() or len(key.value) > NAME_CHARS_MAX:
-            raise InvalidTaxRates(f"{_place(source, key)}: a name must be a text of 1 to {NAME_CHARS_MAX} characters")
-        if key.value in seen:
-            raise InvalidTaxRates(f"{_place(source, key)}: {key.value!r} is given twice")
-        seen.add(key.value)
-        yield key.value, value
+        name = _text(key, source)
+        if name in seen:
+            raise InvalidTaxRates(f"{_place(source, key)}: {name!r} is given twice")
+        seen.add(name)
+        yield name, value
 
 
 def _names(node: yaml.Node, source: str) -> tuple[str, ...]:

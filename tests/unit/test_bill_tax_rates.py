@@ -48,6 +48,7 @@ def test_a_rate_keeps_the_digits_that_were_written():
         ("rates:\n  standard:", "line 2: 'standard' needs a percentage"),
         ("rates:\n  '  ': 21", "line 2: a name must be a text"),
         ("rates:\n  [a]: 21", "line 2: a name must be a text"),
+        (f"rates:\n  {'a' * 65}: 21", "line 2: a name must be a text of 1 to 64 characters"),
         ("rates: {a: 1}\njurisdictions: [ES]", "line 2: `jurisdictions` lists countries"),
         ("rates: {a: 1}\njurisdictions:\n  ES: 21", "line 3: 'ES' must list at least one category"),
         ("rates: {a: 1}\njurisdictions:\n  ES: {}", "line 3: 'ES' must list at least one category"),
@@ -129,6 +130,10 @@ def test_a_tax_on_a_tax_of_other_days_stands_on_the_price_alone():
     table = parse_tax_rates("rates:\n  a:\n    - {tax: x, rate: 1, until: 2026-01-01}\n    - {tax: y, rate: 2, on: x}", "x")
     assert table.taxes("a", PostalAddress(), date(2026, 1, 1)) == (Tax("y", Decimal(2)),)
     assert table.taxes("a", PostalAddress(), date(2025, 12, 31)) == (Tax("x", Decimal(1)), Tax("y", Decimal(2), ("x",)))
+
+
+def test_a_name_of_64_characters_is_short_enough():
+    assert parse_tax_rates(f"rates:\n  {'a' * 64}: 21", "x").taxes("a" * 64, PostalAddress(), date(2026, 3, 1)) is not None
 
 
 def test_the_examples_of_the_readme_and_of_the_shipped_file_load():
