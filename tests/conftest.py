@@ -1,5 +1,6 @@
 """Fixtures that every folder of tests may use. Real Kafka and MongoDB come from the same resolver as `tarifa up`."""
 
+import gc
 import os
 import subprocess
 import tempfile
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 # What reaches Kafka and MongoDB is imported where it is wanted: it takes half a second, also where tests are only handed out.
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what was imported."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +59,7 @@ async def settings(infrastructure: dict[str, str]) -> AsyncIterator["RuntimeSett
 
     async with fresh_namespace(infrastructure) as fresh:
         yield fresh
+    # FastAPI keeps thousands of endpoints, and by these the services of tests that are over. After some hundreds of tests a look through
+    # them takes a busy machine longer than a heartbeat may, so that consumers lose their place while they take it.
+    gc.collect()
+    gc.freeze()

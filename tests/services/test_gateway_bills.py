@@ -73,7 +73,9 @@ async def test_a_document_is_rendered_when_it_is_first_read(door):
     assert (await door.http.get(f"{BILLS}/{bill.id}/billDocument/404ID")).status_code == 404
 
 
-async def test_when_nobody_answers_the_client_is_told_to_ask_again(infrastructure):
+async def test_when_nobody_answers_the_client_is_told_to_ask_again(infrastructure, monkeypatch):
+    monkeypatch.setenv("GATEWAY_ANSWER_WAIT_S", "0.3")
+    monkeypatch.setenv("GATEWAY_DOCUMENT_WAIT_S", "0.5")
     async with open_gateway(infrastructure) as alone:
         await alone.seed_bills(a_bill(1))
         started = time.monotonic()

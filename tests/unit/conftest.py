@@ -23,11 +23,6 @@ for _terminal in ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE"):
 gc.set_threshold(50_000, 20, 100)
 
 
-def pytest_collection_finish() -> None:
-    """Let the collector pass over what was imported."""
-    gc.freeze()
-
-
 def pytest_sessionfinish() -> None:
     """Collect once what tests left, so that whatever it warns of is told; pytest's own five times then find nothing to go through."""
     gc.collect()
