@@ -46,7 +46,7 @@ class Position(Part):
 
 
 class GroupPosition(Part):
-    """What a group had committed; `group` is without the namespace."""
+    """The offsets that a group had committed; `group` is without the namespace."""
 
     group: str
     committed: tuple[Position, ...]

@@ -1,4 +1,4 @@
-"""Where consumer groups and topics stand in Kafka, without the namespace, and setting groups back to where they stood."""
+"""Offsets of consumer groups and topics in Kafka, named without the namespace; groups can be set back to them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -24,15 +24,15 @@ class KafkaPositions:
         self._reader = reader
 
     async def ends(self) -> list[Position]:
-        """The end of every partition of every topic that exists."""
+        """Return the end offset of every partition of every topic that exists."""
         return self._positions(await self._reader.end_offsets(await self._partitions()))
 
     async def starts(self) -> list[Position]:
-        """The first offset still there of every partition."""
+        """Return the first offset that Kafka still holds of every partition."""
         return self._positions(await self._reader.beginning_offsets(await self._partitions()))
 
     async def groups(self) -> list[GroupPosition]:
-        """What every group has committed."""
+        """Return the committed offsets of every group."""
         found = []
         for group in await self._names():
             committed = await self._admin.list_consumer_group_offsets(group)
@@ -41,7 +41,7 @@ class KafkaPositions:
         return sorted(found, key=lambda position: position.group)
 
     async def running_groups(self) -> list[str]:
-        """The groups that have a member now."""
+        """Return the groups that have a member now."""
         names = await self._names()
         if not names:
             return []

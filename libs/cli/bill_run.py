@@ -208,7 +208,7 @@ async def _watch(runs: RunReader, asked: BillRunRequested | BillRunChanged, bar:
 
 
 def _answers(run: BillRunChanged, asked: BillRunRequested | BillRunChanged) -> bool:
-    """Whether the run as stored is what was asked for, and no longer what an earlier request had left."""
+    """Return whether the stored run is the answer to a request, and not left by an earlier one."""
     if isinstance(asked, BillRunChanged):
         return True
     if asked.rerun:

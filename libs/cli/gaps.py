@@ -52,7 +52,7 @@ class GapReader:
         return sorted(found, key=lambda gap: gap["found_at"], reverse=True)
 
     async def find(self, gap_id: str) -> Gap:
-        """One gap. Raises CommandError when there is none."""
+        """Return a gap by its id. Raises CommandError when there is none."""
         service, _, _ = gap_id.partition(":")
         gap = await self._gaps[service].find_one({"_id": gap_id}) if service in self._gaps else None
         if gap is None:

@@ -143,7 +143,7 @@ def _usage(given: Any, number: int, path: Path) -> UsageReceived:
 
 
 def _intake() -> Intake:
-    """How rating takes usage in, by the same environment variables."""
+    """Return the intake that rating uses, read from the same environment variables."""
     settings = UsageSettings()
     try:
         return Intake.of(settings.usage_numbers_country, settings.usage_limits, settings.usage_limits_by_unit)

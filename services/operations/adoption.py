@@ -90,7 +90,7 @@ class RunAdoption:
         adopted.counts["bill runs"] += bool(kept.upserted_id or kept.modified_count)
 
     async def _counted(self, run_id: str) -> dict[tuple[AccountOutcome | None, str | None], tuple[int, Decimal]]:
-        """How many accounts of a run have each outcome, and their amounts, by outcome and currency."""
+        """Count the accounts of a run and add up their amounts, by outcome and currency."""
         grouped = await self._run_accounts.aggregate(
             [
                 {"$match": {"run_id": run_id}},

@@ -1,4 +1,4 @@
-"""What operations does with each fact: remember accounts, start bill runs, count their outcomes."""
+"""Handlers of operations: remember accounts, start bill runs, count their outcomes."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence

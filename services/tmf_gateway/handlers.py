@@ -1,4 +1,4 @@
-"""What the gateway does with facts: end on-demand requests, wake clients that wait, raise hub events of bills in order."""
+"""Handlers of the gateway: end on-demand requests, wake clients that wait, raise hub events of bills in order."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

@@ -38,7 +38,7 @@ Stored = dict[str, Any]
 
 @dataclass(frozen=True)
 class Creation:
-    """What a POST creates: under which id, and what to store beside it."""
+    """The id of the resource that a POST creates, and the mark to store with it."""
 
     id: str
     mark: Mapping[str, str]

@@ -141,7 +141,7 @@ class Outbox:
             await self._ask_again(request)
 
     async def _is_anything_unpublished(self) -> bool:
-        """Whether an outbox has an entry of any age: one too young to be published again must still go before later ones."""
+        """Return whether an outbox has an entry of any age: one too young to be published again must still go before later ones."""
         for collection in WITH_OUTBOX:
             async for _ in self._store.unpublished(collection, datetime.now(UTC), 1):
                 return True

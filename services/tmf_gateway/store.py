@@ -225,12 +225,12 @@ class GatewayStore:
         await self._database[collection].delete_many({"removed": True, "outbox": {"$size": 0}})
 
     async def present(self, collection: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Those of these documents that are there, by id."""
+        """Return by id the documents that exist and are not removed."""
         found = self._database[collection].find({"_id": {"$in": list(ids)}, **PRESENT})
         return {document["_id"]: document async for document in found}
 
     async def offerings_with(self, path: str, id: str) -> list[dict[str, Any]]:
-        """The offerings that refer to a price or a specification."""
+        """Return the offerings that refer to a price or a specification."""
         return await self._database[PRODUCT_OFFERINGS].find({f"resource.{path}.id": id, **PRESENT}).sort("_id", 1).to_list()
 
     async def offering_published_as(self, publication_id: str) -> dict[str, Any] | None:

@@ -47,7 +47,7 @@ class ImportedBook:
 
 @dataclass(frozen=True)
 class ImportTerms:
-    """What a tariff plan does not say. `prefix` goes before the ids of books and offerings, to keep several plans apart.
+    """The terms that a tariff plan does not say. `prefix` goes before the ids of books and offerings, to keep several plans apart.
 
     Without `home_networks` any network that a usage names is a foreign one.
     """
@@ -80,7 +80,7 @@ def import_tariff_plan(plan: TariffPlan, terms: ImportTerms) -> tuple[list[Impor
 
 @dataclass
 class _Written:
-    """What all tenants share while books are written: names that are taken, and the `places` of rows that stand in a book."""
+    """The state that all tenants share while books are written: names that are taken, and the `places` of rows that stand in a book."""
 
     plan: TariffPlan
     terms: ImportTerms

@@ -1,4 +1,4 @@
-"""What the rows of a CGRateS tariff plan say: destinations, rates, timings, plans and profiles by name.
+"""The rows of a CGRateS tariff plan as objects: destinations, rates, timings, plans and profiles by name.
 
 A row that cannot be read is left out with a remark, and so is what refers to it.
 """
@@ -39,7 +39,7 @@ class Length:
 
 @dataclass(frozen=True)
 class RateSlot:
-    """What is asked from `start` of a usage on."""
+    """The rate that holds from `start` of a usage on."""
 
     row: Row
     connect_fee: Decimal
@@ -74,7 +74,7 @@ class PlanEntry:
 
 @dataclass(frozen=True)
 class Activation:
-    """From when on a subject has a plan, and whose plan comes after it."""
+    """The instant from which a subject has a plan, with the subjects whose plans come after it."""
 
     row: Row
     at: datetime

@@ -12,7 +12,7 @@ from services.operations.domain.run_account import AccountOutcome, RunAccount
 
 
 def nonsense(requested: BillRunRequested) -> str | None:
-    """Why nothing can be run for this request, whatever its accounts; None when it makes sense."""
+    """Return why a request makes no sense whatever its accounts are; None when it does."""
     if requested.id != f"{requested.cycle}:{requested.period}":
         return f"the id of a run is its cycle and period, {requested.cycle}:{requested.period}, not {requested.id}"
     if requested.rerun:
@@ -25,7 +25,7 @@ def nonsense(requested: BillRunRequested) -> str | None:
 
 
 def too_early(requested: BillRunRequested, zone_names: Iterable[str]) -> str | None:
-    """Where the period is not over, of the time zones of its accounts; None when it is over everywhere."""
+    """Return the last time zone of the accounts in which the period is not over, in words; None when it is over everywhere."""
     ends = [(end, zone_name) for zone_name in zone_names if (end := _end(requested.period, zone_name)) is not None]
     if ends and requested.requested_at < max(ends)[0]:
         end, zone_name = max(ends)

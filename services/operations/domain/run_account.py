@@ -29,7 +29,7 @@ CutNews = CutOutcome | FeesNotCharged
 
 
 class AccountOutcome(StrEnum):
-    """How an account ended in a run; the names are those of the run's counts."""
+    """The outcomes of an account in a run; the names are those of the run's counts."""
 
     BILLED = "billed"
     SKIPPED = "skipped"

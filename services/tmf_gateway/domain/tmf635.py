@@ -134,7 +134,7 @@ def account_asked_for(query: Query) -> str | None:
 
 
 def wants_rejected(query: Query) -> bool:
-    """Whether a query asks for what waits in suspense, which lies elsewhere than what was rated. Raises BadRequest."""
+    """Return whether a query asks for usage in suspense, which is another collection than rated usage. Raises BadRequest."""
     wanted = [filter_ for filter_ in query.filters if filter_.path == "status"]
     if not wanted:
         return False
