@@ -1,5 +1,6 @@
 """Liveness, readiness and metrics: the three routes that every service serves."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,11 +25,11 @@ def health_routes(service: str, down: Report, warnings: Report) -> APIRouter:
 
     @routes.get("/health/ready")
     async def ready() -> JSONResponse:
-        faults = await down()
+        faults, told = await asyncio.gather(down(), warnings())
         body: dict[str, Any] = {"service": service, "status": "not ready" if faults else "ready"}
         if faults:
             body["down"] = faults
-        if told := await warnings():
+        if told:
             body["warnings"] = told
         return JSONResponse(body, status_code=503 if faults else 200)
 

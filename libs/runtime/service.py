@@ -82,6 +82,7 @@ class Service:
         self._adoptions: list[Adopt] = []
         self._running: list[asyncio.Task[None]] = []
         self._warnings: list[tuple[str, Shared[dict[str, str]]]] = []
+        self._limit_warning: dict[str, str] = {}
         self._mongodb = MongoWatch(self.client, settings.mongodb_url)
         self._fault_times = FaultTimes()
         self._end = ProcessEnd()
@@ -94,6 +95,7 @@ class Service:
         self.add_warnings(self._parking.warnings)
         self.subscribe(self.close_gaps)
         self.prepare(self._count_gaps)
+        self.add_warnings(self._transaction_limit)
         self.add_warnings(self._gaps.warnings)
 
     def subscribe(
@@ -178,7 +180,6 @@ class Service:
         self._running = [asyncio.create_task(task(), name=f"{self.name}.{handler_name(task)}") for task in self._background]
         for running in self._running:
             running.add_done_callback(_tell_if_failed)
-        await uninterrupted(self._look_at_mongodb())
         self._started = True
         logger.info("service started", service=self.name, handlers=[consumer.subscription.name for consumer in self._consumers])
 
@@ -262,26 +263,23 @@ class Service:
     async def _prepare_mongodb(self) -> None:
         await self.client.admin.command("ping")
         await ensure_indexes(self.database, self._indexes)
-
-    async def _look_at_mongodb(self) -> None:
-        warning = await lifetime_warning(self.client)
-        for what, sentence in warning.items():
+        self._limit_warning = await lifetime_warning(self.client)
+        for what, sentence in self._limit_warning.items():
             logger.warning(sentence, what=what)
-        if warning:
-            self.add_warnings(_unchanging(warning))
+
+    async def _transaction_limit(self) -> dict[str, str]:
+        return self._limit_warning
 
     async def _down(self) -> dict[str, str]:
         return self._fault_times.told(await self._faults())
 
     async def _faults(self) -> dict[str, str]:
-        down = {}
+        down: dict[str, str] = {}
         if not self._started:
             down["service"] = "starting: waiting for Kafka and MongoDB"
-        if (fault := await self._mongodb.fault()) is not None:
-            down["mongodb"] = fault
-        if self._started and not await self._broker.ping(timeout=PING_TIMEOUT_S):
-            address = self.settings.kafka_bootstrap_servers
-            down["kafka"] = f"Kafka at {address} does not answer: start it, or correct KAFKA_BOOTSTRAP_SERVERS"
+        # Side by side: whoever asks has little patience, and where both are away each of them takes its whole time.
+        mongodb, kafka = await asyncio.gather(self._mongodb.fault(), self._kafka_fault())
+        down |= {name: fault for name, fault in (("mongodb", mongodb), ("kafka", kafka)) if fault is not None}
         if self._started:
             down |= {consumer.subscription.name: fault for consumer in self._consumers if (fault := consumer.fault()) is not None}
             down |= self._consumer_log.faults()
@@ -289,6 +287,12 @@ class Service:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 down[task.get_name()] = f"ended with {task.exception()!r}: see the log, mend the cause, and restart the service"
         return down
+
+    async def _kafka_fault(self) -> str | None:
+        if not self._started or await self._broker.ping(timeout=PING_TIMEOUT_S):
+            return None
+        address = self.settings.kafka_bootstrap_servers
+        return f"Kafka at {address} does not answer: start it, or correct KAFKA_BOOTSTRAP_SERVERS"
 
     async def _warn(self) -> dict[str, str]:
         if not self._started:
@@ -313,13 +317,6 @@ async def _asked(name: str, report: Shared[dict[str, str]]) -> dict[str, str]:
     except (PyMongoError, KafkaError, TimeoutError) as error:
         # What is away is a fault of its own; readiness must not wait for it once more.
         return {name: f"is not known now: {type(error).__name__}"}
-
-
-def _unchanging(warnings: dict[str, str]) -> Report:
-    async def transaction_limit() -> dict[str, str]:
-        return warnings
-
-    return transaction_limit
 
 
 def _failure(task: asyncio.Task[None]) -> BaseException | None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from typing import Any
 
 import httpx
+import pytest
 from pymongo.errors import ConnectionFailure
 
 from libs.runtime import RuntimeSettings, Service
@@ -68,3 +70,23 @@ async def test_warnings_are_shown_beside_faults_and_leave_the_service_ready(sett
         "status": "ready",
         "warnings": {"usage.received.v1": "12 messages were deleted unread", "lost": "is not known now: ConnectionFailure"},
     }
+
+
+async def test_readiness_answers_in_time_where_mongodb_kafka_and_what_is_warned_of_all_hang(settings: RuntimeSettings) -> None:
+    async def hanging(*_: Any, **__: Any) -> Any:
+        await asyncio.sleep(timeout_s)
+        raise TimeoutError
+
+    timeout_s = 1.0
+    ledger = build_service("ledger", settings)
+    ledger.add_warnings(hanging)
+    async with ledger.running():
+        await ready(ledger)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(ledger._mongodb._pinged, "answer", hanging)
+            patched.setattr(ledger._broker, "ping", lambda timeout: asyncio.sleep(timeout_s, False))
+            began = time.monotonic()
+            down = await what_is_down(ledger)
+            taken_s = time.monotonic() - began
+    assert {"mongodb", "kafka"} <= set(down)
+    assert taken_s < 2 * timeout_s
