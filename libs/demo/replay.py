@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -56,13 +57,20 @@ async def _watch_rating(
             publishing.result()
         # Read before the lag, which may count calls acknowledged since: never more rated than there are.
         acknowledged = outbox.acknowledged_count
-        lags = await lag.lags()
-        rated_now = acknowledged - sum(waiting for group, waiting in lags.items() if group.startswith(settings.topic("rating.")))
+        try:
+            lags = await lag.lags()
+        except KafkaError as error:
+            # A busy Kafka answers later. What lasts is a standstill.
+            unknown = f", Kafka tells no lag: {error!r}"
+            rated_now = rated
+        else:
+            unknown = ""
+            rated_now = acknowledged - sum(waiting for group, waiting in lags.items() if group.startswith(settings.topic("rating.")))
         if rated_now > rated:
             rated, moved_at = rated_now, time.monotonic()
             on_rated(rated)
         elif time.monotonic() - moved_at > STANDSTILL_MAX_S:
-            raise RatingStandsStill(f"{call_count - rated} calls wait and rating stands still")
+            raise RatingStandsStill(f"{call_count - rated} calls wait and rating stands still{unknown}")
         elif publishing.done():
             await asyncio.sleep(WATCH_POLL_S)
 

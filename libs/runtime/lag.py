@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 
 from libs.runtime.settings import RuntimeSettings
@@ -126,7 +127,11 @@ class LagReader:
             await asyncio.sleep(SETTLE_POLL_S)
 
     async def _behind(self) -> dict[str, object]:
-        partitions, in_division = await self._read(await self._groups())
+        try:
+            partitions, in_division = await self._read(await self._groups())
+        except KafkaError as error:
+            # A busy Kafka answers later.
+            return {"Kafka": repr(error)}
         behind: dict[str, object] = {group: lag for group, lag in _sums(partitions).items() if lag}
         return behind | dict.fromkeys(in_division, "being divided")
 
