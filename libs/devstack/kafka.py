@@ -40,8 +40,9 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # Consumers of one process join within milliseconds: without a pause the first gets all partitions, and then loses half.
 group.initial.rebalance.delay.ms=100
-# A killed broker may only come back once its old session has run out: the default makes that nine seconds.
-broker.session.timeout.ms=3000
+# A killed broker may only come back once its old session has run out. A shorter one ends on a busy machine while the broker works:
+# then no partition has a leader and no group a coordinator, and all consumers stand still.
+broker.session.timeout.ms=9000
 broker.heartbeat.interval.ms=500
 """
 
