@@ -9,7 +9,11 @@ from libs.pricing import PricedUsage, RateBooks
 from libs.pricing.allowance_sources import Holder, find_sources
 from libs.pricing.compiled_price import _rounded_up
 from libs.pricing.price_table import _once_if_constant
+from libs.pricing.specificity import Specificity
 from services.rating.domain.cutting import Closing
+from services.rating.domain.fee_corrections import _was_cut
+from services.rating.domain.months import label_of
+from services.rating.domain.product_fees import product_fees
 from tests.books import read_book
 from tests.cycles import Cycles
 from tests.drawing_world import book as drawing_book
@@ -55,3 +59,27 @@ def test_a_grant_that_would_expire_at_the_moment_it_is_made_is_none_and_limits_n
     march = calendar_month("2026-03", ZONE)
     expiry = datetime(2026, 3, 9, 23, tzinfo=UTC)
     assert (sources.all, sources.start) == ((), expiry if grants else march.start)
+
+
+@pytest.mark.parametrize(("charged", "cut_in"), [("arrears", {"2026-03"}), ("advance", {"2026-02", "2026-03"})])
+def test_a_cut_of_the_first_and_of_the_last_month_that_may_charge_a_fee_counts_and_none_beside_them(charged: str, cut_in: set[str]):
+    march = calendar_month("2026-03", ZONE)
+    books = RateBooks([book(small=f"period: month, charged: {charged}")])
+    (fee,) = product_fees(ACCOUNT, product(started="2025-01-01 00:00"), books, march.start, march.end)
+    months = [f"2026-{month:02}" for month in range(1, 6)]
+    labels = {month: label_of(calendar_month(month, ZONE), ZONE) for month in months}
+    assert {month for month in months if _was_cut(fee, ACCOUNT, frozenset({labels[month]}))} == cut_in
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "lead"),
+    [
+        ((2, 0, 0, False), (1, 5, 9, True), "it names 2 characteristics, not 1"),
+        ((1, 5, 0, False), (1, 3, 9, True), "5 digits of its visited network match, not 3"),
+        ((1, 5, 9, False), (1, 5, 4, True), "9 characters of the called number match, not 4"),
+        ((1, 5, 9, True), (1, 5, 9, False), "it is for a time band, the other for any time"),
+    ],
+)
+def test_the_lead_of_a_price_is_told_by_the_first_thing_in_which_they_differ(one: tuple, other: tuple, lead: str):
+    assert Specificity(*one) > Specificity(*other)
+    assert Specificity(*one).lead_over(Specificity(*other)) == lead
