@@ -23,7 +23,7 @@ help: ## What there is to make
 
 # Compiled once here, else seven services that start at once each compile the same libraries.
 setup: $(if $(filter uv,$(UV)),,$(OWN_UV)) ## Python dependencies at their locked versions
-	@$(UV) sync --frozen --inexact --quiet --compile-bytecode $$(deploy/setup/lacking)
+	@deploy/setup/step deploy/setup/sync $(UV)
 
 demo: setup ## A month of real telephone traffic through the stack, to bills; DEMO="--customers all" for all of it
 	@$(UV) run --frozen tarifa demo $(DEMO)
@@ -60,4 +60,4 @@ clean: ## Stop the stack; remove its data and what was installed here
 	@rm -rf .tarifa .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 
 $(OWN_UV):
-	@deploy/setup/fetch-uv .tarifa/uv
+	@deploy/setup/step deploy/setup/fetch-uv .tarifa/uv

@@ -6,6 +6,8 @@ from pathlib import Path
 from libs.devstack.errors import StackError
 
 _MEGABYTE = 1_000_000
+# What Kafka and MongoDB write in a demo, most of it MongoDB's journal; with less a server stops in the middle of it.
+SERVERS_BYTES = 400_000_000
 
 
 def require_space(folder: Path, needs_bytes: int) -> None:

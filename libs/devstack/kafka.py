@@ -7,7 +7,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from libs.devstack.disk import require_space
+from libs.devstack.disk import SERVERS_BYTES, require_space
 from libs.devstack.errors import StackError
 from libs.devstack.java import INSTALL_JAVA, find_java, java_origin
 from libs.devstack.kafka_jars import KAFKA_FILES, kafka_jars
@@ -15,8 +15,6 @@ from libs.devstack.ports import LOOPBACK, PortUse
 from libs.devstack.program import Program
 
 PROBE_TIMEOUT_MS = 2_000
-# What a demo writes; with less a broker stops in the middle of it.
-FREE_BYTES_MIN = 300_000_000
 # Sixteen bytes in base64, as Kafka wants them. Single-node clusters never meet, so all may have the same.
 CLUSTER_ID = "VGFyaWZhIGRldnN0YWNrIQ"
 
@@ -55,7 +53,7 @@ async def native_kafka(directory: Path, port: int, controller_port: int, *, log:
     jars = await kafka_jars()
     data = directory / "data"
     directory.mkdir(parents=True, exist_ok=True)
-    require_space(directory, FREE_BYTES_MIN)
+    require_space(directory, SERVERS_BYTES)
     properties = directory / "server.properties"
     properties.write_text(PROPERTIES.format(host=LOOPBACK, port=port, controller_port=controller_port, data=data))
     run = [java, "-Xmx512m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={KAFKA_FILES / 'log4j2.xml'}", "-cp", f"{jars}/*"]

@@ -5,6 +5,7 @@ No Maven is needed: the list holds what Maven resolved, and the artifacts come f
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -55,11 +56,20 @@ def locked_jars(text: str) -> list[LockedJar]:
 
 async def kafka_jars() -> Path:
     """Return the folder of Kafka's jars, fetched the first time. Raises StackError when they cannot be fetched."""
+    jars = locked_jars(JAR_LIST.read_text())
+    folder = cached_folder("kafka", JAR_LIST)
+    # A machine that lost its power, or a hand, may have cut them short: Java's words for that help nobody.
+    if folder.exists() and not all(_is_whole(jar, folder / jar.file_name) for jar in jars):
+        shutil.rmtree(folder)
 
     async def fetch(scratch: Path) -> Path:
-        return await fetch_jars(locked_jars(JAR_LIST.read_text()), scratch / "lib", Downloader().resolver)
+        return await fetch_jars(jars, scratch / "lib", Downloader().resolver)
 
-    return await fill_once(cached_folder("kafka", JAR_LIST), fetch, needs_bytes=ALL_JARS_BYTES)
+    return await fill_once(folder, fetch, needs_bytes=ALL_JARS_BYTES)
+
+
+def _is_whole(jar: LockedJar, file: Path) -> bool:
+    return file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() == jar.sha256
 
 
 async def fetch_jars(jars: Sequence[LockedJar], folder: Path, repository: Resolver) -> Path:

