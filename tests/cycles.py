@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from libs.contracts import Charge, ChargeKind, CutRefused, PeriodCut, RunType
-from libs.money import sum_fractions
+from libs.contracts import Charge, CutRefused, PeriodCut, RunType
 from libs.periods import Period
 from libs.pricing import RateBooks
-from services.rating.domain.charged_as import ChargedAs
-from services.rating.domain.cutting import Closing, Cutter, Owed
-from services.rating.domain.holdings import CHARGED, Account, Product
-from services.rating.domain.paid_fees import counts_since
+from services.rating.domain.cuts import Closing, decide_cut
+from services.rating.domain.fees import ChargedAs, products_to_correct
+from services.rating.domain.holdings import Account, Product
+from tests.accounts_to_cut import Stored
 
 CUT_AFTER = timedelta(hours=3)
 
@@ -20,7 +19,7 @@ CUT_AFTER = timedelta(hours=3)
 class Cycles:
     """What the cuts of an account have charged, and what rating keeps of it. There is no usage.
 
-    `looked_at` are the periods whose cuts asked for what was charged of fees.
+    `looked_at` are the periods whose cuts read the charges of fees.
     """
 
     def __init__(self, books: RateBooks, account: Account) -> None:
@@ -37,29 +36,22 @@ class Cycles:
         at = period.end + CUT_AFTER
         id = f"cut-{len(self.periods)}"
         cut = PeriodCut(id=id, account_id=self.account.id, run_type=RunType.ON_CYCLE, period=period, cause_id=id, requested_at=at)
-        newcomers = [product for product in products if product.id not in self.met and product.status in CHARGED]
-        owed, cutter = Owed(self.account, (), products, newcomers, self.known, self.periods), Cutter(self.books, at)
-        since = cutter.fees_corrected_since(cut, owed)
-        if since is not None:
+        stored = Stored(self.account, self.charges.values(), self.met, self.known, self.periods)
+        to_cut = stored.to_cut(products, cut, self.books, at)
+        if products_to_correct(self.account, products, period, self.books, to_cut.fees):
             self.looked_at.append(period)
-            owed = cutter.reckoned(cut, owed, [charge for charge in self._fees() if counts_since(charge, since)])
-        charged = {id: sum_fractions(self.charges[id].sums) for id in cutter.fee_ids(cut, owed) if id in self.charges}
-        closing = cutter.decide(cut, owed, charged)
+        closing = decide_cut(to_cut, cut, self.books, at)
         if isinstance(closing, Closing):
-            self._remember(cut, owed, closing, cutter.known_now(cut, owed))
+            self._remember(period, closing)
         return closing
 
-    def _fees(self) -> list[Charge]:
-        return [charge for charge in self.charges.values() if charge.kind is ChargeKind.RECURRING]
-
-    def _remember(self, cut: PeriodCut, owed: Owed, closing: Closing, known: dict[str, ChargedAs | None]) -> None:
+    def _remember(self, period: Period, closing: Closing) -> None:
         made = {charge.id: charge for charge in closing.made}
         assert len(made) == len(closing.made)
         assert not made.keys() & self.charges.keys(), "charged twice"
         self.charges |= made
-        self.met |= {product.id for product in owed.newcomers}
-        self.known = {id: now for id, now in {**self.known, **known}.items() if now is not None}
-        assert cut.period is not None
-        self.periods = [*self.periods, cut.period]
+        self.met |= closing.new_products
+        self.known = {id: now for id, now in {**self.known, **closing.charged_as}.items() if now is not None}
+        self.periods = [*self.periods, period]
         counted = Counter(self.account.cuts) + Counter(closing.month_labels)
         self.account = replace(self.account, cuts=counted, billed_until=max(period.end for period in self.periods))

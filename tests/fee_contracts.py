@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from libs.contracts import FormerOffering
 from libs.periods import calendar_month
 from libs.pricing import RateBooks, parse_rate_book
-from services.rating.domain.cutting import Closing
+from services.rating.domain.cuts import Closing
 from services.rating.domain.holdings import Account, Product
 from tests.cycles import Cycles
 from tests.fee_model import Billed, Plan, Time, Version, fees_owed

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
@@ -15,8 +15,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from libs.contracts import AccountChanged, FormerOffering, ProductChanged, Suspension
 from libs.runtime import Index
 from libs.runtime.copies import remember_newest
-from services.rating.domain.charged_as import ChargedAs
-from services.rating.domain.holdings import Account, Holding, Holdings, Product
+from services.rating.domain.fees import ChargedAs
+from services.rating.domain.holdings import CHARGED, Account, Holding, Holdings, Product
 
 INDEXES = (
     Index("products", (("identifiers.value", 1),), "guiding: products by identifier"),
@@ -39,7 +39,7 @@ PRODUCT_FIELDS = (
 # Read for each customer once, and then as seldom as possible: what is not asked for need not be decoded.
 ACCOUNT_READ = dict.fromkeys((*ACCOUNT_FIELDS, "cuts", "billed_until"), 1)
 PRODUCT_READ = dict.fromkeys(PRODUCT_FIELDS, 1)
-TO_CHARGE_READ = {**PRODUCT_READ, "charged_as": 1}
+TO_CHARGE_READ = {**PRODUCT_READ, "charged_as": 1, "first_cut_id": 1}
 # Identifiers and accounts kept; 1 KB each at most, so that a worker stays small however many there are.
 CACHE_SIZE_MAX = 50_000
 
@@ -76,6 +76,14 @@ class _Cache(Generic[V]):
 
     def clear(self) -> None:
         self._entries.clear()
+
+
+class ProductsToCharge(NamedTuple):
+    """Products by account, the states by which they were charged last, and the ids of those that no cut of a cycle has met."""
+
+    products: dict[str, list[Product]]
+    charged_as: dict[str, dict[str, ChargedAs]]
+    unmarked: dict[str, list[str]]
 
 
 class Directory:
@@ -131,20 +139,21 @@ class Directory:
 
     async def products_of(self, account_ids: Iterable[str]) -> dict[str, list[Product]]:
         """The products of each account."""
-        return (await self.products_to_charge(account_ids, PRODUCT_READ))[0]
+        return (await self.products_to_charge(account_ids, PRODUCT_READ)).products
 
-    async def products_to_charge(
-        self, account_ids: Iterable[str], read: Mapping[str, int] = TO_CHARGE_READ
-    ) -> tuple[dict[str, list[Product]], dict[str, dict[str, ChargedAs]]]:
-        """The products of each account, and as what its last cut of a cycle charged them."""
+    async def products_to_charge(self, account_ids: Iterable[str], read: Mapping[str, int] = TO_CHARGE_READ) -> ProductsToCharge:
+        """Return the products of each account, and what cuts of a cycle noted of them."""
         products: dict[str, list[Product]] = {}
         known: dict[str, dict[str, ChargedAs]] = {}
+        unmarked: dict[str, list[str]] = {}
         for document in await self._products.find({"account_id": {"$in": list(account_ids)}}, read).sort("_id", 1).to_list():
             product = product_of(document)
             products.setdefault(product.account_id, []).append(product)
             if "charged_as" in document:
                 known.setdefault(product.account_id, {})[product.id] = _charged_as(product, document["charged_as"])
-        return products, known
+            if "first_cut_id" not in document and product.status in CHARGED:
+                unmarked.setdefault(product.account_id, []).append(product.id)
+        return ProductsToCharge(products, known, unmarked)
 
     async def remember_charged(self, first_cuts: Mapping[str, str], known: Mapping[str, ChargedAs | None], session: Any) -> None:
         """Mark the products that a cut met first, and those that it charged as something else than the one before it."""

@@ -37,10 +37,10 @@ from services.rating.buckets import BucketStore
 from services.rating.charges import ChargeNotForBill, ChargeStore
 from services.rating.collisions import Collision
 from services.rating.crossings import CrossingStore
-from services.rating.cuts import CutStore
+from services.rating.cuts import CutStore, CutTerms
 from services.rating.directory import Directory
 from services.rating.domain.crossing import find_reached, rate_again, watch
-from services.rating.domain.cutting import Cutter, one_per_account
+from services.rating.domain.cuts import one_per_account
 from services.rating.domain.deciding import Earlier, Rated, Rater, decide, rejected_of
 from services.rating.domain.drawing import draw_allowances, plan_draws
 from services.rating.domain.limits import UsageLimits, identifiers_of
@@ -266,10 +266,10 @@ async def publish_tariffs(batch: Batch[TariffPublished], *, tariffs: Tariffs, ar
 
 async def cut_periods(batch: Batch[PeriodCut], *, cuts: CutStore, books: Tariffs) -> Sequence[Fact]:
     """Close what accounts owe."""
-    cutter = Cutter(await books.current(), batch.received_at)
+    terms = CutTerms(await books.current(), batch.received_at)
     answers: dict[str, ChargesClosed | CutRefused] = {}
     for cuts_of_round in one_per_account(batch):
-        answers |= await cuts.make(cuts_of_round, cutter)
+        answers |= await cuts.make(cuts_of_round, terms)
     return [fact for cut in batch for fact in _told_of(answers[cut.id])]
 
 
@@ -284,10 +284,10 @@ def _told_of(answer: ChargesClosed | CutRefused) -> Iterator[Fact]:
 
 async def preview_charges(batch: Batch[BillPreviewRequested], *, cuts: CutStore, books: Tariffs) -> Sequence[Fact]:
     """Answer each request with what a cut would close now, or why there would be none. No cut is made."""
-    cutter = Cutter(await books.current(), batch.received_at)
+    terms = CutTerms(await books.current(), batch.received_at)
     answers: list[Fact] = []
     for cuts_of_round in one_per_account(request.cut() for request in batch):
-        answers += map(_previewed, (await cuts.preview(cuts_of_round, cutter)).values())
+        answers += map(_previewed, (await cuts.preview(cuts_of_round, terms)).values())
     return answers
 
 

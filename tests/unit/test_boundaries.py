@@ -10,10 +10,10 @@ from libs.pricing.allowance_sources import Holder, find_sources
 from libs.pricing.compiled_price import _rounded_up
 from libs.pricing.price_table import _once_if_constant
 from libs.pricing.specificity import Specificity
-from services.rating.domain.cutting import Closing
-from services.rating.domain.fee_corrections import _was_cut
+from services.rating.domain.cuts import Closing
+from services.rating.domain.fees.fee_corrections import _was_cut
+from services.rating.domain.fees.product_fee import product_fees
 from services.rating.domain.months import label_of
-from services.rating.domain.product_fees import product_fees
 from tests.books import read_book
 from tests.cycles import Cycles
 from tests.drawing_world import book as drawing_book
@@ -68,7 +68,7 @@ def test_a_cut_of_the_first_and_of_the_last_month_that_may_charge_a_fee_counts_a
     (fee,) = product_fees(ACCOUNT, product(started="2025-01-01 00:00"), books, march.start, march.end)
     months = [f"2026-{month:02}" for month in range(1, 6)]
     labels = {month: label_of(calendar_month(month, ZONE), ZONE) for month in months}
-    assert {month for month in months if _was_cut(fee, ACCOUNT, frozenset({labels[month]}))} == cut_in
+    assert {month for month in months if _was_cut(fee, {labels[month]}, ZONE)} == cut_in
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from libs.billing.adjustments import Adjustment
 from libs.contracts import Charge, ChargeKind, ChargeState, FormerOffering, PeriodCut, RunType, UsageReceived
 from libs.contracts.derived_ids import joined_id
-from libs.money import sum_fractions
 from libs.periods import Period, calendar_month
 from libs.pricing import PricedUsage, RateBook, RateBooks, parse_rate_book
 from libs.runtime import from_document
@@ -21,13 +20,13 @@ from libs.runtime.mongo import CODEC_OPTIONS
 from services.rating.documents import opened_charge
 from services.rating.domain.accumulation import Increment
 from services.rating.domain.charge_ids import adjustment_charge_id, terms_of
-from services.rating.domain.charged_as import ChargedAs
 from services.rating.domain.counted import NOTHING_COUNTED
-from services.rating.domain.cutting import Closing, Cutter, Owed
+from services.rating.domain.cuts import Closing, decide_cut
 from services.rating.domain.deciding import UsageCharge, usage_charge
+from services.rating.domain.fees import ChargedAs
 from services.rating.domain.holdings import Account, Product
 from services.rating.domain.months import BillingMonths
-from services.rating.domain.paid_fees import counts_since
+from tests.accounts_to_cut import Stored
 from tests.examples import examples
 
 ZONE = "Europe/Madrid"
@@ -162,21 +161,12 @@ class Months:
         run_type = RunType.ON_CYCLE if period else RunType.OFF_CYCLE
         id = f"run|{len(self.charges)}.{at:%m%d}"
         asked = PeriodCut(id=id, account_id="ada", run_type=run_type, period=period, cause_id=id, requested_at=at)
-        unbilled = [charge for charge in self.charges.values() if charge.state is ChargeState.OPEN]
-        newcomers = [product for product in products if product.id not in self.met] if period else []
-        owed, cutter = Owed(self.account, unbilled, products, newcomers, self.known, self.cycles), Cutter(self.books, at)
-        since = cutter.fees_corrected_since(asked, owed)
-        if since is not None:
-            fees = [each for each in self.charges.values() if each.kind is ChargeKind.RECURRING and counts_since(each, since)]
-            owed = cutter.reckoned(asked, owed, fees)
-        charged = {fee: sum_fractions(self.charges[fee].sums) for fee in cutter.fee_ids(asked, owed) if fee in self.charges}
-        adjusted_since = cutter.adjusted_since(asked, owed, charged)
-        closed = None if adjusted_since is None else [each for each in self.charges.values() if each.state is not ChargeState.OPEN]
-        closing = cutter.decide(asked, owed, charged, closed)
+        stored = Stored(self.account, self.charges.values(), self.met, self.known, self.cycles)
+        closing = decide_cut(stored.to_cut(products, asked, self.books, at), asked, self.books, at)
         assert isinstance(closing, Closing), closing
-        self._keep(closing, asked, owed, cutter)
+        self._keep(closing, asked)
 
-    def _keep(self, closing: Closing, asked: PeriodCut, owed: Owed, cutter: Cutter) -> None:
+    def _keep(self, closing: Closing, asked: PeriodCut) -> None:
         twice = {id: count for id, count in Counter(line.charge_id for line in closing.answer.lines).items() if count > 1}
         assert not twice, "two charges of one closing have one id"
         made = {charge.id: charge for charge in closing.made}
@@ -185,8 +175,8 @@ class Months:
         counted = Counter(self.account.cuts) + Counter(closing.month_labels)
         self.account = replace(self.account, cuts=counted)
         if asked.period is not None:
-            self.met |= {product.id for product in owed.newcomers}
-            self.known |= {id: now for id, now in cutter.known_now(asked, owed).items() if now is not None}
+            self.met |= closing.new_products
+            self.known |= {id: now for id, now in closing.charged_as.items() if now is not None}
             self.cycles = [*self.cycles, asked.period]
             self.account = replace(self.account, billed_until=asked.period.end)
 

@@ -19,7 +19,7 @@ from libs.contracts import ChargeKind, UnchargedFee
 from libs.money import sum_fractions
 from libs.periods import calendar_month, month_containing
 from libs.pricing import RateBooks, parse_rate_book
-from services.rating.domain.cutting import Closing
+from services.rating.domain.cuts import Closing
 from services.rating.domain.holdings import Account, Product
 from tests.cycles import Cycles
 from tests.examples import examples

@@ -8,7 +8,7 @@ from libs.contracts import Suspension
 from libs.money import round_to_minor_unit, sum_fractions
 from libs.periods import calendar_month, first_moment, last_date, local_date, time_zone
 from libs.pricing import RateBooks, parse_rate_book
-from services.rating.domain.fees import recurring_fees
+from services.rating.domain.fees import FeeHistory, fees_to_charge
 from services.rating.domain.holdings import Account, Product
 from tests.unit.test_rate_book_reference import lines
 
@@ -37,7 +37,9 @@ def owed(book: str, zone: str, line: dict[str, str | None]) -> list[tuple[str, s
     found = []
     for month in months(first, last):
         period = calendar_month(month, zone)
-        for charge in recurring_fees(Account("account", "EUR", zone), [product], period, books, period.end):
+        account = Account("account", "EUR", zone)
+        for fee in fees_to_charge(account, [product], period, books, FeeHistory()):
+            charge = fee.charge(account, period.end)
             span = f"{local_date(charge.period.start, zone)}..{last_date(charge.period.end, zone)}"
             amount = round_to_minor_unit(sum_fractions(charge.sums), charge.currency)
             found.append((charge.price_id, span, str(amount), charge.description.partition(" (")[2].removesuffix(")")))

@@ -17,8 +17,8 @@ from libs.pricing import RateBooks, parse_rate_book
 from libs.pricing.charge_amount import line_amount
 from libs.runtime import from_document, to_document
 from libs.runtime.mongo import CODEC_OPTIONS
-from services.rating.domain.adjusting import adjustments, are_adjusted, discounts_due, first_adjusted
-from services.rating.domain.cutting import Cutter, Owed
+from services.rating.domain.cuts import AccountToCut, decide_cut
+from services.rating.domain.cuts.adjustments import adjustments, discounts_due, first_adjusted, may_be_adjusted
 from services.rating.domain.holdings import Account, Product
 from tests.closings import usage_charge
 
@@ -104,10 +104,10 @@ minimum_commitment: {id: minimum, description: Minimum, amount: 60}
 
 def test_an_offering_without_terms_makes_nothing_and_asks_for_nothing() -> None:
     assert made(books(), charge("c1", "100.00")) == []
-    assert not are_adjusted(ADA, [charge("c1", "100.00")], [product()], books(), cut(), NOW)
+    assert not may_be_adjusted(ADA, [charge("c1", "100.00")], [product()], books())
     with_terms = books("discounts: {id: d, description: D, percent: 10}")
-    assert are_adjusted(ADA, [charge("c1", "100.00")], [], with_terms, cut(), NOW)
-    assert are_adjusted(ADA, [], [product()], with_terms, cut(), NOW)
+    assert may_be_adjusted(ADA, [charge("c1", "100.00")], [], with_terms)
+    assert may_be_adjusted(ADA, [], [product()], with_terms)
 
 
 def test_each_product_is_discounted_by_itself() -> None:
@@ -299,7 +299,8 @@ def test_late_usage_lowers_a_commitment_that_no_book_of_its_month_or_of_the_cut_
     assert told(at_the_end) == ["q 60.00"]
     late, april = charge("c2", "10.00", calendar_month("2026-01", MADRID), sequence=1), cut("apr", APRIL)
     assert told(made(by, late, cut=april, earlier=[*charges, *at_the_end])) == ["q -10.00"]
-    assert are_adjusted(ADA, [late], [product()], by, april, NOW), "or the cut asks for no earlier charges"
+    assert may_be_adjusted(ADA, [late], [product()], by), "or the cut asks for no earlier charges"
+    assert first_adjusted(ADA, [late], [product()], by, april) == calendar_month("2026-01", MADRID).start
 
 
 def test_discounts_after_tax_go_with_the_cut_to_the_bill() -> None:
@@ -373,7 +374,7 @@ def test_a_long_commitment_includes_tax_as_its_terms_do_and_is_corrected_as_it_w
 def test_the_cut_closes_what_it_makes_and_puts_it_on_the_lines() -> None:
     terms = books("tax: included\ndiscounts: {id: d, description: D, percent: 10, scope: recurring}")
     usage = charge("c1", "0", state=ChargeState.OPEN, sums={"100": Decimal(1000)}, is_tax_included=True)
-    decided: Any = Cutter(terms, NOW).decide(cut(), Owed(ADA, [usage], [product()]), {}, ())
+    decided: Any = decide_cut(AccountToCut(ADA, [usage], [product()]), cut(), terms, NOW)
     assert [(line.price_id, str(line.amount), line.is_tax_included) for line in decided.answer.lines] == [
         ("calls", "10.00", True),
         ("fee", "30.00", True),

@@ -1,7 +1,5 @@
 """Corrections after the bill of a month: what they come to with the discounts and commitments of that month."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from libs.contracts import Charge, ChargeKind, PeriodCut, RunType
-from libs.money import sum_exactly, sum_fractions
+from libs.contracts import Charge, PeriodCut, RunType
+from libs.money import sum_exactly
 from libs.periods import calendar_month
 from libs.pricing import RateBooks, parse_rate_book
-from services.rating.cuts import IDS_ASKED_AT_ONCE, CutStore
-from services.rating.domain.charged_as import ChargedAs
-from services.rating.domain.cutting import Closing, Cutter, Owed
+from services.rating.domain.cuts import Closing, adjusted_since, decide_cut
+from services.rating.domain.fees import ChargedAs
 from services.rating.domain.holdings import Account, Product
+from tests.accounts_to_cut import Stored
 from tests.closings import usage_charge
 
 BOOK = """
@@ -41,6 +39,7 @@ class Cuts:
         self.books = RateBooks([parse_rate_book(BOOK.format(fee=fee, terms=terms), "book.yaml")])
         self.charges: dict[str, Charge] = {}
         self.cuts: dict[str, int] = {}
+        self.met: set[str] = set()
         self.known: dict[str, ChargedAs] = {}
 
     def cycle(self, month: str, *usage: Charge, product: Product = LINE) -> list[str]:
@@ -52,17 +51,16 @@ class Cuts:
 
     def _cut(self, id: str, at: datetime, usage: tuple[Charge, ...], product: Product, **fields: Any) -> list[str]:
         cut = PeriodCut(id=id, account_id="ada", cause_id=id, requested_at=at, **fields)
-        newcomers, cutter = [] if self.known else [product], Cutter(self.books, at)
-        owed = Owed(Account("ada", "EUR", "UTC", dict(self.cuts)), usage, [product], newcomers, known=self.known)
-        owed = cutter.reckoned(cut, owed, [charge for charge in self.charges.values() if charge.kind is ChargeKind.RECURRING])
-        charged = {id: sum_fractions(self.charges[id].sums) for id in cutter.fee_ids(cut, owed) if id in self.charges}
-        since = cutter.adjusted_since(cut, owed, charged)
-        before = None if since is None else [charge for charge in self.charges.values() if charge.period.end > since]
-        closing = cutter.decide(cut, owed, charged, before)
+        stored = Stored(Account("ada", "EUR", "UTC", dict(self.cuts)), self.charges.values(), self.met, self.known)
+        to_cut = replace(stored.to_cut([product], cut, self.books, at), unbilled=usage)
+        if adjusted_since(to_cut, cut, self.books, at) is not None:
+            to_cut = replace(to_cut, closed_before=list(self.charges.values()))
+        closing = decide_cut(to_cut, cut, self.books, at)
         assert isinstance(closing, Closing)
         self.charges |= {charge.id: charge for charge in (*closing.closed, *closing.made)}
         self.cuts |= dict.fromkeys(closing.month_labels, 1)
-        self.known |= {id: known for id, known in cutter.known_now(cut, owed).items() if known is not None}
+        self.met |= closing.new_products
+        self.known |= {id: known for id, known in closing.charged_as.items() if known is not None}
         return [f"{line.price_id} {line.amount}" for line in closing.answer.lines if line.amount]
 
     def paid(self) -> Decimal:
@@ -120,20 +118,3 @@ def test_a_commitment_waits_for_the_cycle_of_its_month() -> None:
     assert cuts.on_demand(datetime(2026, 4, 1, 1, tzinfo=UTC), usage("c1", 2000)) == ["calls 20.00"]
     # January and February were never cut, and are caught up.
     assert cuts.cycle("2026-03") == ["minimum 60.00", "minimum 55.00", "minimum 40.00"]
-
-
-def test_a_cut_asks_for_no_more_fees_at_once_than_a_message_holds() -> None:
-    asked: list[list[str]] = []
-
-    class Charges:
-        async def find(self, query: dict[str, Any], *_: Any, **__: Any) -> AsyncIterator[dict[str, Any]]:
-            asked.append(query["_id"]["$in"])
-            yield {"_id": asked[-1][-1], "sums": {"2": Decimal(3)}}
-
-    store = CutStore.__new__(CutStore)
-    store._charges = Charges()  # type: ignore[assignment]
-    ids = [f"fee-{number}" for number in range(2 * IDS_ASKED_AT_ONCE + 1)]
-    found = asyncio.run(store._charged(ids, None))  # type: ignore[arg-type]
-    assert [len(each) for each in asked] == [IDS_ASKED_AT_ONCE, IDS_ASKED_AT_ONCE, 1]
-    assert [id for each in asked for id in each] == ids
-    assert found == dict.fromkeys((each[-1] for each in asked), Fraction(3, 2))

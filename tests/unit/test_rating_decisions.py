@@ -12,12 +12,12 @@ from bson.decimal128 import Decimal128
 
 from libs.contracts import Charge, ChargeKind, ChargeState, UsageRated, UsageReceived, UsageRejected
 from libs.periods import Period, calendar_month
-from libs.pricing import load_rate_books
+from libs.pricing import RateBooks, load_rate_books
 from libs.runtime.publisher import partition_of
 from services.rating.documents import earlier_answer, rated_document
 from services.rating.domain.accumulation import accumulate
 from services.rating.domain.charge_ids import recurring_charge_id, usage_charge_id
-from services.rating.domain.cutting import close, one_per_account
+from services.rating.domain.cuts import AccountToCut, Closing, close, decide_cut, one_per_account
 from services.rating.domain.deciding import Decisions, Earlier, Rater, decide
 from services.rating.domain.holdings import Account, Holding, Holdings, Product
 from services.rating.domain.limits import UsageLimits
@@ -149,7 +149,9 @@ def test_a_cut_rounds_each_charge_once_half_up() -> None:
 
 
 def test_a_cut_counts_for_its_own_month_and_for_those_whose_charges_it_closes() -> None:
-    closing = close(cut("c", "ada"), ACCOUNT, [charge("x", "2026-02", {}), charge("y", "2026-04", {})], [], NOW)
+    to_cut = AccountToCut(ACCOUNT, [charge("x", "2026-02", {}), charge("y", "2026-04", {})], [])
+    closing = decide_cut(to_cut, cut("c", "ada"), RateBooks([]), NOW)
+    assert isinstance(closing, Closing)
     assert ([line.charge_id for line in closing.answer.lines], closing.month_labels) == (["x"], {"2026-02-01", "2026-03-01"})
 
 

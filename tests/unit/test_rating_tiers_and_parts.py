@@ -20,7 +20,7 @@ from services.rating.documents import earlier_answer, opened_charge, rated_docum
 from services.rating.domain.accumulation import Increment, accumulate
 from services.rating.domain.charge_ids import terms_of, usage_charge_id
 from services.rating.domain.counted import NOTHING_COUNTED, Counted, add_counted
-from services.rating.domain.cutting import close
+from services.rating.domain.cuts import close
 from services.rating.domain.deciding import Decisions, Earlier, Rater, decide
 from services.rating.domain.holdings import Account, Holding, Holdings, Product
 from services.rating.domain.limits import UsageLimits

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from libs.contracts import FormerOffering, Suspension
 from libs.periods import calendar_month
 from libs.pricing import RateBookInvalid, RateBooks, parse_rate_book
-from services.rating.domain.fees import recurring_fees
+from services.rating.domain.fees import FeeHistory, fees_to_charge
 from services.rating.domain.holdings import Account, Product
 
 ZONES = st.sampled_from(["Europe/Madrid", "America/Santiago", "Australia/Lord_Howe", "Pacific/Apia"])
@@ -65,7 +65,9 @@ def test_every_fee_of_a_book_that_loads_can_be_kept(terms: dict[str, str], zone:
     )
     for month in ("2011-12", "2012-02", "2012-03"):
         period = calendar_month(month, zone)
-        for charge in recurring_fees(Account("a", "EUR", zone), [product], period, books, period.end):
+        account = Account("a", "EUR", zone)
+        for fee in fees_to_charge(account, [product], period, books, FeeHistory()):
+            charge = fee.charge(account, period.end)
             ((denominator, numerator),) = charge.sums.items()
             assert Decimal128(numerator).to_decimal() == numerator
             assert 0 < numerator <= Decimal(terms["amount"]) * int(denominator) or Decimal(terms["amount"]) == numerator == 0

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from libs.contracts import ChargeKind, CutRefused, FormerOffering, Suspension
 from libs.periods import calendar_month, time_zone
 from libs.pricing import RateBooks, parse_rate_book
-from services.rating.domain.adjusted_months import month_of as adjusted_month_of
-from services.rating.domain.fee_prices import WrongFeeCurrency
-from services.rating.domain.fees import ending_with, recurring_fees
+from services.rating.domain.cuts.account_to_cut import ending_with
+from services.rating.domain.cuts.adjusted_month import month_of as adjusted_month_of
+from services.rating.domain.fees import FeeHistory, WrongFeeCurrency, fees_to_charge
+from services.rating.domain.fees.one_time_fees import one_time_fees
 from services.rating.domain.holdings import Account, Product
-from services.rating.domain.one_time_fees import one_time_fees
 from tests.cycles import Cycles
 
 ZONE = "Europe/Madrid"
@@ -222,7 +222,7 @@ def test_a_year_in_advance_is_charged_with_the_last_bill_before_it_begins():
     assert all(cuts.cut(f"2024-{month:02}", product("2024-02-29 10:00")) == [] for month in range(3, 13))
     assert cuts.cut("2025-01", product("2024-02-29 10:00")) == [("Line", 31)]
     period = calendar_month("2026-01", ZONE)
-    (fee,) = recurring_fees(ACCOUNT, [product("2024-02-29 10:00")], period, cuts.books, period.end, cuts.charges)
+    (fee,) = fees_to_charge(ACCOUNT, [product("2024-02-29 10:00")], period, cuts.books, FeeHistory(charged_ids=cuts.charges))
     assert (fee.period.start, fee.period.end) == (local("2026-02-28"), local("2027-02-28"))
 
 
@@ -238,7 +238,7 @@ def test_a_day_that_the_calendar_left_out_costs_nothing():
     samoa = replace(ACCOUNT, time_zone="Pacific/Apia")
     december = calendar_month("2011-12", "Pacific/Apia")
     books = RateBooks([book("period: day", effective_from="2001-01-01")])
-    daily = recurring_fees(samoa, [product("2011-01-01")], december, books, december.end)
+    daily = fees_to_charge(samoa, [product("2011-01-01")], december, books, FeeHistory())
     assert len(daily) == 30
     assert sum((charge.period.end - charge.period.start for charge in daily), timedelta()) == december.end - december.start
 
@@ -281,7 +281,7 @@ def test_a_termination_that_is_heard_after_the_cut_of_its_month_costs_its_fee_st
 def test_a_termination_that_no_cut_has_met_the_product_before_is_no_news():
     ended = product(offering="large", ended="2026-03-20 20:00", changed="2026-04-02 00:00")
     period = calendar_month("2026-04", ZONE)
-    assert one_time_fees(ACCOUNT, [ended], period, RateBooks([book()]), period.end, [ended]) == []
+    assert list(one_time_fees(ACCOUNT, ended, period, RateBooks([book()]), is_new=True)) == []
 
 
 def test_a_fee_in_another_currency_is_refused_where_it_is_owed():

@@ -18,7 +18,7 @@ from libs.pricing import PricedUsage, RateBooks, parse_rate_book
 from libs.pricing.charge_amount import exact_amount, line_amount, line_amounts
 from libs.tariffs.trial import Trial
 from services.rating.domain.charge_ids import terms_of
-from services.rating.domain.cutting import Closing, Cutter, Owed
+from services.rating.domain.cuts import AccountToCut, Closing, decide_cut
 from services.rating.domain.holdings import Account, Product
 from tests.closings import usage_charge
 from tests.rating_world import ZONE, cut
@@ -141,7 +141,7 @@ def test_a_cut_rounds_usage_and_fees_of_a_book_together_and_keeps_what_was_retur
     books = RateBooks([parse_rate_book(BOOK, "book.yaml")])
     earlier = [returned(each) for each in closed(charges("0.005 0.005"), "returned")]
     usage = charge(9, Fraction("0.0001"))
-    closing = Cutter(books, NOW).decide(cut("c", "ada"), Owed(ACCOUNT, [*earlier, usage], [PRODUCT]), {})
+    closing = decide_cut(AccountToCut(ACCOUNT, [*earlier, usage], [PRODUCT]), cut("c", "ada"), books, NOW)
     assert isinstance(closing, Closing)
     # 0.0001, 9.999 and 1.005 are 11.0041; each by itself, 11.01.
     amounts = {line.price_id + line.charge_id[:3]: str(line.amount) for line in closing.answer.lines}
@@ -162,7 +162,7 @@ def test_a_cut_rounds_usage_and_fees_of_a_book_together_and_keeps_what_was_retur
 )
 def test_fees_are_rounded_as_their_book_says(rounding: str, expected: list[str]) -> None:
     books = RateBooks([parse_rate_book(BOOK.replace("{point: bill}", rounding), "book.yaml")])
-    closing = Cutter(books, NOW).decide(cut("c", "ada"), Owed(ACCOUNT, [], [PRODUCT]), {})
+    closing = decide_cut(AccountToCut(ACCOUNT, [], [PRODUCT]), cut("c", "ada"), books, NOW)
     assert isinstance(closing, Closing)
     assert [str(line.amount) for line in closing.answer.lines] == expected
 

@@ -19,7 +19,7 @@ from libs.tariffs.trial import Trial
 from services.rating.documents import opened_charge
 from services.rating.domain.accumulation import accumulate
 from services.rating.domain.counted import NOTHING_COUNTED
-from services.rating.domain.cutting import Closing, Cutter, Owed
+from services.rating.domain.cuts import AccountToCut, Closing, decide_cut
 from services.rating.domain.deciding import Rated
 from services.rating.domain.holdings import Account
 from tests.drawing_world import LINE, DrawingWorld, product, usage
@@ -84,7 +84,7 @@ def billed(books: RateBooks, used: Sequence[UsageReceived]) -> list[BillIssued]:
         now = month.end + timedelta(hours=3)
         cut = PeriodCut(id=f"{now}", account_id="ada", run_type=RunType.ON_CYCLE, period=month, cause_id="run", requested_at=now)
         unbilled = [charge for charge in charges if charge.period == month]
-        closing = Cutter(books, now).decide(cut, Owed(Account("ada", "EUR", ZONE), unbilled, [line]), {}, ())
+        closing = decide_cut(AccountToCut(Account("ada", "EUR", ZONE), unbilled, [line]), cut, books, now)
         assert isinstance(closing, Closing), closing
         bills.append(bill_of(closing.answer, time_zone=ZONE))
     return bills

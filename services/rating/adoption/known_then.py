@@ -8,9 +8,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from libs.contracts import ProductChanged
 from libs.runtime.published import Published
-from services.rating.directory import PRODUCT_FIELDS, TO_CHARGE_READ, Directory, product_of
-from services.rating.domain.charged_as import ChargedAs
-from services.rating.domain.holdings import Product
+from services.rating.directory import PRODUCT_FIELDS, TO_CHARGE_READ, Directory, ProductsToCharge, product_of
+from services.rating.domain.holdings import CHARGED, Product
 
 
 class DirectoryThen(Directory):
@@ -33,12 +32,12 @@ class DirectoryThen(Directory):
             self._revisions.setdefault(product.fact.id, []).append((product.at, product_of(told)))
         await self.remember_products(product.fact for product in products)
 
-    async def products_to_charge(
-        self, account_ids: Iterable[str], read: Mapping[str, int] = TO_CHARGE_READ
-    ) -> tuple[dict[str, list[Product]], dict[str, dict[str, ChargedAs]]]:
-        """The products of each account as they were known then."""
-        products, known = await super().products_to_charge(account_ids, read)
-        return {id: [then for product in held if (then := self._then(product)) is not None] for id, held in products.items()}, known
+    async def products_to_charge(self, account_ids: Iterable[str], read: Mapping[str, int] = TO_CHARGE_READ) -> ProductsToCharge:
+        """Return the products of each account as they were known then."""
+        now = await super().products_to_charge(account_ids, read)
+        then = {id: [then for product in held if (then := self._then(product)) is not None] for id, held in now.products.items()}
+        charged = {product.id for held in then.values() for product in held if product.status in CHARGED}
+        return ProductsToCharge(then, now.charged_as, {id: [each for each in ids if each in charged] for id, ids in now.unmarked.items()})
 
     def _then(self, product: Product) -> Product | None:
         revisions = self._revisions.get(product.id)

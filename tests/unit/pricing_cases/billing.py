@@ -18,7 +18,7 @@ from libs.pricing import PricedUsage, RateBooks, parse_rate_book
 from libs.pricing.recurring import fee_of, periods_between
 from libs.pricing.recurring_share import Subscription
 from libs.pricing.tiers import tiers_amount
-from services.rating.domain.cutting import Closing, Cutter, Owed
+from services.rating.domain.cuts import AccountToCut, Closing, decide_cut
 from services.rating.domain.holdings import Account, Product
 from tests.closings import closed, usage_charge
 from tests.cycles import Cycles
@@ -56,7 +56,7 @@ def used(amount: Decimal, state: ChargeState = ChargeState.OPEN) -> Charge:
 def cut(by: RateBooks, unbilled: Sequence[Charge], products: Sequence[Product], earlier: Sequence[Charge] = ()) -> ChargesClosed:
     """The cut of the cycle for February."""
     cut = PeriodCut(id="cut", account_id="ada", run_type=RunType.ON_CYCLE, period=FEBRUARY, cause_id="run", requested_at=CLOSED_AT)
-    closing = Cutter(by, CLOSED_AT).decide(cut, Owed(Account("ada", "EUR", "UTC"), unbilled, products), {}, earlier)
+    closing = decide_cut(AccountToCut(Account("ada", "EUR", "UTC"), unbilled, products, closed_before=earlier), cut, by, CLOSED_AT)
     assert isinstance(closing, Closing), closing
     return closing.answer
 

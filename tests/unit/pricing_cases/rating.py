@@ -12,7 +12,7 @@ from services.operations.domain.bill_run import advance, begin
 from services.operations.domain.run_account import RunAccount, ask, decide, run_account_id
 from services.rating.domain import deciding
 from services.rating.domain.accumulation import accumulate
-from services.rating.domain.cutting import close, one_per_account
+from services.rating.domain.cuts import close, one_per_account
 from services.rating.domain.deciding import Earlier, Rater
 from services.rating.domain.holdings import Account, Holding, Holdings, Product
 from services.rating.domain.limits import UsageLimits

@@ -1,4 +1,4 @@
-"""Which offering a product had when, as far as the gateway has told: each time with one is priced on its own."""
+"""The time of a product with one of its offerings. Each is priced by itself."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Tenure:
 
 
 def tenures_of(product: Product) -> Iterator[Tenure]:
-    """The offerings of a product, in the order of time."""
+    """Yield the tenures of a product, the earliest first."""
     suspensions = tuple((suspension.start, suspension.end) for suspension in product.suspensions)
     start, started_by = product.started_at, Boundary.START
     for number, former in enumerate(product.former_offerings):

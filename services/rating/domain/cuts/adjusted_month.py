@@ -18,9 +18,9 @@ from libs.periods import MOMENT, Period, first_moment, local_date, month_contain
 from libs.pricing import RateBooks
 from libs.pricing.recurring_price import Boundary
 from services.rating.domain.charge_ids import adjustment_charge_id
+from services.rating.domain.fees import Tenure, tenures_of
 from services.rating.domain.holdings import CHARGED, Account, Product
 from services.rating.domain.months import label_at
-from services.rating.domain.tenures import Tenure, tenures_of
 
 _NOTHING = Decimal(0)
 

@@ -20,7 +20,15 @@ from libs.money import from_minor_units, sum_exactly, to_minor_units
 from libs.periods import MOMENT, Period, first_moment, local_date, month_containing
 from libs.pricing import RateBooks
 from libs.pricing.charge_amount import line_amount
-from services.rating.domain.adjusted_months import AdjustedMonth, billed_until, charges_to_reach, days_had, includes_tax, month_of, terms_at
+from services.rating.domain.cuts.adjusted_month import (
+    AdjustedMonth,
+    billed_until,
+    charges_to_reach,
+    days_had,
+    includes_tax,
+    month_of,
+    terms_at,
+)
 from services.rating.domain.holdings import Account
 
 Length = Literal["quarter", "year"]

@@ -17,42 +17,34 @@ from libs.contracts import MADE_BY_CUTS, Charge, ChargeKind, PeriodCut, RunType
 from libs.contracts.adjustments import DiscountDue
 from libs.periods import local_date, month_containing
 from libs.pricing import RateBooks
-from services.rating.domain.adjusted_months import (
+from services.rating.domain.cuts.account_to_cut import products_at
+from services.rating.domain.cuts.adjusted_month import (
     AdjustedMonth,
     billed_until,
     charges_to_reach,
     days_had,
     includes_tax,
-    month_of,
     months_of,
     terms_at,
 )
-from services.rating.domain.committing import long_commitments, true_ups
-from services.rating.domain.fees import ending_with
+from services.rating.domain.cuts.long_commitments import long_commitments, true_ups
+from services.rating.domain.fees import tenures_of
 from services.rating.domain.holdings import Account, Product
-from services.rating.domain.tenures import tenures_of
 
 
-def are_adjusted(
-    account: Account, charges: Sequence[Charge], products: Sequence[Product], books: RateBooks, cut: PeriodCut, now: datetime
-) -> bool:
-    """Whether any of these products has terms by which a cut adds charges, so that those of earlier cuts must be known."""
-    if not _may_be_adjusted(account, charges, products, books):
-        return False
-    starts = cut.period.start if cut.period is not None else now
-    begun = {(charge.offering_id, month_of(charge, account).start) for charge in charges}
-    begun |= {(tenure.offering_id, max(starts, tenure.subscription.start)) for product in products for tenure in tenures_of(product)}
-    if any(terms_at(books, offering_id, at, account).change_charges for offering_id, at in begun):
-        return True
-    # The terms of a long commitment are those of its last month, which is none of these.
-    return bool(long_commitments(months_of(account, charges, _held(products, cut), cut, ()), account, books, cut))
+def may_be_adjusted(account: Account, charges: Iterable[Charge], products: Iterable[Product], books: RateBooks) -> bool:
+    """Return whether an offering of these ever had discounts, caps or commitments. Mostly none had."""
+    offering_ids = {charge.offering_id for charge in charges}
+    for product in products:
+        offering_ids |= {product.offering_id, *(former.offering_id for former in product.former_offerings)}
+    return any(books.is_ever_adjusted(offering_id, account.currency) for offering_id in offering_ids)
 
 
 def first_adjusted(
-    account: Account, charges: Sequence[Charge], products: Iterable[Product], books: RateBooks, cut: PeriodCut
+    account: Account, charges: Sequence[Charge], products: Sequence[Product], books: RateBooks, cut: PeriodCut
 ) -> datetime | None:
     """When the first month or commitment begins that the cut, closing these charges, is about: earlier charges matter from then on."""
-    months = months_of(account, charges, _held(products, cut), cut, ())
+    months = months_of(account, charges, products_at(cut, products), cut, ())
     starts = [month.period.start for month in months]
     starts += [due.month.period.start for due in long_commitments(months, account, books, cut)]
     return min(starts, default=None)
@@ -61,7 +53,7 @@ def first_adjusted(
 def adjustments(
     account: Account,
     charges: Sequence[Charge],
-    products: Iterable[Product],
+    products: Sequence[Product],
     books: RateBooks,
     cut: PeriodCut,
     now: datetime,
@@ -71,7 +63,7 @@ def adjustments(
 
     `earlier` are the charges of the account that other cuts closed and keep; those of months that this cut is not about are ignored.
     """
-    months = months_of(account, charges, _held(products, cut), cut, earlier)
+    months = months_of(account, charges, products_at(cut, products), cut, earlier)
     made = [charge for month in months for charge in _made(month, account, books, cut, now)]
     due = long_commitments(months, account, books, cut)
     return [*made, *true_ups(due, [*earlier, *charges, *made], account, cut, now)] if due else made
@@ -81,8 +73,6 @@ def discounts_due(
     account: Account, charges: Sequence[Charge], products: Sequence[Product], books: RateBooks, cut: PeriodCut, now: datetime
 ) -> tuple[DiscountDue, ...]:
     """The discounts after tax of the products that the cut has charges of, for the bill to compute."""
-    if not _may_be_adjusted(account, charges, products, books):
-        return ()
     names = {charge.product_id: charge.product_name for charge in charges}
     starts = cut.period.start if cut.period is not None else month_containing(now, account.time_zone).start
     due = []
@@ -100,18 +90,6 @@ def discounts_due(
         for discount in discounts_of_bill(terms, got_on, begins_on, is_whole_month=cut.run_type is RunType.ON_CYCLE):
             due.append(DiscountDue(product_id=product.id, product_name=names[product.id], discount=discount))
     return tuple(due)
-
-
-def _may_be_adjusted(account: Account, charges: Iterable[Charge], products: Iterable[Product], books: RateBooks) -> bool:
-    """Whether any offering here has terms at all: mostly none has, and nothing is looked up."""
-    offering_ids = {charge.offering_id for charge in charges}
-    for product in products:
-        offering_ids |= {product.offering_id, *(former.offering_id for former in product.former_offerings)}
-    return any(books.is_ever_adjusted(offering_id, account.currency) for offering_id in offering_ids)
-
-
-def _held(products: Iterable[Product], cut: PeriodCut) -> list[Product]:
-    return list(products) if cut.account_closed_at is None else ending_with(cut.account_closed_at, products)
 
 
 def _made(month: AdjustedMonth, account: Account, books: RateBooks, cut: PeriodCut, now: datetime) -> list[Charge]:
