@@ -8,7 +8,7 @@ from libs.contracts import UNBILLED, Charge, ChargeKind, PeriodCut
 from libs.periods import Period
 from libs.pricing import RateBooks
 from services.rating.domain.cuts import AccountToCut, adjusted_since, products_at
-from services.rating.domain.fees import CORRECTED_BACK, ChargedAs, FeeHistory, fee_reach, products_to_correct
+from services.rating.domain.fees import CORRECTED_BACK, ChargedAs, FeeHistory, changed_products, fee_reach, products_to_correct
 from services.rating.domain.holdings import CHARGED, Account, Product
 
 
@@ -26,7 +26,8 @@ class Stored:
         """The account with these products, as the cut finds it."""
         new = [product.id for product in products if product.id not in self.met and product.status in CHARGED]
         unbilled = [charge for charge in self.charges if charge.state in UNBILLED]
-        found = AccountToCut(self.account, unbilled, products, FeeHistory(frozenset(new), self.charged_as))
+        changed = changed_products(self.account, products_at(cut, products), books, self.charged_as) if cut.period else {}
+        found = AccountToCut(self.account, unbilled, products, FeeHistory(frozenset(new), self.charged_as, changed))
         if cut.period is not None:
             found = replace(found, fees=self._fees(found, cut, cut.period, books))
         since = adjusted_since(found, cut, books, now)
@@ -44,7 +45,7 @@ class Stored:
             *(charge.id for charge in self._of_kind(ChargeKind.ONE_TIME) if charge.period.end > reach.one_time_since),
         }
         fees = replace(found.fees, charged_ids=ids)
-        if not products_to_correct(self.account, products, billed, books, fees):
+        if not products_to_correct(self.account, products, billed, fees):
             return fees
         assert reach.is_deep
         since = billed.start - CORRECTED_BACK

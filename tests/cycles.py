@@ -38,7 +38,7 @@ class Cycles:
         cut = PeriodCut(id=id, account_id=self.account.id, run_type=RunType.ON_CYCLE, period=period, cause_id=id, requested_at=at)
         stored = Stored(self.account, self.charges.values(), self.met, self.known, self.periods)
         to_cut = stored.to_cut(products, cut, self.books, at)
-        if products_to_correct(self.account, products, period, self.books, to_cut.fees):
+        if products_to_correct(self.account, products, period, to_cut.fees):
             self.looked_at.append(period)
         closing = decide_cut(to_cut, cut, self.books, at)
         if isinstance(closing, Closing):

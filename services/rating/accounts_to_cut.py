@@ -17,7 +17,15 @@ from libs.pricing import RateBooks
 from libs.runtime import from_document
 from services.rating.directory import Directory
 from services.rating.domain.cuts import AccountToCut, adjusted_since, products_at
-from services.rating.domain.fees import COMPARED_BACK, CORRECTED_BACK, FeeHistory, FeeReach, fee_reach, products_to_correct
+from services.rating.domain.fees import (
+    COMPARED_BACK,
+    CORRECTED_BACK,
+    FeeHistory,
+    FeeReach,
+    changed_products,
+    fee_reach,
+    products_to_correct,
+)
 from services.rating.store import NEWEST_FIRST
 
 CHARGES_OF_AN_ACCOUNT = [("account_id", 1), *NEWEST_FIRST]
@@ -42,10 +50,13 @@ class AccountsToCut:
         cut_of = {cut.account_id: cut for cut in cuts if cut.account_id in accounts}
         # Outside the transaction: a product that changes meanwhile is no conflict, for the next cut corrects its fees.
         products, charged_as, unmarked = await self._directory.products_to_charge(cut_of)
-        histories = {id: FeeHistory(unmarked.get(id, ()), charged_as.get(id, {})) for id in cut_of}
-        to_cut = {id: AccountToCut(accounts[id], (), products.get(id, ()), history) for id, history in histories.items()}
+        to_cut: ToCut = {}
+        for id, cut in cut_of.items():
+            held, charged = products.get(id, []), charged_as.get(id, {})
+            changed = changed_products(accounts[id], products_at(cut, held), books, charged) if cut.period is not None else {}
+            to_cut[id] = AccountToCut(accounts[id], (), held, FeeHistory(unmarked.get(id, ()), charged, changed))
         await self._read_charges(to_cut, cut_of, books, session)
-        await self._read_fees_to_correct(to_cut, cut_of, books, session)
+        await self._read_fees_to_correct(to_cut, cut_of, session)
         await self._read_closed_before(to_cut, {id: adjusted_since(to_cut[id], cut, books, now) for id, cut in cut_of.items()}, session)
         return to_cut
 
@@ -57,29 +68,34 @@ class AccountsToCut:
             if cut.period is not None
             for each in [to_cut[id]]
         }
-        found: dict[str, list[dict[str, Any]]] = {id: [] for id in cut_of}
         pipeline: list[Mapping[str, Any]] = [
             {"$match": {"account_id": {"$in": list(cut_of)}, "$or": _that_matter(reaches)}},
             {"$replaceWith": {"$cond": [{"$in": ["$state", UNBILLED]}, "$$ROOT", KNOWN_OF_BILLED]}},
         ]
+        unbilled: dict[str, list[Charge]] = {id: [] for id in cut_of}
+        charged_ids: dict[str, set[str]] = {id: set() for id in cut_of}
+        charged_products: set[str] = set()
         # Left to itself MongoDB at times walks through all open charges of everybody instead.
         async for document in await self._charges.aggregate(pipeline, session=session, hint=dict(CHARGES_OF_AN_ACCOUNT)):
-            found[document["account_id"]].append(document)
-        for id, documents in found.items():
-            unbilled = [from_document(Charge, document) for document in documents if "state" in document]
-            charged_ids = {document["_id"] for document in documents if document["kind"] in FEES}
+            id = document["account_id"]
+            if "state" in document:
+                unbilled[id].append(from_document(Charge, document))
+            if document["kind"] in FEES:
+                charged_ids[id].add(document["_id"])
+            if document["kind"] == ChargeKind.RECURRING:
+                charged_products.add(document["product_id"])
+        for id, each in to_cut.items():
             # A product that was charged before cuts left marks is not new.
-            charged = {document["product_id"] for document in documents if document["kind"] == ChargeKind.RECURRING}
-            history = to_cut[id].fees
-            fees = replace(history, new_products=frozenset(history.new_products) - charged, charged_ids=charged_ids)
-            to_cut[id] = replace(to_cut[id], unbilled=unbilled, fees=fees)
+            new_products = frozenset(each.fees.new_products) - charged_products
+            fees = replace(each.fees, new_products=new_products, charged_ids=charged_ids[id])
+            to_cut[id] = replace(each, unbilled=unbilled[id], fees=fees)
 
-    async def _read_fees_to_correct(
-        self, to_cut: ToCut, cut_of: Mapping[str, PeriodCut], books: RateBooks, session: AsyncClientSession
-    ) -> None:
+    async def _read_fees_to_correct(self, to_cut: ToCut, cut_of: Mapping[str, PeriodCut], session: AsyncClientSession) -> None:
         """Add the recurring charges and the periods that were cut, of accounts whose fees are corrected."""
         starts = {
-            id: cut.period.start for id, cut in cut_of.items() if cut.period is not None and _corrects(to_cut[id], cut, cut.period, books)
+            id: cut.period.start
+            for id, cut in cut_of.items()
+            if cut.period is not None and products_to_correct(to_cut[id].account, to_cut[id].products, cut.period, to_cut[id].fees)
         }
         if not starts:
             return
@@ -111,10 +127,6 @@ class AccountsToCut:
         ):
             found[document["account_id"]].append(from_document(Charge, document))
         return found
-
-
-def _corrects(to_cut: AccountToCut, cut: PeriodCut, billed: Period, books: RateBooks) -> bool:
-    return bool(products_to_correct(to_cut.account, products_at(cut, to_cut.products), billed, books, to_cut.fees))
 
 
 def _that_matter(reaches: Mapping[str, FeeReach]) -> list[dict[str, Any]]:

@@ -118,3 +118,17 @@ def test_a_commitment_waits_for_the_cycle_of_its_month() -> None:
     assert cuts.on_demand(datetime(2026, 4, 1, 1, tzinfo=UTC), usage("c1", 2000)) == ["calls 20.00"]
     # January and February were never cut, and are caught up.
     assert cuts.cycle("2026-03") == ["minimum 60.00", "minimum 55.00", "minimum 40.00"]
+
+
+OTHER = "  other:\n    recurring_prices: [{id: other, description: Other, amount: 0, period: month}]\n"
+
+
+def test_a_credit_takes_the_discount_back_of_an_offering_that_the_product_never_had() -> None:
+    """No offering that it has now is discounted."""
+    terms = "discounts: {id: half, description: Half, percent: 50}"
+    cuts = Cuts(terms, "amount: 30, period: month")
+    cuts.books = RateBooks([parse_rate_book(BOOK.format(fee="amount: 30, period: month", terms=terms) + OTHER, "book.yaml")])
+    cuts.cycle("2026-01")
+    assert cuts.paid() == Decimal(30), "half of January and of February"
+    cuts.cycle("2026-02", product=replace(LINE, offering_id="other"))
+    assert cuts.paid() == 0

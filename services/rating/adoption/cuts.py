@@ -39,7 +39,7 @@ class PublishedCuts:
         made = [self._made(made_again.get(line.charge_id), line, answer, to_cut) for line in answer.lines if line.charge_id not in unbilled]
         starts = {charge.period.start for charge in closed} | ({cut.period.start} if cut.period is not None else set())
         labels = frozenset(label_at(start, to_cut.account.time_zone) for start in starts)
-        return with_marks(Closing(answer, tuple(closed), tuple(made), labels), to_cut, cut, books)
+        return with_marks(Closing(answer, tuple(closed), tuple(made), labels), to_cut, cut)
 
     def _closed(self, charge: Charge, line: ChargeLine, answer: ChargesClosed) -> Charge:
         if charge.usage_count != line.usage_count:

@@ -6,7 +6,6 @@ month. Charges that a cut returned are closed again as they are, by the next cut
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,7 +14,7 @@ from libs.pricing import RateBooks
 from services.rating.domain.cuts.account_to_cut import AccountToCut, products_at
 from services.rating.domain.cuts.adjustments import adjustments, discounts_due, first_adjusted, may_be_adjusted
 from services.rating.domain.cuts.closing import Closing, close
-from services.rating.domain.fees import ChargedAs, WrongFeeCurrency, changed_products, fees_out_of_reach, fees_to_charge, is_older
+from services.rating.domain.fees import WrongFeeCurrency, fees_out_of_reach, fees_to_charge, is_older
 
 
 def decide_cut(to_cut: AccountToCut | None, cut: PeriodCut, books: RateBooks, now: datetime) -> Closing | CutRefused:
@@ -35,7 +34,7 @@ def decide_cut(to_cut: AccountToCut | None, cut: PeriodCut, books: RateBooks, no
     repeated = _repeated_id(closing)
     if repeated is not None:
         return refuse(cut, f"two charges of the cut would have the id {repeated}: report this fault")
-    return with_marks(closing, to_cut, cut, books)
+    return with_marks(closing, to_cut, cut)
 
 
 def adjusted_since(to_cut: AccountToCut, cut: PeriodCut, books: RateBooks, now: datetime) -> datetime | None:
@@ -49,14 +48,15 @@ def adjusted_since(to_cut: AccountToCut, cut: PeriodCut, books: RateBooks, now: 
         return None
 
 
-def with_marks(closing: Closing, to_cut: AccountToCut, cut: PeriodCut, books: RateBooks) -> Closing:
+def with_marks(closing: Closing, to_cut: AccountToCut, cut: PeriodCut) -> Closing:
     """Return the closing with what the next cut must know of the products."""
     if cut.period is None:
         return closing
-    changed = changed_products(to_cut.account, products_at(cut, to_cut.products), books, to_cut.fees)
-    older = is_older(to_cut.account, cut.period)
-    marks: Mapping[str, ChargedAs | None] = {product.id: None if older else now for product, now in changed}
-    return replace(closing, new_products=frozenset(to_cut.fees.new_products), charged_as=marks)
+    history, older = to_cut.fees, is_older(to_cut.account, cut.period)
+    if not history.new_products and not history.changed:
+        return closing
+    marks = {id: None if older else now for id, now in history.changed.items()}
+    return replace(closing, new_products=frozenset(history.new_products), charged_as=marks)
 
 
 def refuse(cut: PeriodCut, reason: str) -> CutRefused:

@@ -20,12 +20,13 @@ class FeeHistory:
     """What is stored of an account's fees.
 
     `new_products` are the ids of products that no cut of a cycle has met. `charged_as` has the state by which the last cut of a cycle
-    charged each product. `charged_ids` are the charges of fees. `charges` are the recurring ones and `periods_cut` the cut periods of
-    the cycle, both read only where fees are corrected.
+    charged each product, and `changed` the present state where fees may have changed since. `charged_ids` are the charges of fees.
+    `charges` are the recurring ones and `periods_cut` the cut periods of the cycle, both read only where fees are corrected.
     """
 
     new_products: Collection[str] = frozenset()
     charged_as: Mapping[str, ChargedAs] = field(default_factory=dict)
+    changed: Mapping[str, ChargedAs] = field(default_factory=dict)
     charged_ids: Collection[str] = frozenset()
     charges: Sequence[Charge] = ()
     periods_cut: Sequence[Period] = ()
@@ -45,6 +46,8 @@ def uncharged_periods(account: Account, products: Sequence[Product], billed: Per
     """
     yield ProductsOfPeriod(billed, products)
     new_products = [product for product in products if product.id in history.new_products]
+    if not new_products and account.billed_until is not None and account.billed_until >= billed.start:
+        return
     for month in months_before(billed, account.time_zone):
         is_passed_over = account.billed_until is not None and account.billed_until <= month.start
         uncharged = products if is_passed_over else new_products
@@ -55,22 +58,18 @@ def uncharged_periods(account: Account, products: Sequence[Product], billed: Per
 
 
 def changed_products(
-    account: Account, products: Sequence[Product], books: RateBooks, history: FeeHistory
-) -> Iterator[tuple[Product, ChargedAs]]:
-    """Yield the products whose fees may have changed since the last cut of a cycle, with the state to charge by now."""
-    for product in products:
-        now = charged_as(account, product, books)
-        if not is_charged_alike(now, history.charged_as.get(product.id)):
-            yield product, now
+    account: Account, products: Sequence[Product], books: RateBooks, charged: Mapping[str, ChargedAs]
+) -> dict[str, ChargedAs]:
+    """Return the present states of the products whose fees may have changed since the last cut of a cycle."""
+    states = (charged_as(account, product, books) for product in products)
+    return {now.product.id: now for now in states if not is_charged_alike(now, charged.get(now.product.id))}
 
 
-def products_to_correct(
-    account: Account, products: Sequence[Product], billed: Period, books: RateBooks, history: FeeHistory
-) -> list[Product]:
+def products_to_correct(account: Account, products: Sequence[Product], billed: Period, history: FeeHistory) -> list[Product]:
     """Return the changed products that have been charged before. A cut of an earlier month than the last one corrects nothing."""
     if is_older(account, billed):
         return []
-    return [product for product, _ in changed_products(account, products, books, history) if product.id not in history.new_products]
+    return [product for product in products if product.id in history.changed and product.id not in history.new_products]
 
 
 def is_older(account: Account, billed: Period) -> bool:

@@ -31,7 +31,7 @@ def fee_reach(account: Account, products: Sequence[Product], billed: Period, boo
     # Of months before the year, fees are reported that no cut charged.
     first = min([*starts, account.billed_until or billed.start])
     # A product without the mark of a cut may have been charged before there were marks.
-    is_deep = bool(history.new_products or products_to_correct(account, products, billed, books, history))
+    is_deep = bool(history.new_products or products_to_correct(account, products, billed, history))
     recurring_since = min(first, billed.start - COMPARED_BACK) if is_deep else first
     return FeeReach(recurring_since - _longest(account, products, books), first - TERMINATED_BACK - DAY, is_deep)
 

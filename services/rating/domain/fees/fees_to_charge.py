@@ -34,7 +34,7 @@ def fees_to_charge(
                 # What the bill of a month before charges in advance, the billed period itself charges.
                 if period == billed or fee.period.start < billed.start:
                     fees.setdefault(fee.id, fee)
-    changed = products_to_correct(account, products, billed, books, history)
+    changed = products_to_correct(account, products, billed, history)
     for fee in corrections(account, changed, billed, books, history):
         fees.setdefault(fee.id, fee)
     return list(fees.values())
