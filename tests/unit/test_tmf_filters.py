@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from services.tmf_gateway.domain.links import Links
 from services.tmf_gateway.domain.mongo_filter import mongo_filter, mongo_sort
-from services.tmf_gateway.domain.query import parse_query
+from services.tmf_gateway.domain.openapi import openapi_document
+from services.tmf_gateway.domain.query import OPERATORS, parse_query
 from services.tmf_gateway.domain.refusal import BadRequest
 from services.tmf_gateway.domain.tmf637 import PRODUCT
 from services.tmf_gateway.domain.tmf666 import BILLING_ACCOUNT
@@ -126,3 +127,12 @@ def _operators(condition):
         for item in value if isinstance(value, list) else [value]:
             found |= _operators(item) if isinstance(item, dict) else set()
     return found
+
+
+def test_the_description_names_the_filters_of_bills_and_none_that_would_be_read_as_an_operator():
+    paths = openapi_document("http://gateway.example")["paths"]
+    (bills,) = (operations["get"] for path, operations in paths.items() if path.endswith("/customerBill"))
+    names = {parameter["name"] for parameter in bills["parameters"]}
+    assert {"id", "state", "billDate", "billNo", "amountDue.value", "billingAccount.id", "relatedParty.id"} <= names
+    assert "href" not in names
+    assert not [name for name in names if name.rpartition(".")[2].startswith("@") or name.rpartition(".")[2] in OPERATORS]
