@@ -72,9 +72,9 @@ async def read_facts(settings: RuntimeSettings, fact: type[F]) -> list[F]:
         await consumer.stop()
 
 
-def told_once(facts: Iterable[F]) -> list[F]:
-    """The facts without their repeats, in the order in which each came first: an outbox publishes at least once."""
-    return list({fact.to_message(): fact for fact in facts}.values())
+async def read_told(settings: RuntimeSettings, fact: type[F]) -> list[F]:
+    """What was published so far, each fact once and in the order in which each came first: an outbox publishes at least once."""
+    return list({found.to_message(): found for found in await read_facts(settings, fact)}.values())
 
 
 # Of all worlds of a process: one that is opened again on the same data must not repeat an id.

@@ -15,7 +15,7 @@ from libs.contracts import (
 )
 from services.tmf_gateway.domain.links import TMF678
 from tests.gateway_client import MARCH, GatewayDoor, a_bill, open_gateway
-from tests.world import read_facts, told_once
+from tests.world import read_told
 
 BILLS = f"{TMF678}/customerBill"
 ON_DEMAND = f"{TMF678}/customerBillOnDemand"
@@ -100,7 +100,7 @@ async def test_a_request_for_a_bill_is_answered_at_once_and_told(door):
     assert (shown["state"], shown["name"], shown["billingAccount"]["id"]) == ("inProgress", "now", account["id"])
     assert shown["id"] != "mine"
     assert (await door.http.get(shown["href"])).json() == shown
-    assert [fact.id for fact in await read_facts(door.settings, OnDemandBillRequested)].count(shown["id"]) == 1
+    assert [fact.id for fact in await read_told(door.settings, OnDemandBillRequested)].count(shown["id"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def test_a_request_ends_as_it_was_completed_and_only_once(door, state, bil
     assert shown["state"] == state
     assert shown.get("stateReason") == reason
     assert shown.get("customerBill", {}).get("id") == bill_id
-    raised = told_once(await read_facts(door.settings, HubEventRaised))
+    raised = await read_told(door.settings, HubEventRaised)
     events = [event for event in raised if event.resource_id == request["id"]]
     assert [event.event_type for event in events][:2] == ["CustomerBillOnDemandCreateEvent", "CustomerBillOnDemandStateChangeEvent"]
     assert len({event.id for event in events}) == 2
@@ -160,6 +160,6 @@ async def test_a_request_that_was_rejected_and_has_its_bill_after_all_is_done(do
     shown = (await door.http.get(request["href"])).json()
 
     assert (shown["state"], shown["customerBill"]["id"], "stateReason" in shown) == ("done", "bill-8", False)
-    events = {event.id: event for event in await read_facts(door.settings, HubEventRaised) if event.resource_id == request["id"]}
+    events = {event.id: event for event in await read_told(door.settings, HubEventRaised) if event.resource_id == request["id"]}
     states = [event.envelope["event"]["customerBillOnDemand"]["state"] for event in events.values()]
     assert states == ["inProgress", "rejected", "done"]

@@ -15,7 +15,7 @@ from services.tmf_gateway.specifications import swagger
 from services.tmf_gateway.store import PRODUCT_OFFERING_PRICES, PRODUCT_OFFERINGS, REFERRED, GatewayStore
 from tests.gateway_client import GatewayDoor, assert_conforms, open_gateway
 from tests.usages import usage_of
-from tests.world import read_facts, told_once
+from tests.world import read_told
 
 OFFERINGS = f"{TMF620}/productOffering"
 PRICES = f"{TMF620}/productOfferingPrice"
@@ -59,7 +59,7 @@ async def launched(door, *prices, **attributes):
 
 
 async def events(door, id):
-    return [found.event_type for found in told_once(await read_facts(door.settings, HubEventRaised)) if found.resource_id == id]
+    return [found.event_type for found in await read_told(door.settings, HubEventRaised) if found.resource_id == id]
 
 
 async def test_a_customer_is_charged_by_an_offering_that_was_created_over_http(door):
@@ -87,7 +87,7 @@ async def test_a_customer_is_charged_by_an_offering_that_was_created_over_http(d
     await door.world.publish(call)
     await door.world.settle()
 
-    (rated,) = [found for found in await read_facts(door.settings, UsageRated) if found.id == "call"]
+    (rated,) = [found for found in await read_told(door.settings, UsageRated) if found.id == "call"]
     assert (rated.price_id, Fraction(rated.numerator, rated.denominator)) == (price["id"], Fraction(12, 100) * Fraction(90, 60))
     assert await events(door, offering["id"]) == [
         "ProductOfferingCreateEvent",
@@ -129,7 +129,7 @@ async def test_each_call_costs_what_the_price_of_its_day_asks(door):
         await door.world.publish(usage_of(id=id, started_at=started_at, **called))
     await door.world.settle()
 
-    rated = {found.id: found for found in await read_facts(door.settings, UsageRated) if found.id in ("february", "march")}
+    rated = {found.id: found for found in await read_told(door.settings, UsageRated) if found.id in ("february", "march")}
     assert {id: (one.price_id, Fraction(one.numerator, one.denominator)) for id, one in rated.items()} == {
         "february": (dear["id"], Fraction(12, 100)),
         "march": (cheap["id"], Fraction(6, 100)),
@@ -186,7 +186,7 @@ async def test_a_book_that_rating_refuses_is_told_with_the_offering(door):
     shown = (await door.http.get(offering["href"])).json()
     assert shown["lifecycleStatus"] == "Active"
     assert "at the same instant" in shown["statusReason"]
-    assert len(await read_facts(door.settings, TariffRefused)) == 1
+    assert len(await read_told(door.settings, TariffRefused)) == 1
 
 
 async def test_the_catalogue_shows_what_the_rate_books_in_files_say(door):
@@ -330,7 +330,7 @@ async def test_offerings_that_share_a_price_are_made_side_by_side(door):
 
 
 async def test_every_event_is_as_the_specification_draws_it(door):
-    raised = [event for event in told_once(await read_facts(door.settings, HubEventRaised)) if event.api == "TMF620"]
+    raised = [event for event in await read_told(door.settings, HubEventRaised) if event.api == "TMF620"]
 
     drawn = [event for event in raised if event.event_type in swagger("TMF620")["definitions"]]
     assert {event.event_type.removeprefix("ProductOffering") for event in drawn} >= {"CreateEvent", "StateChangeEvent", "DeleteEvent"}

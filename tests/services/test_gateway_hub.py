@@ -24,7 +24,7 @@ from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678, Links
 from services.tmf_gateway.handlers import raise_bill_events
 from services.tmf_gateway.store import GatewayStore
 from tests.gateway_client import GatewayClient, GatewayDoor, a_bill, open_gateway
-from tests.world import GATEWAY, build_service, read_facts
+from tests.world import GATEWAY, build_service, read_told
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 WAIT_S = 20.0
@@ -59,7 +59,7 @@ async def test_a_subscription_is_told_and_its_end_too(door, base, resource):
     assert made.json() == {"id": made.json()["id"], **body}
     assert href.endswith(f"{base}/hub/{made.json()['id']}")
     assert ended.content == b""
-    told = [fact for fact in await read_facts(door.settings, SubscriptionChanged) if fact.id == made.json()["id"]]
+    told = [fact for fact in await read_told(door.settings, SubscriptionChanged) if fact.id == made.json()["id"]]
     assert [(fact.api, fact.query, fact.removed) for fact in told] == [
         (told[0].api, body["query"], False),
         (told[0].api, body["query"], True),
@@ -116,7 +116,7 @@ async def test_a_subscription_that_cannot_be_served_is_400(door, body):
 
 
 async def events_of(door, bill_id):
-    return [event for event in await read_facts(door.settings, HubEventRaised) if event.resource_id == bill_id]
+    return [event for event in await read_told(door.settings, HubEventRaised) if event.resource_id == bill_id]
 
 
 def held(bill):
@@ -162,7 +162,7 @@ async def test_a_bill_whose_creation_a_crash_kept_back_is_not_first_heard_of_by_
         await lag.settled(WAIT_S)
         await service.publish([bill])
         await lag.settled(WAIT_S)
-        events = await read_facts(settings, HubEventRaised)
+        events = await read_told(settings, HubEventRaised)
 
     assert [event.event_type for event in events][:2] == ["CustomerBillCreateEvent", "CustomerBillStateChangeEvent"]
 
@@ -202,10 +202,10 @@ async def test_the_end_of_a_request_is_never_told_before_its_beginning(settings)
         )
 
         async def told() -> bool:
-            return any("StateChange" in event.event_type for event in await read_facts(settings, HubEventRaised))
+            return any("StateChange" in event.event_type for event in await read_told(settings, HubEventRaised))
 
         await eventually(told)
-        events = await read_facts(settings, HubEventRaised)
+        events = await read_told(settings, HubEventRaised)
         # The outbox may publish the first one again meanwhile.
         told_in_order = list(dict.fromkeys(event.event_type for event in events))
         assert told_in_order == ["CustomerBillOnDemandCreateEvent", "CustomerBillOnDemandStateChangeEvent"]
@@ -234,7 +234,7 @@ async def test_what_a_crash_left_unpublished_is_published_after_the_start(settin
     async with service.running():
 
         async def published() -> bool:
-            return await read_facts(settings, AccountChanged) == [fact]
+            return await read_told(settings, AccountChanged) == [fact]
 
         async def tidied() -> bool:
             return (await service.database["billing_accounts"].find_one({"_id": "a1"}))["outbox"] == []
@@ -254,11 +254,11 @@ async def test_while_kafka_is_away_accounts_are_opened_and_told_later(settings):
     await door.client.close()
 
     assert refused.status_code == 503
-    assert await read_facts(settings, AccountChanged) == []
+    assert await read_told(settings, AccountChanged) == []
     async with build_service("tmf_gateway", settings).running():
 
         async def told() -> bool:
-            return [fact.id for fact in await read_facts(settings, AccountChanged)] == [account["id"]]
+            return [fact.id for fact in await read_told(settings, AccountChanged)] == [account["id"]]
 
         await eventually(told)
 
@@ -269,7 +269,7 @@ async def test_what_could_not_be_told_goes_before_what_is_told_next(settings):
         account = await client.open_account()
         async with door.running():
             await client.patch(account["href"], json={"name": "Ada Lovelace"})
-            events = await read_facts(settings, HubEventRaised)
+            events = await read_told(settings, HubEventRaised)
 
     assert [event.event_type for event in events] == ["BillingAccountCreateEvent", "BillingAccountAttributeValueChangeEvent"]
 
@@ -292,6 +292,6 @@ async def test_a_request_that_nobody_answered_is_asked_again(settings):
     async with service.running():
 
         async def asked() -> bool:
-            return [fact.id for fact in await read_facts(settings, OnDemandBillRequested)] == ["r1"]
+            return [fact.id for fact in await read_told(settings, OnDemandBillRequested)] == ["r1"]
 
         await eventually(asked)

@@ -9,7 +9,7 @@ import pytest
 from libs.contracts import AccountChanged, AccountState, HubEventRaised, ProductChanged, ProductStatus
 from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666
 from tests.gateway_client import GatewayDoor, exact, open_gateway
-from tests.world import read_facts, told_once
+from tests.world import read_told
 
 ACCOUNTS = f"{TMF666}/billingAccount"
 PRODUCTS = f"{TMF637}/product"
@@ -24,7 +24,7 @@ async def door(infrastructure) -> AsyncIterator[GatewayDoor]:
 
 async def heard(door, fact, id):
     """The facts about one resource, in order."""
-    return [found for found in told_once(await read_facts(door.settings, fact)) if id in (found.id, getattr(found, "resource_id", None))]
+    return [found for found in await read_told(door.settings, fact) if id in (found.id, getattr(found, "resource_id", None))]
 
 
 async def test_an_opened_account_is_found_under_its_location(door):

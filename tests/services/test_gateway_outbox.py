@@ -18,7 +18,7 @@ from libs.runtime.publisher import MESSAGE_BYTES_MAX
 from services.tmf_gateway.domain.links import TMF666
 from tests.command_line import run_tarifa
 from tests.gateway_client import GatewayClient
-from tests.world import GATEWAY, build_service, read_facts, told_once
+from tests.world import GATEWAY, build_service, read_told
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 WAIT_S = 30.0
@@ -81,12 +81,12 @@ async def test_what_can_never_be_published_is_parked_and_the_rest_goes_on(settin
             return not await accounts.count_documents({"outbox.revision": {"$gt": 0}})
 
         await eventually(emptied)
-        told = [fact.id for fact in await read_facts(settings, AccountChanged)]
+        told = [fact.id for fact in await read_told(settings, AccountChanged)]
         parked = await service.database["parked"].find().to_list()
         # The task lives on: what is left behind later is published, too.
         await accounts.insert_one(left_behind("later", (AccountChanged.topic, account_changed("later").to_message())))
         await eventually(emptied)
-        told_later = [fact.id for fact in await read_facts(settings, AccountChanged)]
+        told_later = [fact.id for fact in await read_told(settings, AccountChanged)]
         down = await service._down()
 
     assert set(told) == {"beside", "after"}
@@ -132,7 +132,7 @@ async def test_an_operator_sees_retries_mends_and_discards_what_the_outbox_parke
         discarded = await run_tarifa(settings, "parked", "discard", "--all", "--reason", "nobody needs them", "--yes", "--json")
         assert len(discarded.json["discarded"]) == 4
         await eventually(lambda: warned_of(0))
-        told = {fact.id for fact in await read_facts(settings, AccountChanged)}
+        told = {fact.id for fact in await read_told(settings, AccountChanged)}
         kept = (await run_tarifa(settings, "parked", "list", "--all", "--json")).json
 
     assert told == {"mended", "f1"}
@@ -159,7 +159,7 @@ async def test_what_is_accepted_is_announced_and_what_cannot_be_is_413(settings:
         stored_count = await service.database["billing_accounts"].count_documents({})
         # A busy broker may take the event later than the client has its answer, and more than once.
         deadline = time.monotonic() + WAIT_S
-        while len(heard := told_once(await read_facts(settings, HubEventRaised))) < stored_count and time.monotonic() < deadline:
+        while len(heard := await read_told(settings, HubEventRaised)) < stored_count and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
 
     assert (answer.status_code, stored_count, len(heard)) in ((413, 0, 0), (201, 1, 1)), answer.text[:300]
@@ -190,7 +190,7 @@ async def test_a_gateway_remembers_no_more_than_it_must(settings: RuntimeSetting
         await client.patch(accounts[4]["href"], json={"name": "Ada King"})
         async with away.running():
             await client.patch(accounts[4]["href"], json={"name": "Ada Lovelace"})
-            events = [event for event in await read_facts(settings, HubEventRaised) if event.resource_id == accounts[4]["id"]]
+            events = [event for event in await read_told(settings, HubEventRaised) if event.resource_id == accounts[4]["id"]]
 
     # Events may come again, never out of order.
     names = dict.fromkeys(event.envelope["event"]["billingAccount"]["name"] for event in events)

@@ -9,7 +9,7 @@ import pytest
 from libs.contracts import AccountChanged, AccountState, BillState, HubEventRaised, ProductChanged, ProductStatus
 from services.tmf_gateway.domain.links import TMF620, TMF637, TMF666, TMF678
 from tests.gateway_client import GatewayDoor, a_bill, a_charge, open_gateway
-from tests.world import read_facts, told_once
+from tests.world import read_told
 
 ACCOUNTS = f"{TMF666}/billingAccount"
 PRODUCTS = f"{TMF637}/product"
@@ -244,9 +244,9 @@ async def test_a_product_that_never_began_can_be_deleted_and_its_number_is_free(
     anew = await door.http.open_product(account["id"], "+34600400001", startDate="2099-01-01T00:00:00Z")
 
     assert [answer.status_code for answer in (deleted, gone, anew)] == [204, 404, 201]
-    told = [fact for fact in await read_facts(door.settings, ProductChanged) if fact.id == planned["id"]]
+    told = [fact for fact in await read_told(door.settings, ProductChanged) if fact.id == planned["id"]]
     assert [(fact.revision, fact.status) for fact in told] == [(1, ProductStatus.ACTIVE), (2, ProductStatus.CANCELLED)]
-    raised = told_once(await read_facts(door.settings, HubEventRaised))
+    raised = await read_told(door.settings, HubEventRaised)
     events = [event.event_type for event in raised if event.resource_id == planned["id"]]
     assert events == ["ProductCreateEvent", "ProductDeleteEvent"]
 
@@ -273,7 +273,7 @@ async def test_an_account_without_anything_can_be_deleted_and_one_in_use_cannot(
 
     assert [answer.status_code for answer in (in_use, deleted, late, emptied)] == [409, 204, 400, 409]
     assert (await door.http.get(unused["href"])).status_code == 404
-    told = [fact for fact in await read_facts(door.settings, AccountChanged) if fact.id == unused["id"]]
+    told = [fact for fact in await read_told(door.settings, AccountChanged) if fact.id == unused["id"]]
     assert [(fact.revision, fact.state) for fact in told] == [(1, AccountState.ACTIVE), (2, AccountState.CLOSED)]
 
 
