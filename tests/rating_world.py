@@ -22,11 +22,10 @@ from libs.periods import calendar_month, time_zone
 from libs.runtime import RuntimeSettings, Service, from_document
 from libs.runtime.lag import LagReader
 from tests.usages import usage_of
-from tests.world import read_facts
+from tests.world import WAIT_S, read_facts
 
 ZONE = "America/New_York"
 LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
-SETTLE_TIMEOUT_S = 60.0
 F = TypeVar("F", bound=Fact)
 
 
@@ -113,7 +112,7 @@ class RatingWorld:
 
     async def settle(self) -> None:
         """Wait until rating has handled everything."""
-        await self.lag.settled(SETTLE_TIMEOUT_S)
+        await self.lag.settled(WAIT_S)
 
     async def customer(self, account_id: str, caller: str, **fields: Any) -> None:
         """An account with one product and one number, known to rating on return."""

@@ -19,7 +19,7 @@ from libs.runtime.adoption import RESTORES
 from libs.runtime.lag import SERVICES
 from libs.runtime.mongo import connect, database
 from libs.runtime.topics import create_topics
-from tests.world import AUDITED_AT, TMF666, TMF678, Customer, World, drop_databases, running_world
+from tests.world import AUDITED_AT, TMF666, TMF678, WAIT_S, Customer, World, drop_databases, running_world
 
 # What each collection says in numbers and states; when a copy was written, and by whom, is not compared.
 COMPARED = {
@@ -46,7 +46,6 @@ COMPARED = {
     ("operations", "runs"): ("state", "counts", "attempt"),
     ("operations", "run_accounts"): ("outcome", "bill_id", "amount"),
 }
-WAIT_S = 60.0
 TMF620 = "/tmf-api/productCatalogManagement/v4"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-WAIT_S = 30.0
+from tests.world import WAIT_S
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaProducer
 from libs.contracts import BillStateRequested, Fact, OnDemandBillRequested
 from libs.runtime import Batch, RuntimeSettings, Service
 from libs.runtime.lag import LagReader, lag_reader
+from tests.world import WAIT_S
 
-WAIT_S = 60.0
 POLL_S = 0.05
 AT = datetime(2026, 4, 1, tzinfo=UTC)
 

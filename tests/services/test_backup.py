@@ -16,9 +16,8 @@ from libs.runtime import RuntimeSettings
 from libs.runtime.lag import lag_reader
 from tests.closings import closed, on_demand
 from tests.outcomes import account
-from tests.world import build_service, read_facts
+from tests.world import WAIT_S, build_service, read_facts
 
-WAIT_S = 30.0
 LATER_COUNT = 12
 
 

@@ -19,9 +19,7 @@ from libs.runtime import RuntimeSettings, Service
 from libs.runtime.lag import lag_reader
 from libs.runtime.topics import alter_topics, create_topics
 from tests.closings import closed
-from tests.world import build_service, read_facts
-
-WAIT_S = 30.0
+from tests.world import WAIT_S, build_service, read_facts
 
 
 async def until(is_true: Callable[[], Awaitable[object]]) -> None:

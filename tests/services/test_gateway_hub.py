@@ -24,10 +24,9 @@ from services.tmf_gateway.domain.links import TMF637, TMF666, TMF678, Links
 from services.tmf_gateway.handlers import raise_bill_events
 from services.tmf_gateway.store import GatewayStore
 from tests.gateway_client import GatewayClient, GatewayDoor, a_bill, open_gateway
-from tests.world import GATEWAY, build_service, read_told
+from tests.world import GATEWAY, WAIT_S, build_service, read_told
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-WAIT_S = 20.0
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,9 @@ from libs.runtime.publisher import MESSAGE_BYTES_MAX
 from services.tmf_gateway.domain.links import TMF666
 from tests.command_line import run_tarifa
 from tests.gateway_client import GatewayClient
-from tests.world import GATEWAY, build_service, read_told
+from tests.world import GATEWAY, WAIT_S, build_service, read_told
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-WAIT_S = 30.0
 ACCOUNTS = f"{TMF666}/billingAccount"
 PARTY = {"id": "p1", "name": "Ada", "@referredType": "Individual"}
 

@@ -19,9 +19,7 @@ from services.invoicing.domain.series import InvoiceSeries
 from services.invoicing.store import BillStore
 from tests.closings import TERMS, asks, closed, line, on_demand
 from tests.outcomes import account
-from tests.world import build_service, read_facts
-
-WAIT_S = 30.0
+from tests.world import WAIT_S, build_service, read_facts
 
 
 @dataclass(frozen=True)

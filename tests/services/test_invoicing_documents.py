@@ -16,9 +16,8 @@ from services.invoicing.rendering import RenderedBill
 from tests.closings import CLOSED_AT, closed
 from tests.command_line import run_tarifa
 from tests.outcomes import account
-from tests.world import build_service, read_facts
+from tests.world import WAIT_S, build_service, read_facts
 
-WAIT_S = 30.0
 BILL_ID = "ada.2026-03-01.onCycle"
 
 

@@ -15,9 +15,7 @@ from services.ledger.domain.entry import Entry, post_bill, receivables
 from services.ledger.store import LedgerStore
 from tests.closings import closed, on_demand
 from tests.outcomes import bill_of
-from tests.world import build_service
-
-WAIT_S = 30.0
+from tests.world import WAIT_S, build_service
 
 
 @dataclass(frozen=True)

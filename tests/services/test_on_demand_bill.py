@@ -12,9 +12,7 @@ from libs.contracts import AccountState, Fact, OnDemandBillCompleted, OnDemandBi
 from libs.runtime import RuntimeSettings, Service
 from libs.runtime.lag import LagReader, lag_reader
 from tests.outcomes import AT, account, issued, parked, refused, skipped
-from tests.world import build_service, read_facts
-
-WAIT_S = 20.0
+from tests.world import WAIT_S, build_service, read_facts
 
 
 @dataclass(frozen=True)

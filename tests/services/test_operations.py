@@ -22,9 +22,8 @@ from libs.runtime import RuntimeSettings, Service, from_document
 from libs.runtime.lag import LagReader, lag_reader
 from services.operations.domain.run_account import run_account_id
 from tests.outcomes import account, issued, parked, refused, skipped
-from tests.world import build_service, read_facts
+from tests.world import WAIT_S, build_service, read_facts
 
-WAIT_S = 30.0
 RUN_ID = "monthly:2026-03"
 ASKED_AT = datetime(2026, 4, 3, tzinfo=UTC)
 ON_CYCLE = RunType.ON_CYCLE

@@ -30,9 +30,8 @@ from libs.runtime.parking.draining import ParkedRecord
 from libs.runtime.parking.isolation import Item, Settled
 from libs.runtime.parking.lot import ParkingLot
 from tests.command_line import run_tarifa
-from tests.world import read_facts
+from tests.world import WAIT_S, read_facts
 
-WAIT_S = 30.0
 POLL_S = 0.05
 AT = datetime(2026, 4, 1, tzinfo=UTC)
 
