@@ -1,11 +1,11 @@
-"""A compact cache answers with what was kept last or with nothing, within its bound."""
+"""A compact cache answers with what was kept last or with nothing, and a compact set with what was added, both within their bounds."""
 
 import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.rating.compact_cache import BUCKET_BYTES_MAX, CompactCache
+from services.rating.compact_cache import BUCKET_BYTES_MAX, HASHES_MAX, CompactCache, CompactSet
 
 KEYS = st.sampled_from([f"+3460000000{number}" for number in range(10)] + ["", "a|b", "\n", "ü" * 40])
 ROWS = st.binary(max_size=BUCKET_BYTES_MAX + 10)
@@ -38,3 +38,22 @@ def test_half_of_what_fits_is_all_there() -> None:
     rows = {f"+34{number:09}": b"x" * 90 for number in range(2**20 // 2 // 110)}
     cache.keep(rows)
     assert len(cache.find(rows)) > 0.9 * len(rows)
+
+
+def test_a_set_has_what_was_added_and_not_discarded() -> None:
+    charges = CompactSet(2**20)
+    added = [f"account-{number}|product" for number in range(20_000)]
+    charges.add(added)
+    charges.add(added)
+    assert all(charge in charges for charge in added)
+    assert not any(f"{charge}|1" in charges for charge in added)
+    charges.discard(added[::2])
+    assert [charge in charges for charge in added] == [False, True] * 10_000
+
+
+def test_a_full_set_drops_what_was_added_first_and_stays_within_its_bound() -> None:
+    charges = CompactSet(1)
+    added = [str(number) for number in range(HASHES_MAX + 10)]
+    charges.add(added)
+    assert [charge in charges for charge in added] == [False] * 10 + [True] * HASHES_MAX
+    assert max(map(len, charges._buckets)) <= BUCKET_BYTES_MAX
