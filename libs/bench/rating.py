@@ -2,7 +2,8 @@
 
 The same messages go through a floor worker, which does all of that but rate them. Each worker is a process of its own
 that finds its messages waiting; its rate is taken between its first and its last commit. Every account has one product,
-calls at one price and has called before in that month: charges are opened once a month, and then added to.
+calls at one price and has called before in that month: charges are opened once a month, and then added to. Each run is measured
+twice: with calls of a few accounts, and with calls of all.
 """
 
 import asyncio
@@ -39,6 +40,8 @@ POLL_S = 0.1
 RUN_TIMEOUT_S = 600.0
 PUBLISHED_AT_A_TIME = 20_000
 SEED = 20260301
+# Fewer than a worker keeps as objects, so that what many accounts cost shows beside.
+FEW_ACCOUNTS = 20_000
 MONTH = datetime(2026, 3, 2, tzinfo=UTC)
 RATING_GROUP = "rating.rate_usages"
 FLOOR_GROUP = "rating_floor.copy"
@@ -66,6 +69,9 @@ class Run:
     cpu_us_per_usage: float
     rss_mb_max: float
 
+    def __str__(self) -> str:
+        return f"{self.usages_per_s:,.0f}/s, {self.cpu_us_per_usage:.1f} us of the worker, {self.rss_mb_max:.0f} MB"
+
 
 @dataclass(frozen=True)
 class RatingBench:
@@ -85,6 +91,7 @@ class RatingBench:
         await create_topics(settings)
         publisher = FactPublisher("bench", settings)
         await publisher.start()
+        few: list[Run] = []
         rated: list[Run] = []
         floors: list[Run] = []
         try:
@@ -97,18 +104,19 @@ class RatingBench:
             await settled(settings, RUN_TIMEOUT_S)
             await loader.terminate()
             for number in range(self.runs):
-                say(f"run {number + 1} of {self.runs}: publishing {self.usages} usages")
-                await _publish(publisher, self._calls(number))
-                for runs, group, worker in (
-                    (rated, RATING_GROUP, _rating(settings, books, directory, self.batch_size)),
-                    (floors, FLOOR_GROUP, _floor(settings, directory, self.batch_size)),
-                ):
-                    runs.append(await self._run(settings, worker, settings.topic(group)))
-                    say(f"  {worker.name}: {runs[-1].usages_per_s:,.0f}/s, {runs[-1].rss_mb_max:.0f} MB")
+                for callers, runs, floor_runs in ((min(FEW_ACCOUNTS, self.accounts), few, []), (self.accounts, rated, floors)):
+                    say(f"run {number + 1} of {self.runs}: publishing {self.usages} usages of {callers} accounts")
+                    await _publish(publisher, self._calls(number, callers))
+                    worker = _rating(settings, books, directory, self.batch_size)
+                    runs.append(await self._run(settings, worker, settings.topic(RATING_GROUP)))
+                    say(f"  rating: {runs[-1]}")
+                    floor = _floor(settings, directory, self.batch_size)
+                    floor_runs.append(await self._run(settings, floor, settings.topic(FLOOR_GROUP)))
+                    say(f"  floor: {floor_runs[-1]}")
         finally:
             await publisher.stop()
             await drop_namespace(settings, connect(settings), ("rating", "rating_floor"))
-        return _summary(rated, floors)
+        return {"accounts": self.accounts, "few_accounts": min(FEW_ACCOUNTS, self.accounts), **_summary(few, rated, floors)}
 
     async def _run(self, settings: RuntimeSettings, worker: Program, group: str) -> Run:
         async with _offsets(settings, group) as offsets:
@@ -143,10 +151,10 @@ class RatingBench:
         for number in range(self.accounts):
             yield _call(f"first-{number:09d}", number, random.Random(number))
 
-    def _calls(self, run: int) -> Iterator[Fact]:
+    def _calls(self, run: int, callers: int) -> Iterator[Fact]:
         chance = random.Random(SEED + run)
         for number in range(self.usages):
-            yield _call(f"call-{run}-{number:09d}", chance.randrange(self.accounts), chance)
+            yield _call(f"call-{run}-{callers}-{number:09d}", chance.randrange(callers), chance)
 
 
 def _call(id: str, caller: int, chance: random.Random) -> UsageReceived:
@@ -161,13 +169,16 @@ def _call(id: str, caller: int, chance: random.Random) -> UsageReceived:
     )
 
 
-def _summary(rated: list[Run], floors: list[Run]) -> dict[str, object]:
+def _summary(few: list[Run], rated: list[Run], floors: list[Run]) -> dict[str, object]:
     runs: dict[str, list[float]] = {
         "usages_per_s": [round(run.usages_per_s) for run in rated],
+        "few_usages_per_s": [round(run.usages_per_s) for run in few],
+        "accounts_ratio": [round(many.usages_per_s / run.usages_per_s, 3) for many, run in zip(rated, few, strict=True)],
         "floor_usages_per_s": [round(run.usages_per_s) for run in floors],
         "ratio": [round(run.usages_per_s / floor.usages_per_s, 3) for run, floor in zip(rated, floors, strict=True)],
         # Of the worker alone: on a busy machine the one figure that others do not disturb much.
         "cpu_us_per_usage": [round(run.cpu_us_per_usage, 1) for run in rated],
+        "few_cpu_us_per_usage": [round(run.cpu_us_per_usage, 1) for run in few],
         "floor_cpu_us_per_usage": [round(run.cpu_us_per_usage, 1) for run in floors],
         "worker_rss_mb_max": [round(run.rss_mb_max) for run in rated],
     }

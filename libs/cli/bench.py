@@ -52,12 +52,15 @@ def tell(figures: dict[str, object], *, as_json: bool) -> None:
 @app.command()
 def rating(
     usages: Annotated[int, typer.Option(min=10_000, help="Usages per run.")] = 300_000,
-    accounts: Annotated[int, typer.Option(min=1, help="Accounts, each with one product.")] = 20_000,
+    accounts: Annotated[int, typer.Option(min=1, help="Accounts, each with one product.")] = 200_000,
     runs: Runs = 3,
     batch_size: Annotated[int, typer.Option(min=1, help="Usages per transaction.")] = 10_000,
     as_json: AsJson = False,
 ) -> None:
-    """Usages per second of one rating worker: from Kafka, priced, into MongoDB, published, committed; beside a floor without pricing."""
+    """Usages per second of one rating worker: from Kafka, priced, into MongoDB, published, committed; beside a floor without pricing.
+
+    Told for calls of all accounts and for calls of 20,000 of them.
+    """
 
     async def measure() -> dict[str, object]:
         with tempfile.TemporaryDirectory(prefix="tarifa-bench-") as directory:
