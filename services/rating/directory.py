@@ -159,8 +159,7 @@ class Directory:
 
 
 def _known(read_at: int, tenures: tuple[Holding, ...], accounts: Mapping[str, Account]) -> Known:
-    payer_ids = {holding.product.account_id for holding in tenures}
-    return Known(read_at, tenures, tuple([accounts[id] for id in payer_ids if id in accounts]))
+    return Known(read_at, tenures, tuple([accounts[id] for held in tenures if (id := held.product.account_id) in accounts]))
 
 
 def _account(document: dict[str, Any]) -> Account:

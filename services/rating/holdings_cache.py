@@ -24,7 +24,7 @@ TERMS_MAX = 5_000
 
 
 class Known(Struct, frozen=True, gc=False):
-    """The tenures of an identifier with the accounts that pay, those that are known, and the moment before they were read."""
+    """The tenures of an identifier, the account that pays for each if it is known, and the moment before they were read."""
 
     read_at: int
     tenures: tuple[Holding, ...]
@@ -33,7 +33,7 @@ class Known(Struct, frozen=True, gc=False):
     @property
     def is_complete(self) -> bool:
         """Return whether the account of each tenure is known."""
-        return {account.id for account in self.accounts} == {tenure.product.account_id for tenure in self.tenures}
+        return len(self.accounts) == len(self.tenures)
 
 
 class _Terms(Struct, frozen=True, gc=False, array_like=True):
@@ -44,15 +44,8 @@ class _Terms(Struct, frozen=True, gc=False, array_like=True):
     cuts: dict[str, int]
 
 
-class _Payer(Struct, frozen=True, gc=False, array_like=True):
-    """An account: its id, and its terms or their number."""
-
-    id: str
-    terms: int | _Terms
-
-
 class _Tenure(Struct, frozen=True, gc=False, array_like=True):
-    """A holding, flat."""
+    """A holding, flat, with the terms of its account or their number."""
 
     id: str
     account_id: str
@@ -67,12 +60,12 @@ class _Tenure(Struct, frozen=True, gc=False, array_like=True):
     changed_at: datetime | None
     valid_from: datetime
     valid_to: datetime | None
+    terms: int | _Terms
 
 
 class _Row(Struct, frozen=True, gc=False, array_like=True):
     read_at: int
     tenures: tuple[_Tenure, ...]
-    payers: tuple[_Payer, ...]
 
 
 _encode = Encoder().encode
@@ -151,8 +144,8 @@ class HoldingsCache:
         self._objects.update(known)
 
     def _pack(self, known: Known) -> bytes:
-        payers = tuple(_Payer(account.id, self._numbered(account)) for account in known.accounts)
-        return _encode(_Row(known.read_at, tuple(map(_flat, known.tenures)), payers))
+        tenures = [_flat(holding, self._numbered(account)) for holding, account in zip(known.tenures, known.accounts, strict=True)]
+        return _encode(_Row(known.read_at, tuple(tenures)))
 
     def _numbered(self, account: Account) -> int | _Terms:
         terms = _Terms(account.currency, account.time_zone, dict(account.cuts))
@@ -166,15 +159,14 @@ class HoldingsCache:
 
     def _unpack(self, row: bytes) -> Known:
         flat = _decode(row)
-        accounts = tuple([self._account(payer) for payer in flat.payers])
-        return Known(flat.read_at, tuple([_holding(tenure) for tenure in flat.tenures]), accounts)
+        return Known(flat.read_at, tuple(map(_holding, flat.tenures)), tuple(map(self._account, flat.tenures)))
 
-    def _account(self, payer: _Payer) -> Account:
-        terms = self._terms[payer.terms] if isinstance(payer.terms, int) else payer.terms
-        return Account(payer.id, terms.currency, terms.time_zone, terms.cuts)
+    def _account(self, flat: _Tenure) -> Account:
+        terms = self._terms[flat.terms] if isinstance(flat.terms, int) else flat.terms
+        return Account(flat.account_id, terms.currency, terms.time_zone, terms.cuts)
 
 
-def _flat(holding: Holding) -> _Tenure:
+def _flat(holding: Holding, terms: int | _Terms) -> _Tenure:
     product = holding.product
     return _Tenure(
         product.id,
@@ -190,6 +182,7 @@ def _flat(holding: Holding) -> _Tenure:
         product.changed_at,
         holding.valid_from,
         holding.valid_to,
+        terms,
     )
 
 
