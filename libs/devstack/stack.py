@@ -179,7 +179,7 @@ class Stack:
         return None
 
     async def _stop(self, name: str, *, purge: bool = False) -> None:
-        started = self.state.members.pop(name, None)
+        started = self.state.members.get(name)
         if started is None:
             return
         if started.process is not None and started.process.find() is not None:
@@ -189,6 +189,8 @@ class Stack:
             self.say(f"{name}: stopping its container")
             container = ComposeService(started.name, started.compose_service, address=started.address, environment={})
             await (container.purge() if purge else container.stop())
+        # Only now: who is stopped beside it saves the same state, and an interrupted `down` must not forget what still runs.
+        del self.state.members[name]
         self.state.save(self.settings.home)
 
     async def _came_up(self, name: str, missing: str | None) -> Condition:

@@ -22,7 +22,7 @@ from libs.devstack.infrastructure import External, Infrastructure
 from libs.devstack.ports import PortUse, free_port, require_free
 from libs.devstack.program import ProcessIdentity, Program
 from libs.devstack.settings import SERVICES, StackSettings, port_variable
-from libs.devstack.stack import running_service_url, running_settings
+from libs.devstack.stack import Stack, running_service_url, running_settings
 from libs.devstack.state import StackState, Started, stack_lock
 from libs.runtime import RuntimeSettings
 
@@ -272,3 +272,30 @@ def test_a_port_that_is_no_number_is_refused() -> None:
     refused = CliRunner().invoke(app, ["up", "--port", "kafka=many"])
     assert isinstance(refused.exception, CommandError)
     assert refused.exception.problem.startswith("KAFKA_PORT is 'many'")
+
+
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+
+
+async def test_an_interrupted_down_remembers_what_still_runs(tmp_path: Path) -> None:
+    deaf = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE)
+    quick = subprocess.Popen(["sleep", "60"])
+    try:
+        assert deaf.stdout is not None
+        assert deaf.stdout.readline() == b"deaf\n"
+        members = {
+            name: Started(name=name, origin="a test", address="", process=ProcessIdentity.of(process.pid))
+            for name, process in (("kafka", deaf), ("mongodb", quick))
+        }
+        StackState(members=members).save(tmp_path)
+        stopping = asyncio.create_task(Stack(StackSettings(TARIFA_HOME=tmp_path), lambda _: None).down())
+        async with asyncio.timeout(20):
+            while "mongodb" in StackState.load(tmp_path).members:
+                await asyncio.sleep(0.02)
+        assert list(StackState.load(tmp_path).members) == ["kafka"]
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+    finally:
+        for process in (deaf, quick):
+            process.kill()
+            process.wait()
