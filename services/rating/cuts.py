@@ -1,8 +1,7 @@
-"""Cuts in MongoDB: each is decided once and kept with its lines in `cuts`, so that it answers the same for ever. One that
-will never be billed is marked `returned_at`, and its charges wait for the next.
+"""Cuts in MongoDB: each is decided once and kept with its lines in `cuts`, so that it answers the same for ever.
 
-A batch of cuts is one transaction with few round trips. Usage that flows into the same charges makes it conflict; then it
-is halved, for a shorter transaction is in nobody's way.
+A cut that will never be billed is marked `returned_at`, and its charges wait for the next one. A batch of cuts is one transaction with
+few round trips. Usage that is added to the same charges makes it conflict. Then it is halved, for a shorter transaction conflicts less.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +25,7 @@ from services.rating.accounts_to_cut import AccountsToCut
 from services.rating.directory import Directory
 from services.rating.domain.cuts import AccountToCut, Closing, decide_cut, refuse
 
-INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1)), "fees heard of late: the months that were cut"),)
+INDEXES = (Index("cuts", (("account_id", 1), ("run_type", 1), ("period.start", 1)), "corrections of fees: the months that were cut"),)
 
 WRITE_CONFLICT = 112
 REFUSED_BY_MONGODB = (PyMongoError, BSONError)
@@ -58,7 +57,7 @@ class CutStore:
         self._accounts_to_cut = AccountsToCut(store, directory)
 
     async def make(self, cuts: Sequence[PeriodCut], terms: CutTerms) -> dict[str, Answer]:
-        """Return the answer of each cut by its id: the earlier one, or the cutter's, which is stored. One cut per account.
+        """Return the answer of each cut by its id: the earlier one, or a new one, which is stored. One cut per account.
 
         Several cuts that fail together are halved. One that fails alone is refused with the reason, so that all others go on.
         Raises what the infrastructure raises.
@@ -85,15 +84,15 @@ class CutStore:
             return {cut.id: refuse(cut, f"{reason_of(error)}: mend what it names, then ask again")}
 
     async def preview(self, cuts: Sequence[PeriodCut], terms: CutTerms) -> dict[str, Answer]:
-        """Return the answer that each cut would have now, by its id. Reads only, so it is in nobody's way. One cut per account."""
+        """Return the answer that each cut would have now, by its id. Writes nothing. One cut per account."""
         return _answers(await in_transaction(self._client, lambda session: self._decide(cuts, terms, session)))
 
     async def known(self, cut_ids: Iterable[str]) -> set[str]:
-        """Those of these cuts that were made."""
+        """Return those of these cuts that were made."""
         return {document["_id"] async for document in self._cuts.find({"_id": {"$in": list(cut_ids)}}, {"_id": 1})}
 
     async def give_back(self, cut_ids: Sequence[str], at: datetime) -> None:
-        """The charges of these cuts are for the next cut of their accounts, unless they have moved on already."""
+        """Return the charges of these cuts to the next cut of their accounts, unless a later cut has closed them already."""
 
         async def give(session: AsyncClientSession) -> None:
             cuts = self._cuts.find(

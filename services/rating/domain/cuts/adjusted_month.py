@@ -27,7 +27,7 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class AdjustedMonth:
-    """What is adjusted together: a product's charges by one offering in one calendar month, closed before and now."""
+    """A product's charges by one offering in one calendar month, closed before and now. They are adjusted together."""
 
     product_id: str
     product_name: str
@@ -38,12 +38,12 @@ class AdjustedMonth:
 
     @property
     def got_at(self) -> datetime:
-        """When the product got the offering; for one that rating does not know any more, when the month begins."""
+        """Return when the product got the offering, or the start of the month where rating does not know the product any more."""
         return min((tenure.subscription.start for tenure in self.tenures), default=self.period.start)
 
     @property
     def begins_at(self) -> datetime:
-        """Whose terms hold for the month: those at its start, or when the product got the offering in it."""
+        """Return the instant whose terms hold for the month: its start, or when the product got the offering in it."""
         return max(self.period.start, self.got_at)
 
 
@@ -57,7 +57,7 @@ def month_of(charge: Charge, account: Account) -> Period:
 def months_of(
     account: Account, charges: Sequence[Charge], products: Sequence[Product], cut: PeriodCut, earlier: Sequence[Charge]
 ) -> list[AdjustedMonth]:
-    """The months of this cut: those that it closes charges of, and for commitments that of its period for every product."""
+    """Return the months of which a cut closes charges, and for commitments the month of its period for every product."""
     tenures: dict[tuple[str, str], list[Tenure]] = {}
     for product in products:
         for tenure in tenures_of(product) if product.status in CHARGED else ():
@@ -86,8 +86,9 @@ def months_of(
 
 
 def billed_until(cut: PeriodCut, account: Account) -> datetime | None:
-    """Until when all is billed once the cut is made: the end of its period, or on demand that of the last month, now over, of which
-    a cut was made; a month without any waits for its cycle.
+    """Return until when all is billed once the cut is made: the end of its period.
+
+    For a cut on demand, the end of the last month that is over and has a cut. A month without a cut waits for its cycle.
     """
     if cut.period is not None:
         return cut.period.end
@@ -97,7 +98,7 @@ def billed_until(cut: PeriodCut, account: Account) -> datetime | None:
 
 
 def days_had(tenure: Tenure, account: Account) -> tuple[datetime, datetime | None]:
-    """From when until when; the day of a change to another offering is the other's."""
+    """Return from when until when a tenure counts. The day of a change to another offering is of the other one."""
     end = tenure.subscription.end
     if end is not None and tenure.subscription.ended_by is Boundary.CHANGE:
         end = first_moment(local_date(end, account.time_zone), account.time_zone)
@@ -107,7 +108,7 @@ def days_had(tenure: Tenure, account: Account) -> tuple[datetime, datetime | Non
 def charges_to_reach(
     wanted: Iterable[Adjustment], made_before: Iterable[Charge], month: AdjustedMonth, account: Account, cut: PeriodCut, now: datetime
 ) -> list[Charge]:
-    """What the cut charges so that all adjustments of a month come to what is wanted; what is not wanted any more is undone."""
+    """Return the charges by which all adjustments of a month come to what is `wanted`. What is not wanted any more is undone."""
     due = [difference for difference in _differences(wanted, made_before) if difference.amount]
     return [_charge_of(month, each, account, cut, now) for each in due]
 
@@ -157,6 +158,6 @@ def terms_at(books: RateBooks, offering_id: str, at: datetime, account: Account)
 
 
 def includes_tax(books: RateBooks, offering_id: str, at: datetime, account: Account) -> bool:
-    """Whether the amounts of these terms include tax."""
+    """Return whether the amounts of these terms include tax."""
     offering = books.offering(offering_id, at, account.currency, account.time_zone)
     return offering is not None and offering.is_tax_included

@@ -1,8 +1,8 @@
-"""What a cut makes of the charges that it closes: discounts, caps and commitments, as charges of their own.
+"""Adjustments of the charges that a cut closes: discounts, caps and commitments, as charges of their own.
 
-They are about one product, by one offering, in one calendar month. A month may be billed in several cuts (on demand, with late
-usage): each time its adjustments are computed anew on all that was closed of it, and the cut charges what they differ from those
-made before. So the number of bills and their order change nothing in the sum.
+They are of one product, by one offering, in one calendar month. Several cuts may bill a month (on demand, with late usage). Each
+computes the adjustments of all charges of the month that are closed by then, and charges the difference to the adjustments made before.
+So the number and the order of bills do not change the sum.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ def may_be_adjusted(account: Account, charges: Iterable[Charge], products: Itera
 def first_adjusted(
     account: Account, charges: Sequence[Charge], products: Sequence[Product], books: RateBooks, cut: PeriodCut
 ) -> datetime | None:
-    """When the first month or commitment begins that the cut, closing these charges, is about: earlier charges matter from then on."""
+    """Return the start of the first month or commitment that a cut of these charges adjusts. Closed charges matter from then on."""
     months = months_of(account, charges, products_at(cut, products), cut, ())
     starts = [month.period.start for month in months]
     starts += [due.month.period.start for due in long_commitments(months, account, books, cut)]
@@ -59,9 +59,9 @@ def adjustments(
     now: datetime,
     earlier: Sequence[Charge] = (),
 ) -> list[Charge]:
-    """The charges, still open, that the cut adds to the `charges` it closes, whose amounts are rounded by now.
+    """Return the adjustments of the `charges` that a cut closes, as open charges. The amounts of `charges` are rounded.
 
-    `earlier` are the charges of the account that other cuts closed and keep; those of months that this cut is not about are ignored.
+    `earlier` are the charges of the account that other cuts closed and keep. Those of other months are ignored.
     """
     months = months_of(account, charges, products_at(cut, products), cut, earlier)
     made = [charge for month in months for charge in _made(month, account, books, cut, now)]
@@ -72,7 +72,7 @@ def adjustments(
 def discounts_due(
     account: Account, charges: Sequence[Charge], products: Sequence[Product], books: RateBooks, cut: PeriodCut, now: datetime
 ) -> tuple[DiscountDue, ...]:
-    """The discounts after tax of the products that the cut has charges of, for the bill to compute."""
+    """Return the discounts after tax of the products that the cut has charges of. The bill computes them."""
     names = {charge.product_id: charge.product_name for charge in charges}
     starts = cut.period.start if cut.period is not None else month_containing(now, account.time_zone).start
     due = []
@@ -110,8 +110,9 @@ def _made(month: AdjustedMonth, account: Account, books: RateBooks, cut: PeriodC
 
 
 def _committed_share(month: AdjustedMonth, account: Account, cut: PeriodCut) -> Fraction | None:
-    """Commitments are due when the cycle bills the end of the month, and corrected by any cut after it, for the days on which the
-    product had the offering.
+    """Return the share of the month for which its commitments are due: the days on which the product had the offering.
+
+    None before the cycle bills the end of the month. Any later cut corrects them.
     """
     until = billed_until(cut, account)
     if until is None or month.period.end > until:

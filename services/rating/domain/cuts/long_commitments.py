@@ -1,4 +1,4 @@
-"""Minimum commitments of a quarter or a year: what is missing to one when the cycle has billed its last month, or the product's last.
+"""True-ups of the minimum commitments of a quarter or a year, due when the cycle has billed the last month of one or of its product.
 
 All charges of the product by the offering count, discounts included. The terms are those with which that last month begins. Like the
 adjustments of a month they are computed anew whenever a cut is about one of their months, and it charges what differs from the
@@ -37,7 +37,7 @@ _MONTHS_OF: Mapping[Length, int] = {"quarter": 3, "year": 12}
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A commitment that is due now; the month stands for its whole period, without charges as yet."""
+    """A commitment that is due. `month` stands for its whole period, without charges."""
 
     commitment: MinimumCommitment
     month: AdjustedMonth
@@ -45,7 +45,7 @@ class Committed:
 
 
 def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: RateBooks, cut: PeriodCut) -> list[Committed]:
-    """Those of the cut's products that are due with it: their period, or the product's time with the offering, is over."""
+    """Return the commitments that are due with a cut: their period, or the product's time with the offering, is over."""
     until = billed_until(cut, account)
     if until is None:
         return []
@@ -70,7 +70,7 @@ def long_commitments(months: Iterable[AdjustedMonth], account: Account, books: R
 
 
 def true_ups(due: Iterable[Committed], charges: Sequence[Charge], account: Account, cut: PeriodCut, now: datetime) -> list[Charge]:
-    """What is charged for the commitments. `charges` are all that were closed in their periods, with what this cut makes of them."""
+    """Return the true-ups of commitments. `charges` are all that were closed in their periods, with the adjustments of this cut."""
     made: list[Charge] = []
     # A longer one counts what is missing to the shorter ones, and of two alike the second counts the first.
     in_order = sorted(due, key=lambda each: each.month.period.end - each.month.period.start)
@@ -104,7 +104,7 @@ def _amount(charge: Charge) -> Decimal:
 
 
 def _calendar_period(length: Length, day: date, zone_name: str) -> Period:
-    """The calendar quarter or year of a local day."""
+    """Return the calendar quarter or year of a local day."""
     count = _MONTHS_OF[length]
     first = (day.month - 1) // count * count
     years, month = divmod(first + count, 12)
