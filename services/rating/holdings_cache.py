@@ -17,7 +17,7 @@ from services.rating.domain.holdings import Account, Holding, Product
 OBJECTS_MAX = 25_000
 # Rows of a million customers with one number each: 100 bytes with short ids, 170 with UUIDs.
 ROWS_BYTES_MAX = 160 * 2**20
-# 150 bytes each. When there are more, all is read again: at 50 changes a second that is every quarter of an hour.
+# 150 bytes each. When there are more, all is read again: at 50 products a second, two keys each, that is every eight minutes.
 CHANGES_MAX = 50_000
 # Accounts that were cut for the same months share their terms. Those of more kinds keep their own in their rows.
 TERMS_MAX = 5_000
