@@ -2,8 +2,8 @@
 
 The same messages go through a floor worker, which does all of that but rate them. Each worker is a process of its own
 that finds its messages waiting; its rate is taken between its first and its last commit. Every account has one product,
-calls at one price and has called before in that month: charges are opened once a month, and then added to. Each run is measured
-twice: with calls of a few accounts, and with calls of all.
+calls at one price and has called before in that month: charges are opened once a month, and then added to. Where there are many
+accounts, each run is measured twice: with calls of a few accounts, and with calls of all.
 """
 
 import asyncio
@@ -104,7 +104,7 @@ class RatingBench:
             await settled(settings, RUN_TIMEOUT_S)
             await loader.terminate()
             for number in range(self.runs):
-                for callers, runs, floor_runs in ((min(FEW_ACCOUNTS, self.accounts), few, []), (self.accounts, rated, floors)):
+                for callers, runs, floor_runs in self._halves(few, rated, floors):
                     say(f"run {number + 1} of {self.runs}: publishing {self.usages} usages of {callers} accounts")
                     await _publish(publisher, self._calls(number, callers))
                     worker = _rating(settings, books, directory, self.batch_size)
@@ -116,7 +116,14 @@ class RatingBench:
         finally:
             await publisher.stop()
             await drop_namespace(settings, connect(settings), ("rating", "rating_floor"))
-        return {"accounts": self.accounts, "few_accounts": min(FEW_ACCOUNTS, self.accounts), **_summary(few, rated, floors)}
+        return {"accounts": self.accounts, **_summary(few, rated, floors)}
+
+    def _halves(self, few: list[Run], rated: list[Run], floors: list[Run]) -> Iterator[tuple[int, list[Run], list[Run]]]:
+        """Yield how many accounts call, with the lists for what the worker and the floor do."""
+        # The ids of a half have its number of callers: with the same number twice, the second half would be repeats of the first.
+        if self.accounts > FEW_ACCOUNTS:
+            yield FEW_ACCOUNTS, few, []
+        yield self.accounts, rated, floors
 
     async def _run(self, settings: RuntimeSettings, worker: Program, group: str) -> Run:
         async with _offsets(settings, group) as offsets:
@@ -172,16 +179,17 @@ def _call(id: str, caller: int, chance: random.Random) -> UsageReceived:
 def _summary(few: list[Run], rated: list[Run], floors: list[Run]) -> dict[str, object]:
     runs: dict[str, list[float]] = {
         "usages_per_s": [round(run.usages_per_s) for run in rated],
-        "few_usages_per_s": [round(run.usages_per_s) for run in few],
-        "accounts_ratio": [round(many.usages_per_s / run.usages_per_s, 3) for many, run in zip(rated, few, strict=True)],
         "floor_usages_per_s": [round(run.usages_per_s) for run in floors],
         "ratio": [round(run.usages_per_s / floor.usages_per_s, 3) for run, floor in zip(rated, floors, strict=True)],
         # Of the worker alone: on a busy machine the one figure that others do not disturb much.
         "cpu_us_per_usage": [round(run.cpu_us_per_usage, 1) for run in rated],
-        "few_cpu_us_per_usage": [round(run.cpu_us_per_usage, 1) for run in few],
         "floor_cpu_us_per_usage": [round(run.cpu_us_per_usage, 1) for run in floors],
         "worker_rss_mb_max": [round(run.rss_mb_max) for run in rated],
     }
+    if few:
+        runs["few_usages_per_s"] = [round(run.usages_per_s) for run in few]
+        runs["accounts_ratio"] = [round(many.usages_per_s / run.usages_per_s, 3) for many, run in zip(rated, few, strict=True)]
+        runs["few_cpu_us_per_usage"] = [round(run.cpu_us_per_usage, 1) for run in few]
     return {**{name: median(each) for name, each in runs.items()}, "worker_rss_mb_max": max(runs["worker_rss_mb_max"]), "runs": runs}
 
 
