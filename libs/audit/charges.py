@@ -183,7 +183,7 @@ def _postings(reader: Reader) -> Pipeline:
 
 
 def _added(parts: Sequence[Recount]) -> Recount:
-    """What was counted for one charge: whole usages, parts of split ones and postings of re-rating, per denominator."""
+    """Return the sums of one charge per denominator: whole usages, parts of split ones and postings of re-rating."""
     if not parts:
         return NOTHING_COUNTED
     sums: dict[str, list[Decimal]] = {}

@@ -75,7 +75,7 @@ async def _suspended(reader: Reader, suspense_ids: set[str]) -> set[str]:
 
 
 async def _not_suspended(reader: Reader, usages: Sequence[UsageReceived]) -> list[UsageReceived]:
-    """Those of the usages that are in no suspense, as they are, for having an id that was taken by another body."""
+    """Return the usages that are not in suspense for an id that another body has."""
     if not usages:
         return []
     query = {"usage_id": {"$in": list({usage.id for usage in usages})}, "reason": RejectionReason.DUPLICATE_ID.value}

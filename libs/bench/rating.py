@@ -63,7 +63,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Run:
-    """What one worker did with one month of usage."""
+    """The measurement of one worker with one month of usage."""
 
     usages_per_s: float
     cpu_us_per_usage: float
@@ -203,7 +203,7 @@ def _msisdn(number: int) -> str:
 
 
 class _Offsets:
-    """How far a consumer group has come on the topic of usages."""
+    """The offsets of a consumer group on the topic of usages."""
 
     def __init__(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str, topic: str) -> None:
         self._admin = admin
@@ -212,11 +212,11 @@ class _Offsets:
         self._partitions = [TopicPartition(topic, number) for number in range(UsageReceived.partitions)]
 
     async def end(self) -> int:
-        """How many messages there are."""
+        """Return the count of messages."""
         return sum((await self._consumer.end_offsets(self._partitions)).values())
 
     async def committed(self) -> int:
-        """How many of them are committed."""
+        """Return the count of committed messages."""
         offsets = await self._admin.list_consumer_group_offsets(self._group, partitions=self._partitions)
         return sum(max(committed.offset, 0) for committed in offsets.values())
 

@@ -1,4 +1,4 @@
-"""What a CRM does: opens a billing account and a product for every customer, over the gateway's TM Forum APIs."""
+"""The part of a CRM: it opens a billing account and a product for every customer over the gateway's TM Forum APIs."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator

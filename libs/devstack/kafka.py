@@ -77,7 +77,7 @@ async def native_kafka(directory: Path, port: int, controller_port: int, *, log:
 
 
 async def kafka_fault(bootstrap_servers: str) -> str | None:
-    """Why Kafka cannot be used; None when it answers a request for its topics (a port that accepts proves nothing)."""
+    """Return why Kafka cannot be used, or None when it answers a request for its topics. A port that accepts proves nothing."""
     if not await _accepts(bootstrap_servers.split(",")[0]):
         return f"nothing listens on {bootstrap_servers}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=PROBE_TIMEOUT_MS)

@@ -48,7 +48,7 @@ def find_mongod() -> tuple[str, str] | None:
 
 
 def mongod_obstacle(mongod: str, environment: Mapping[str, str] | None = None) -> str | None:
-    """Why a mongod that is there cannot run on this machine, such as a library that it lacks; None when it can."""
+    """Return why a mongod cannot run on this machine, such as a library that it lacks, or None when it can."""
     try:
         told = subprocess.run(
             [mongod, "--version"],
@@ -107,7 +107,7 @@ def native_mongod(
 
 
 async def mongodb_fault(url: str) -> str | None:
-    """Why MongoDB cannot be used; None when its primary answers."""
+    """Return why MongoDB cannot be used, or None when its primary answers."""
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS)
     try:
         hello = await client.admin.command("hello")

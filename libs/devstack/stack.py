@@ -29,7 +29,7 @@ LOOPBACK_SUBSCRIBERS = {"HUB_ALLOWED_NETWORKS": os.environ.get("HUB_ALLOWED_NETW
 
 @dataclass(frozen=True)
 class Condition:
-    """How a member of the stack is. `missing` is None when it does its work; `warnings` name what a person should look at."""
+    """The state of a member of the stack. `missing` is None when it does its work. `warnings` name what a person should look at."""
 
     name: str
     started: Started
@@ -97,13 +97,13 @@ class Stack:
             return stopped
 
     async def status(self) -> list[Condition]:
-        """How each member is now."""
+        """Return the present state of each member."""
         names = sorted(self.state.members, key=(*INFRASTRUCTURE, *SERVICES).index)
         return list(await asyncio.gather(*(self._condition(name) for name in names)))
 
     @property
     def is_supervised(self) -> bool:
-        """Whether services that end are started again, where there are any."""
+        """Return whether services that end are started again."""
         supervisor = self.state.supervisor
         return (supervisor is not None and supervisor.find() is not None) or not any(name in SERVICES for name in self.state.members)
 
@@ -229,7 +229,7 @@ class Stack:
 
 
 def running_settings(settings: StackSettings | None = None) -> RuntimeSettings:
-    """How to reach the Kafka and MongoDB of the stack that runs: the environment's, else those that `tarifa up` started.
+    """Return the settings of the stack that runs: the environment's servers, else those that `tarifa up` started.
 
     Raises StackError when there are none.
     """
@@ -246,7 +246,7 @@ def running_settings(settings: StackSettings | None = None) -> RuntimeSettings:
 
 
 def running_service_url(service: str, settings: StackSettings | None = None) -> str:
-    """Where a service of the stack answers HTTP. Raises StackError when it was not started."""
+    """Return the URL of a service of the stack. Raises StackError when it was not started."""
     settings = settings or StackSettings()
     url = _address(StackState.load(settings.home), service)
     if url is None:

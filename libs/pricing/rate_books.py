@@ -91,7 +91,7 @@ class RateBooks:
         return None
 
     def is_ever_adjusted(self, offering_id: str, currency: str) -> bool:
-        """Whether the offering in any of its versions in that currency changes the sum of its charges."""
+        """Return whether any version of the offering in that currency has discounts, caps or commitments."""
         return (offering_id, currency) in self._adjusted
 
     def in_any_currency(self, offering_id: str, at: datetime, time_zone: str) -> list[Offering]:

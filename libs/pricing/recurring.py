@@ -17,7 +17,7 @@ from libs.pricing.recurring_share import Subscription, share_of
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """What a price asks of a subscription for one of its periods. `exact` is not rounded; `told` is the share in words, if it is one."""
+    """The fee of a subscription for one period of a price. `exact` is not rounded. `told` is the prorated share in words, if it is one."""
 
     price: RecurringPrice
     fee_period: FeePeriod
@@ -27,7 +27,7 @@ class Fee:
 
     @property
     def description(self) -> str:
-        """What the customer reads on the bill."""
+        """Return the text of the bill line."""
         return f"{self.price.description} ({self.told})" if self.told else self.price.description
 
 
@@ -52,7 +52,7 @@ def periods_between(
 def is_due(
     price: RecurringPrice, subscription: Subscription, fee_period: FeePeriod, billed: Period, next_bill_at: datetime, zone_name: str
 ) -> bool:
-    """Whether a period falls due with the bill of `billed`, if anything is owed for it. `next_bill_at` is when the one after it ends.
+    """Return whether a period falls due with the bill of `billed`. `next_bill_at` is the end of the period after it.
 
     A subscription that has not begun by the end of `billed` owes nothing yet.
     """
@@ -68,7 +68,7 @@ def is_due(
 
 
 def correction(charged: Fraction, due: Fraction, adjusted: Fraction = Fraction(0)) -> Fraction:
-    """What a charge for a period that was paid in advance lacks, negative for a credit: never more than is left of it.
+    """Return the correction of a charge that was paid in advance. A credit is negative and never more than is left of the charge.
 
     `adjusted` is what was already taken off it for another reason, a negative amount.
     """

@@ -1,4 +1,4 @@
-"""What to write instead of what people write: the remedies for numbers, currencies, units, dates and lengths that cannot be read."""
+"""Remedies for numbers, currencies, units, dates and lengths that cannot be read."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -36,7 +36,7 @@ class NotSettled(TimeoutError):
 
 @dataclass(frozen=True)
 class PartitionLag:
-    """How far a group is in a partition. `oldest_at` is when the oldest unread message was published, if there is one."""
+    """The position of a group in a partition. `oldest_at` is when the oldest unread message was published, if there is one."""
 
     group: str
     topic: str

@@ -111,7 +111,7 @@ async def ensure_indexes(store: AsyncDatabase, indexes: Sequence[Index]) -> None
 
 
 async def _remedy(store: AsyncDatabase, index: Index, error: OperationFailure) -> str | None:
-    """What to do about an index that cannot be created; None when it may be created later."""
+    """Return the remedy for an index that cannot be created, or None when it may be created later."""
     if error_codes(error) == {DUPLICATE_KEY}:
         return "Something else than this service wrote these documents: mend them and start again"
     if error.code not in _INDEX_CONFLICTS:

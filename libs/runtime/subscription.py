@@ -66,7 +66,7 @@ class Malformed:
 
 @dataclass(frozen=True)
 class Batch(Generic[F]):
-    """What one poll brought, in order per key. `malformed` is only filled for handlers that ask for it."""
+    """The facts of one poll, in order per key. `malformed` is only filled for handlers that ask for it."""
 
     facts: list[F]
     malformed: list[Malformed]

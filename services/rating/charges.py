@@ -1,4 +1,4 @@
-"""What rating stores of charges: the sums of what was rated, from the first usage to the bill.
+"""Charges in MongoDB: the sums of rated usage, from the first usage to the bill.
 
 Cuts close them (see cuts.py); nothing else changes a charge. Every increment adds 0 to `seal`, and a cut writes its id
 there: a sealed charge cannot be incremented, MongoDB itself refuses the whole transaction.
@@ -77,7 +77,7 @@ class ChargeStore:
             raise Collision
 
     async def _counted_before(self, charges: Iterable[UsageCharge], session: AsyncClientSession) -> dict[str, Counted]:
-        """What earlier sequences counted of these charges' tiers. They are sealed, for a sequence begins with the cut of the one before."""
+        """Return the counts of earlier sequences for the tiers of these charges. Earlier sequences are sealed by their cuts."""
         continued = {charge.id: earlier_ids for charge in charges if (earlier_ids := charge.continued_ids)}
         if not continued:
             return {}
@@ -85,7 +85,7 @@ class ChargeStore:
         return {id: add_counted(found[one] for one in earlier_ids if one in found) for id, earlier_ids in continued.items()}
 
     async def counted(self, charge_ids: Sequence[str], session: AsyncClientSession | None) -> dict[str, Counted]:
-        """What those of these charges that are there counted."""
+        """Return the counts of the charges that exist, by id."""
         if not charge_ids:
             return {}
         found = self._charges.find({"_id": {"$in": list(charge_ids)}}, {"quantity": 1, "usage_count": 1}, session=session)
@@ -142,7 +142,7 @@ class ChargeStore:
 
 
 def _claims(bills: Iterable[BillIssued]) -> dict[str, tuple[BillIssued, BillLine]]:
-    """Which bill has which charge. Raises ChargeNotForBill when two of them have the same; one bill may come twice."""
+    """Return the bill of each charge. Raises ChargeNotForBill when two bills have the same charge. One bill may come twice."""
     claims: dict[str, tuple[BillIssued, BillLine]] = {}
     for bill in bills:
         for line in bill.lines:

@@ -38,7 +38,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CutTerms:
-    """What a batch of cuts is decided by. `decide` is another function only where published cuts are adopted."""
+    """The terms of a batch of cuts. `decide` is another function only where published cuts are adopted."""
 
     books: RateBooks
     now: datetime

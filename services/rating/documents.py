@@ -27,7 +27,7 @@ Document = dict[str, Any]
 
 
 def stored_number(value: int | Decimal) -> int | Decimal128:
-    """As a plain integer where it is one, for that is written and read much faster."""
+    """Return an integer where the number is one: it is written and read much faster."""
     whole = int(value)
     return whole if whole == value and -INT64_MAX <= whole <= INT64_MAX else decimal128(value)
 
@@ -185,7 +185,7 @@ def priced_usage(document: Document) -> UsageReceived:
 
 
 def earlier_answer(document: Document) -> Earlier:
-    """What a stored usage was answered."""
+    """Return the answer to a stored usage."""
     usage = received_usage(document)
     if "suspense_id" in document:
         rejected = UsageRejected(
@@ -226,7 +226,7 @@ def _decimal(stored: int | Decimal | Decimal128 | str) -> Decimal:
 
 
 def charge_update(increment: Increment, at: datetime) -> Document:
-    """What adds a batch's usages to a charge that is there."""
+    """Return the update that adds a batch's usages to an existing charge."""
     added: Document = {f"sums.{denominator}": decimal128(numerator) for denominator, numerator in increment.sums.items()}
     added["usage_count"] = increment.usage_count
     added["seal"] = 0

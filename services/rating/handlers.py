@@ -60,7 +60,7 @@ LOOKS_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class RatingTerms:
-    """What usage is rated by."""
+    """The terms by which usage is rated."""
 
     books: Tariffs
     limits: UsageLimits

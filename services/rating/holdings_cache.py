@@ -37,7 +37,7 @@ class Known(Struct, frozen=True, gc=False):
 
 
 class _Terms(Struct, frozen=True, gc=False, array_like=True):
-    """What many accounts have in common."""
+    """The terms that many accounts share."""
 
     currency: str
     time_zone: str

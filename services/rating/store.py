@@ -1,4 +1,4 @@
-"""What rating stores of each usage received: `usage`, one document per usage id, and `suspense`, what waits for an operative.
+"""Received usage in MongoDB: `usage` has one document per usage id, `suspense` the usage that waits for an operative.
 
 The indexes of all of rating's collections but its copies of accounts and products are here.
 """
@@ -57,7 +57,7 @@ class UsageStore:
         self._numbers = numbers
 
     async def find_earlier(self, usages: Iterable[UsageReceived]) -> dict[str, Earlier]:
-        """What was decided before, by usage id."""
+        """Return the earlier decisions by usage id."""
         found = self._usage.find({"_id": {"$in": [usage.id for usage in usages]}})
         return {document["_id"]: earlier_answer(document) async for document in found}
 

@@ -63,7 +63,7 @@ class SuspenseStore:
         return {key for entry in found for key in entry["waits_for"]}.intersection(keys)
 
     async def refusal(self, request: SuspenseRetryRequested | SuspenseDiscardRequested, found: Sequence[Suspended]) -> str | None:
-        """Why the one entry that a request names cannot be dealt with; None when it was found, or when none was named."""
+        """Return why the entry that a request names cannot be handled, or None when it was found or none was named."""
         if found or request.suspense_id is None:
             return None
         document = await self._suspense.find_one({"_id": request.suspense_id}, {"state": 1})

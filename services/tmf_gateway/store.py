@@ -300,7 +300,7 @@ class GatewayStore:
             )
 
     async def announced_bills(self, ids: Iterable[str]) -> set[str]:
-        """Which of these bills the hub has heard of."""
+        """Return the bills among these that were announced to the hub."""
         found = self._database[BILLS_ANNOUNCED].find({"_id": {"$in": list(ids)}})
         return {document["_id"] async for document in found}
 

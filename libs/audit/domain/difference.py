@@ -6,7 +6,7 @@ from libs.contracts import Record
 
 
 class Category(StrEnum):
-    """What kind of thing is wrong, by the law that it breaks."""
+    """The kinds of differences, by the law that each breaks."""
 
     USAGE_UNDECIDED = "usage-undecided"
     USAGE_WAITING = "usage-waiting"
@@ -41,7 +41,7 @@ class Category(StrEnum):
 
 
 class Difference(Record):
-    """What should be and what is, in words for people; `id` is that of the document at fault."""
+    """The expected and the found state of the document `id`, in words for people."""
 
     category: Category
     id: str

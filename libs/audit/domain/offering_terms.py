@@ -1,4 +1,4 @@
-"""What a usage is priced by, as far as pricing asks: an offering, and the time zone and currency of the account that pays."""
+"""The terms that pricing asks for: an offering, and the time zone and currency of the account that pays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +30,6 @@ class OfferingTerms:
         return [] if offering is None else [offering.rate_book]
 
     def allowances(self, at: datetime, books: RateBooks) -> dict[str, Allowance]:
-        """Those of the offering at an instant, by id."""
+        """Return the allowances of the offering at an instant, by id."""
         offering = books.offering(self.offering_id, at, self.currency, self.time_zone)
         return {} if offering is None else {allowance.id: allowance for allowance in offering.allowances}

@@ -1,4 +1,4 @@
-"""What stands of a usage that was re-rated, priced again: by the rate book that it names, less what allowances paid when it was rated.
+"""Re-rated usages priced again: by the rate book that each names, less the part that allowances paid when it was rated.
 
 Which book and offering a request asked for is not stored. So the book is taken from the new price and the offering from the charge that
 counts it; that these are the ones that were asked for cannot be checked.
@@ -21,7 +21,7 @@ from libs.pricing.allowance_kept import less_allowances
 
 
 class NotPriced(StrEnum):
-    """Why nobody can tell what a re-rated usage costs."""
+    """The reasons for which the price of a re-rated usage cannot be computed."""
 
     UNKNOWN_CHARGE = "re-ratings of an unknown charge or account, not priced again"
     OTHER_BOOK = "re-ratings by another rate book, not priced again"
@@ -58,7 +58,7 @@ def check_standing(standing: Standing, books: RateBooks, alone: Mapping[str, Rat
 def _outcomes(
     standing: Standing, terms: OfferingTerms, books: RateBooks, alone: Mapping[str, RateBooks]
 ) -> Iterator[PricedUsage | RejectedUsage]:
-    """What the usage may cost by these terms: one outcome for each of the first terms by which allowances may have paid."""
+    """Yield the possible prices by these terms: one for each of the first terms by which allowances may have paid."""
     usage = standing.usage
     priced = terms.price(usage, books)
     if isinstance(priced, RejectedUsage) or "allowances" not in usage:

@@ -25,7 +25,7 @@ def malformed_id(body: bytes) -> str:
 
 
 def is_stored_as_received(usage: UsageReceived, stored: Mapping[str, Any]) -> bool:
-    """Whether the stored usage is the one of the message."""
+    """Return whether the stored usage is the one of the message."""
     if "received" in stored:
         stored = {**stored, **stored["received"]}
     return (

@@ -24,7 +24,7 @@ Admitted = tuple[UsageReceived, PricedUsage | RejectedUsage]
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """How usage is taken in: `numbers` reads called numbers, `limits` says which quantities are plausible."""
+    """The intake of usage: `numbers` reads called numbers, and `limits` says which quantities are plausible."""
 
     numbers: NumberReader = field(default_factory=NumberReader)
     limits: QuantityLimits = field(default_factory=QuantityLimits)

@@ -73,7 +73,7 @@ class LeaseLost(InterruptedError):
 
 @dataclass
 class Drained:
-    """What became of messages: by id the state and the reason, and how many of each chain were handled."""
+    """The outcome of a request: by message id the state and the reason, and by chain the count of handled messages."""
 
     states: dict[str, tuple[ParkedState, str]] = field(default_factory=dict)
     handled_of: dict[str, int] = field(default_factory=dict)

@@ -45,7 +45,7 @@ Place = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Seen:
-    """What the collections say about messages that may come again after a rebalance or a restart."""
+    """Messages that may come again after a rebalance or a restart, as the collections have them."""
 
     closed: dict[Place, tuple[str | None, str]] = field(default_factory=dict)
     skips: dict[Place, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What operatives ask for parked messages: handle them again, mend them, discard them."""
+"""Requests of operatives for parked messages: retry, mend, discard."""
 
 import base64
 import binascii

@@ -96,7 +96,7 @@ class UsageAdoption:
     async def _increments(
         self, facts: Sequence[UsageRated], rated: Mapping[str, Rated], adopted: Adopted
     ) -> dict[str, tuple[Increment, bool]]:
-        """What the usages add to each charge by its id, and whether the charge is to be opened."""
+        """Return the increments of charges by id, and whether each charge is to be opened."""
         wanted = {part.charge_id for fact in facts for part in parts_of(fact)}
         there = {document["_id"] async for document in self._charges.find({"_id": {"$in": list(wanted)}}, {"_id": 1})}
         increments: dict[str, tuple[Increment, bool]] = {}

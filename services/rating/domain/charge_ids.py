@@ -25,7 +25,7 @@ TAX_INCLUDED = "tax-included"
 
 
 def usage_charge_id(account_id: str, product_id: str, price_id: str, month_label: str, sequence: int, terms: str = "") -> str:
-    """Where usage accumulates."""
+    """Return the id of the charge that counts usage."""
     if terms:
         return joined_id(account_id, product_id, price_id, month_label, str(sequence), terms)
     return joined_id(account_id, product_id, price_id, month_label, str(sequence))
@@ -49,7 +49,7 @@ def terms_of(
     is_tax_included: bool = False,
     later_offering: str | None = None,
 ) -> str:
-    """What tells apart charges of one price whose books count the month, round the line or tax it otherwise; mostly nothing.
+    """Return the digest that tells apart charges of one price with other tiers, rounding, tax or offering. Mostly it is empty.
 
     Usages may only be added where the same becomes of them: a book that changes tiers or taxes within a month begins a charge, and
     so does another offering, whose discounts are others.
@@ -87,12 +87,12 @@ def recurring_charge_id(account_id: str, product_id: str, price_id: str, period_
 
 
 def fee_correction_id(fee_id: str, cut_label: str, number: int = 0) -> str:
-    """What the cut of a month corrects of a fee; `number` counts the corrections that cuts of that month made of it before."""
+    """Return the id of a fee correction. `number` counts the earlier corrections of the fee by cuts of that month."""
     return f"{corrected_part(fee_id)}|{cut_label}.{number}" if number else f"{corrected_part(fee_id)}|{cut_label}"
 
 
 def corrected_part(charge_id: str) -> str:
-    """What the id of a recurring charge has in common with those of its corrections: the fee of a correction is found by it."""
+    """Return the part that the ids of a recurring charge and of its corrections share. It leads from a correction to its fee."""
     fee_id, _, last = charge_id.rpartition("|")
     if fee_id and last != RECURRING:
         return fee_id

@@ -34,7 +34,7 @@ class StoredBucket:
 
 @dataclass(frozen=True, slots=True)
 class BucketOwner:
-    """Whose a bucket is: a product's, an account's or a group's. `account_id` is the account of the usage that opened it."""
+    """The owner of a bucket: a product, an account or a group. `account_id` is the account of the usage that opened it."""
 
     shared: Shared
     id: str
@@ -124,7 +124,7 @@ class _SourceFinder:
         self.without: set[CompiledPrice] = set()
 
     def find(self, rated: Rated, price: CompiledPrice) -> Sources:
-        """Where a part of a usage may draw from."""
+        """Return the allowances from which a part of a usage may draw."""
         # The price of the first part stands for the book that held when the usage started.
         first, product, at = rated.priced.price, rated.charge.product, rated.usage.started_at
         place = (product.id, first, price)

@@ -51,7 +51,7 @@ class Reratings:
 
 @dataclass(slots=True)
 class Movement:
-    """What is added to one charge."""
+    """The sums that are added to one charge."""
 
     usage_count: int = 0
     quantity: Decimal = Decimal(0)
@@ -152,7 +152,7 @@ def rerated_id(request_id: str, usage_id: str) -> str:
 
 
 def movements_of(facts: Iterable[UsageRerated]) -> dict[str, Movement]:
-    """What facts add to each charge, by its id."""
+    """Return the movements that facts make, by charge id."""
     movements: dict[str, Movement] = {}
     for fact in facts:
         for posting in fact.postings:

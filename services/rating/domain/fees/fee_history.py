@@ -17,7 +17,7 @@ CAUGHT_UP_BACK = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class FeeHistory:
-    """What is stored of an account's fees.
+    """The stored fees of an account.
 
     `new_products` are the ids of products that no cut of a cycle has met. `charged_as` has the state by which the last cut of a cycle
     charged each product, and `changed` the present state where fees may have changed since. `charged_ids` are the charges of fees.
