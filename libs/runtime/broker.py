@@ -16,6 +16,7 @@ from libs.contracts import Fact
 from libs.contracts.retention import Retention, retention_of
 from libs.runtime.consumers import Consumer, ConsumerLog, GroupPlace
 from libs.runtime.gaps import GapLog, OffsetWatch
+from libs.runtime.kafka_connection import notice_closed_connections
 from libs.runtime.lifetime.uninterrupted import uninterrupted
 from libs.runtime.settings import RuntimeSettings
 from libs.runtime.subscription import Subscription
@@ -44,7 +45,8 @@ class _Broker(KafkaBroker):
 
 
 def new_broker(settings: RuntimeSettings, log: ConsumerLog) -> KafkaBroker:
-    """A broker that publishes nothing itself (FactPublisher does) and tells `log` its faults."""
+    """Return a broker that publishes nothing itself (FactPublisher does) and tells `log` its faults."""
+    notice_closed_connections()
     return _Broker(
         settings.kafka_bootstrap_servers,
         ack_policy=AckPolicy.NACK_ON_ERROR,

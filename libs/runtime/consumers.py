@@ -17,6 +17,8 @@ from libs.runtime.subscription import BatchFailed, Subscription
 
 # FastStream polls again five seconds after a fault: one that lasts is told twice within this time.
 FAULT_FRESH_S = 12.0
+# What aiokafka says at each poll once the task has ended that keeps a consumer in its group. Nothing starts that task again.
+COORDINATION_ENDED = "Unexpected error during coordination"
 
 logger = structlog.get_logger(__name__)
 
@@ -44,9 +46,13 @@ class GroupPlace(ConsumerRebalanceListener):
 
 
 class ConsumerLog:
-    """The logger of FastStream. Errors of handlers pass by: their subscription has told them."""
+    """The logger of FastStream. Errors of handlers pass by: their subscription has told them.
 
-    def __init__(self) -> None:
+    `lost` is called with the reason when a consumer can read nothing more in this process.
+    """
+
+    def __init__(self, lost: Callable[[str], None] = lambda reason: None) -> None:
+        self.lost = lost
         self._faults: dict[str, tuple[float, str]] = {}
 
     def log(self, level: int, message: Any, /, *, exc_info: Any = None, extra: Mapping[str, Any] | None = None) -> None:
@@ -58,6 +64,8 @@ class ConsumerLog:
         logger.warning("consumer fault", consumer=consumer, fault=str(message), reason=repr(exc_info))
         if consumer:
             self._faults[consumer] = (time.monotonic(), repr(exc_info))
+        if COORDINATION_ENDED in str(exc_info):
+            self.lost(f"a consumer left its group for good: {exc_info}")
 
     def faults(self) -> dict[str, str]:
         """What polls failed of late, by consumer."""

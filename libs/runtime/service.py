@@ -235,6 +235,7 @@ class Service:
         starting = asyncio.create_task(self.start())
         starting.add_done_callback(lambda started: _end_if_failed(started, server))
         watching = asyncio.create_task(self._mongodb.watch(self._end.ask))
+        self._consumer_log.lost = self._end.ask
         try:
             await server.serve()
         finally:

@@ -45,7 +45,9 @@ class ProcessEnd:
         self.reason: str | None = None
 
     def ask(self, reason: str) -> None:
-        """Stop this process as SIGTERM would, and let it end with a failure so that it is started again."""
+        """Stop this process as SIGTERM would, and let it end with a failure so that it is started again. The first reason counts."""
+        if self.reason is not None:
+            return
         logger.critical("process ends itself, to be started again", reason=reason)
         self.reason = reason
         os.kill(os.getpid(), signal.SIGTERM)
